@@ -15,8 +15,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 namespace cookix {
+
+// Abseil's own string_view type of a standard one.
+inline absl::string_view ToAbsl(std::string_view view) {
+  return absl::string_view(view.data(), view.size());
+}
 
 // What a user needs to know beyond code and message.
 struct ErrorDetail {
