@@ -1,0 +1,129 @@
+// The C++ client: one interface, remote over gRPC or embedded in process.
+//
+// Every call takes a wire request and fills a wire response; see
+// proto/cookix/v1 for what each does. Errors are absl::Status with the code the
+// server sent; cookix::GetErrorDetail() gives reason, field, remedy, retryable.
+#ifndef COOKIX_CLIENT_CLIENT_H_
+#define COOKIX_CLIENT_CLIENT_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cookix/v1/admin_service.pb.h"
+#include "cookix/v1/catalog_service.pb.h"
+#include "cookix/v1/graph_service.pb.h"
+#include "cookix/v1/object_service.pb.h"
+#include "cookix/v1/reasoning_service.pb.h"
+#include "cookix/v1/security_service.pb.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+class Database;
+}  // namespace cookix::engine
+
+namespace cookix::client {
+
+struct RetryOptions {
+  // Attempts in all; 1 = no retry. Only UNAVAILABLE is retried, and writes only
+  // when they carry a request id (the client makes one when it is empty).
+  int max_attempts = 4;
+  // Pause before the second attempt; doubles each time, with jitter.
+  int64_t initial_backoff_ms = 50;
+  int64_t max_backoff_ms = 2000;
+};
+
+struct RemoteOptions {
+  // host:port, or unix:/path.
+  std::string target = "127.0.0.1:7625";
+  // API key; empty = none.
+  std::string api_key;
+  // TLS when set: PEM of the certificate authority, or "system".
+  bool tls = false;
+  std::string ca_pem;
+  // mTLS: PEM of the client's certificate and key.
+  std::string certificate_pem;
+  std::string key_pem;
+  // Deadline of each unary call; 0 = none.
+  int64_t timeout_ms = 30'000;
+  RetryOptions retry;
+};
+
+// A stream of atomic writes with several in flight. One thread at a time.
+class BulkWriter {
+ public:
+  virtual ~BulkWriter() = default;
+  // Queues a write; waits while too many are in flight. An error is that of the
+  // first write that failed; the stream is then over.
+  virtual absl::Status Write(v1::WriteRequest&& request) = 0;
+  // Waits for all answers. `acknowledged()` says how far it came either way.
+  virtual absl::Status Finish() = 0;
+  // Writes acknowledged so far, in order from the first.
+  virtual int64_t acknowledged() const = 0;
+};
+
+#define COOKIX_CLIENT_CALLS(X)                                   \
+  /* ObjectService */                                            \
+  X(Object, PutObject) X(Object, BatchPutObjects)                \
+  X(Object, GetObject) X(Object, BatchGetObjects)                \
+  X(Object, PatchObject) X(Object, DeleteObject)                 \
+  X(Object, ScanObjects) X(Object, CountObjects)                 \
+  X(Object, Write)                                               \
+  /* GraphService */                                             \
+  X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge)       \
+  X(Graph, ListNeighbors) X(Graph, Traverse) X(Graph, FindPath)  \
+  /* ReasoningService */                                         \
+  X(Reasoning, Query) X(Reasoning, FindContradictions)           \
+  X(Reasoning, VerifyChain)                                      \
+  /* CatalogService */                                           \
+  X(Catalog, CreateNamespace) X(Catalog, GetNamespace)           \
+  X(Catalog, ListNamespaces) X(Catalog, UpdateNamespace)         \
+  X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)            \
+  X(Catalog, CreateCollection) X(Catalog, GetCollection)         \
+  X(Catalog, ListCollections) X(Catalog, DeleteCollection)       \
+  X(Catalog, PutRelation) X(Catalog, GetRelation)                \
+  X(Catalog, ListRelations) X(Catalog, DeleteRelation)           \
+  /* SecurityService */                                          \
+  X(Security, CreateKey) X(Security, ListKeys)                   \
+  X(Security, RevokeKey) X(Security, RotateKey)                  \
+  X(Security, WhoAmI)                                            \
+  /* AdminService */                                             \
+  X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact)         \
+  X(Admin, CreateCheckpoint) X(Admin, Sync) X(Admin, VerifyLog)  \
+  X(Admin, RebuildView) X(Admin, ListQueries)                    \
+  X(Admin, CancelQuery) X(Admin, SetReadOnly)
+
+// Thread-safe.
+class Client {
+ public:
+  virtual ~Client() = default;
+
+#define COOKIX_DECLARE(Service, Method)                                    \
+  virtual absl::Status Method(const v1::Method##Request& request,          \
+                              v1::Method##Response* response) = 0;
+  COOKIX_CLIENT_CALLS(COOKIX_DECLARE)
+#undef COOKIX_DECLARE
+
+  // Streams every matching object; stops early when `sink` returns false.
+  virtual absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
+                                     absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) = 0;
+
+  // Opens a bulk stream with at most `in_flight` unanswered writes.
+  virtual absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight = 4) = 0;
+};
+
+// Connects lazily: errors come from the first call.
+absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options);
+
+// The same calls on a database in this process. AdminService calls that concern
+// a server (ListQueries, CancelQuery, SetReadOnly) answer UNIMPLEMENTED.
+// `database` is borrowed.
+std::unique_ptr<Client> ConnectEmbedded(engine::Database& database);
+
+}  // namespace cookix::client
+
+#endif  // COOKIX_CLIENT_CLIENT_H_

@@ -1,0 +1,48 @@
+// Limits of the engine. Exceeding one is an error (LIMIT_EXCEEDED) that names
+// the field and the limit; nothing is clamped.
+#ifndef COOKIX_ENGINE_LIMITS_H_
+#define COOKIX_ENGINE_LIMITS_H_
+
+#include <cstdint>
+
+namespace cookix::engine {
+
+struct Limits {
+  int64_t max_key_bytes = 1024;
+  int64_t max_content_bytes = 1 << 20;
+  // Serialized properties of one object or edge.
+  int64_t max_properties_bytes = 256 << 10;
+  int64_t max_labels = 256;
+  int64_t max_name_bytes = 256;  // relations, properties, labels
+  int64_t max_batch_objects = 10'000;
+  int64_t max_batch_edges = 100'000;
+  int64_t max_page_size = 10'000;
+  int64_t max_filter_nodes = 1024;
+  int64_t max_filter_depth = 64;
+  int64_t max_membership_values = 10'000;
+  int64_t max_traversal_depth = 64;
+  int64_t max_traversal_results = 100'000;
+  int64_t max_query_hops = 32;
+  int64_t max_chain_length = 16;
+  int64_t max_query_results = 10'000;
+  // Edges that one query may look at before it fails with QUERY_TIMEOUT.
+  int64_t max_edges_examined = 200'000'000;
+  // Longest time of a query, when the caller sets no earlier deadline.
+  int64_t max_query_ms = 60'000;
+  int64_t max_relations = (1 << 20) - 1;  // per namespace
+  int64_t max_collections = 10'000;       // per namespace
+  int64_t max_namespaces = 100'000;
+  // Edges of one object that a deletion removes in its own commit; above, a
+  // tombstone hides them and the collector removes them.
+  int64_t max_edges_deleted_inline = 1000;
+  // How long the snapshot of a paged scan is held after its last page.
+  int64_t cursor_keep_ms = 60'000;
+  int64_t max_cursors = 256;
+  // Default and greatest wait for positions and views.
+  int64_t default_wait_ms = 2000;
+  int64_t max_wait_ms = 60'000;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_LIMITS_H_

@@ -1,0 +1,59 @@
+// What one read works on: a snapshot of the store and the catalog of the same
+// commit. Every answer is computed from one ReadView, so it is the answer at one
+// position.
+#ifndef COOKIX_ENGINE_READ_VIEW_H_
+#define COOKIX_ENGINE_READ_VIEW_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "cookix/internal/v1/records.pb.h"
+#include "cookix/v1/common.pb.h"
+#include "engine/catalog/catalog.h"
+#include "engine/records.h"
+#include "storage/snapshot.h"
+
+namespace cookix::engine {
+
+// Cheap to copy; thread-safe. Holding one keeps a snapshot alive: see
+// storage/snapshot.h for what that costs.
+struct ReadView {
+  std::shared_ptr<const storage::Snapshot> snapshot;
+  std::shared_ptr<const Catalog> catalog;
+
+  uint64_t commit() const { return snapshot->commit(); }
+};
+
+// A ReadView narrowed to one namespace: what graph, filters and queries take.
+struct NamespaceView {
+  std::shared_ptr<const storage::Snapshot> snapshot;
+  std::shared_ptr<const NamespaceInfo> ns;
+
+  NamespaceId id() const { return ns->id; }
+  uint64_t commit() const { return snapshot->commit(); }
+
+  // The ordinal of a reference, dangling ones included; 0 when nothing has or
+  // refers to it. NOT_FOUND (COLLECTION_NOT_FOUND) for an unknown collection;
+  // `field` names the request field in errors.
+  absl::StatusOr<Ordinal> FindOrdinal(const v1::ObjectRef& ref, std::string_view field) const;
+
+  // The record of an ordinal; false when there is none (it is gone, or its
+  // collection is being dropped).
+  absl::StatusOr<bool> ReadRecord(Ordinal ordinal, internal::v1::ObjectRecord* record) const;
+
+  // The reference of an ordinal, for answers.
+  absl::StatusOr<v1::ObjectRef> RefOf(Ordinal ordinal) const;
+
+  // A stored object as sent to clients. Output fields are set; vectors are not.
+  v1::Object ToObject(internal::v1::ObjectRecord&& record) const;
+};
+
+// NAMESPACE_NOT_FOUND when the namespace is unknown.
+absl::StatusOr<NamespaceView> InNamespace(const ReadView& view, std::string_view name);
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_READ_VIEW_H_

@@ -1,0 +1,79 @@
+// Views: structures derived from the store that make reads fast.
+//
+// The store is the only truth. A view has two inputs, a snapshot to start from
+// and the commits after it, and both must lead to the same state; the framework
+// (ViewHost) feeds it, knows how far it is, makes readers wait until it shows
+// what they must see, slows writers down when it falls behind, and can drop and
+// rebuild it while the server answers.
+//
+// What the framework promises a view: Bootstrap() and Apply() are called from
+// one thread, commits come in order, without gaps and exactly once after the
+// bootstrap snapshot's commit. What it does not promise: that readers see the
+// view at exactly their snapshot's commit. A view may be ahead of a reader's
+// snapshot by the commits that came since; each view says how it answers such
+// readers exactly (older versions, or reading the few changed objects from the
+// snapshot). It does not promise either that a view is there at all: while it is
+// built, or after an error, readers must answer from the store, slower and the
+// same.
+#ifndef COOKIX_ENGINE_VIEW_VIEW_H_
+#define COOKIX_ENGINE_VIEW_VIEW_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "cookix/internal/v1/records.pb.h"
+#include "engine/read_view.h"
+#include "storage/log.h"
+
+namespace cookix::engine {
+
+// One commit with its change decoded once for all views.
+struct AppliedCommit {
+  uint64_t commit = 0;
+  int64_t time_ms = 0;
+  internal::v1::ChangeRecord change;
+};
+
+// Lets a long bootstrap report progress and stop early.
+class BootstrapMonitor {
+ public:
+  virtual ~BootstrapMonitor() = default;
+  // `fraction` is 0 to 1.
+  virtual void Report(double fraction) = 0;
+  // True when the bootstrap should return kCancelled soon.
+  virtual bool cancelled() const = 0;
+};
+
+// One view. Bootstrap(), Apply() and Drop() come from one thread at a time;
+// readers of the concrete view may run at any time and must be safe against it.
+class View {
+ public:
+  virtual ~View() = default;
+
+  // Stable name, such as "adjacency".
+  virtual std::string_view name() const = 0;
+
+  // Builds the state of `view` from nothing.
+  virtual absl::Status Bootstrap(const ReadView& view, BootstrapMonitor& monitor) = 0;
+
+  // Adds the next commit. `view` shows the store at that commit or later; use it
+  // only for what the change does not carry. An error stops the view: it is
+  // dropped and its readers go to the store until it is rebuilt.
+  virtual absl::Status Apply(const AppliedCommit& commit) = 0;
+
+  // Forgets everything and frees the memory.
+  virtual void Drop() = 0;
+
+  virtual int64_t MemoryBytes() const = 0;
+
+  // Counters for statistics and metrics, by name.
+  virtual std::map<std::string, int64_t> Counters() const { return {}; }
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VIEW_VIEW_H_

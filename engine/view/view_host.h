@@ -1,0 +1,104 @@
+// Feeds views from the log and lets readers wait for them.
+#ifndef COOKIX_ENGINE_VIEW_VIEW_HOST_H_
+#define COOKIX_ENGINE_VIEW_VIEW_HOST_H_
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "engine/call_context.h"
+#include "engine/view/view.h"
+#include "storage/store.h"
+
+namespace cookix::engine {
+
+enum class ViewState { kBuilding, kReady, kFailed };
+
+struct ViewStatus {
+  std::string name;
+  ViewState state = ViewState::kBuilding;
+  // Last commit that searches find.
+  uint64_t visible = 0;
+  // Last commit in the structure proper. Equal to `visible` for views without a
+  // tail.
+  uint64_t indexed = 0;
+  int64_t memory_bytes = 0;
+  double progress = 0;
+  std::string error;
+  std::map<std::string, int64_t> counters;
+};
+
+struct ViewHostOptions {
+  // How far a view may fall behind before writers wait for it: whichever of
+  // these is reached first.
+  uint64_t max_lag_commits = 4096;
+  int64_t max_lag_bytes = 64 << 20;
+};
+
+// Owns the views and one thread for each. Thread-safe.
+class ViewHost {
+ public:
+  // `read_view` gives the newest ReadView (for bootstraps).
+  ViewHost(storage::Store& store, std::function<ReadView()> read_view, ViewHostOptions options);
+  // Stops all threads.
+  ~ViewHost();
+  ViewHost(const ViewHost&) = delete;
+  ViewHost& operator=(const ViewHost&) = delete;
+
+  // REQUIRES: before Start(). Returns the view for its readers to use.
+  template <typename T>
+  T* Add(std::unique_ptr<T> view) {
+    T* raw = view.get();
+    AddView(std::move(view));
+    return raw;
+  }
+
+  // Begins to build all views.
+  absl::Status Start();
+  // Stops following the log; readers fall back to the store. Idempotent.
+  void Stop();
+
+  // True when the view is ready and shows `commit`; waits for that until
+  // `deadline`. False when the deadline passes or the view is building or failed:
+  // then answer from the store.
+  bool WaitVisible(const View* view, uint64_t commit, CallContext::Clock::time_point deadline);
+  // The same for all views, for writers that asked to wait.
+  bool WaitAllVisible(uint64_t commit, CallContext::Clock::time_point deadline);
+
+  // Makes a writer wait while some ready view lags too far. OK, or
+  // DEADLINE_EXCEEDED / CANCELLED of `context`.
+  absl::Status WaitForRoom(const CallContext& context);
+
+  // Tells the host how many bytes of change a commit carried (called on publish).
+  void OnPublish(uint64_t commit, int64_t bytes);
+
+  // Drops a view and builds it again. Returns at once; VIEW_NOT_FOUND.
+  absl::Status Rebuild(std::string_view name);
+  // Waits until the view is ready or failed.
+  absl::Status WaitBuilt(std::string_view name, const CallContext& context);
+
+  std::vector<ViewStatus> Status() const;
+
+ private:
+  struct Slot;
+  void AddView(std::unique_ptr<View> view);
+  void Run(Slot* slot);
+
+  storage::Store& store_;
+  const std::function<ReadView()> read_view_;
+  const ViewHostOptions options_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  struct Shared;
+  std::unique_ptr<Shared> shared_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VIEW_VIEW_HOST_H_
