@@ -42,13 +42,20 @@ struct RemoteOptions {
   std::string target = "127.0.0.1:7625";
   // API key; empty = none.
   std::string api_key;
-  // TLS when set: PEM of the certificate authority, or "system".
+  // Without TLS a key is only sent to this machine (loopback or a unix socket);
+  // true sends it in plain text anywhere.
+  bool allow_plaintext_key = false;
+  // TLS when set. `ca_pem` is the PEM of the certificate authority; empty or
+  // "system" = those of the system.
   bool tls = false;
   std::string ca_pem;
   // mTLS: PEM of the client's certificate and key.
   std::string certificate_pem;
   std::string key_pem;
-  // Deadline of each unary call; 0 = none.
+  // Name expected in the server's certificate; empty = the host of `target`.
+  std::string server_name;
+  // Deadline of each unary call, its retries included; 0 = none. Streams have
+  // none.
   int64_t timeout_ms = 30'000;
   RetryOptions retry;
 };
@@ -116,7 +123,8 @@ class Client {
   virtual absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight = 4) = 0;
 };
 
-// Connects lazily: errors come from the first call.
+// Connects lazily: errors of the network come from the first call. INVALID_ARGUMENT
+// when the options cannot work, such as a key that would travel in plain text.
 absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options);
 
 // The same calls on a database in this process. AdminService calls that concern

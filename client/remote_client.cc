@@ -1,0 +1,229 @@
+#include "client/remote_client.h"
+
+#include <algorithm>
+#include <chrono>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "client/remote_bulk_writer.h"
+#include "client/request_id.h"
+#include "client/retry.h"
+#include "client/rpc_error.h"
+
+namespace cookix::client {
+namespace {
+
+using Clock = std::chrono::system_clock;
+
+// Requests that can carry a request id.
+template <class Request>
+concept IdempotentWrite = requires(Request request) {
+  request.mutable_options()->mutable_request_id();
+};
+
+// Calls without write options that change nothing, so that repeating is safe.
+constexpr bool IsRead(std::string_view method) {
+  for (std::string_view prefix : {"Get", "BatchGet", "List", "Scan", "Count", "Find", "Traverse",
+                                  "Query", "Verify", "WhoAmI"}) {
+    if (method.substr(0, prefix.size()) == prefix) return true;
+  }
+  return false;
+}
+
+uint64_t Seed() {
+  thread_local std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+std::string_view HostOf(std::string_view target) {
+  for (std::string_view scheme : {"dns:///", "dns:", "ipv4:", "ipv6:"}) {
+    if (target.substr(0, scheme.size()) == scheme) {
+      target.remove_prefix(scheme.size());
+      break;
+    }
+  }
+  if (!target.empty() && target.front() == '[') {
+    const size_t end = target.find(']');
+    return end == std::string_view::npos ? target : target.substr(1, end - 1);
+  }
+  const size_t colon = target.find(':');
+  // More than one colon: an IPv6 address without a port.
+  if (colon != std::string_view::npos && target.find(':', colon + 1) != std::string_view::npos) {
+    return target;
+  }
+  return target.substr(0, colon);
+}
+
+}  // namespace
+
+bool IsLocalTarget(std::string_view target) {
+  if (target.substr(0, 5) == "unix:" || target.substr(0, 14) == "unix-abstract:") return true;
+  const std::string_view host = HostOf(target);
+  if (host == "localhost" || host == "::1") return true;
+  if (host.substr(0, 4) != "127.") return false;
+  // A name such as 127.example.org is not an address.
+  return host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel> channel)
+    : options_(std::move(options)),
+      channel_(std::move(channel)),
+      object_stub_(v1::ObjectService::NewStub(channel_)),
+      graph_stub_(v1::GraphService::NewStub(channel_)),
+      reasoning_stub_(v1::ReasoningService::NewStub(channel_)),
+      catalog_stub_(v1::CatalogService::NewStub(channel_)),
+      security_stub_(v1::SecurityService::NewStub(channel_)),
+      admin_stub_(v1::AdminService::NewStub(channel_)) {}
+
+void RemoteClient::AddKey(grpc::ClientContext* context) const {
+  if (!options_.api_key.empty()) {
+    context->AddMetadata("authorization", "Bearer " + options_.api_key);
+  }
+}
+
+template <class Request, class Response, class Function>
+absl::Status RemoteClient::CallWithRetry(const Request& request, Response* response,
+                                         bool safe_to_repeat, Function&& function) {
+  const bool limited = options_.timeout_ms > 0;
+  const auto deadline = limited ? Clock::now() + std::chrono::milliseconds(options_.timeout_ms)
+                                : Clock::time_point::max();
+  RetryPolicy retry(options_.retry, safe_to_repeat, Seed());
+  while (true) {
+    grpc::ClientContext context;
+    AddKey(&context);
+    if (limited) context.set_deadline(deadline);
+    response->Clear();
+    const absl::Status status =
+        FromRpcStatus(function(&context, request, response), options_.target);
+    if (status.ok()) return status;
+    const int64_t pause_ms = retry.NextPauseMs(status);
+    if (pause_ms < 0) return status;
+    const auto pause = std::chrono::milliseconds(pause_ms);
+    if (limited && Clock::now() + pause >= deadline) return status;
+    std::this_thread::sleep_for(pause);
+  }
+}
+
+template <class Request, class Response, class Function>
+absl::Status RemoteClient::Call(const Request& request, Response* response, bool read,
+                                Function&& function) {
+  if constexpr (IdempotentWrite<Request>) {
+    if (request.options().request_id().empty()) {
+      Request identified = request;
+      identified.mutable_options()->set_request_id(NewRequestId());
+      return CallWithRetry(identified, response, true, function);
+    }
+    return CallWithRetry(request, response, true, function);
+  } else {
+    return CallWithRetry(request, response, read, function);
+  }
+}
+
+#define COOKIX_STUB_Object object_stub_
+#define COOKIX_STUB_Graph graph_stub_
+#define COOKIX_STUB_Reasoning reasoning_stub_
+#define COOKIX_STUB_Catalog catalog_stub_
+#define COOKIX_STUB_Security security_stub_
+#define COOKIX_STUB_Admin admin_stub_
+
+#define COOKIX_DEFINE(Service, Method)                                                     \
+  absl::Status RemoteClient::Method(const v1::Method##Request& request,                    \
+                                    v1::Method##Response* response) {                      \
+    return Call(request, response, IsRead(#Method),                                        \
+                [this](grpc::ClientContext* context, const v1::Method##Request& sent,      \
+                       v1::Method##Response* received) {                                   \
+                  return COOKIX_STUB_##Service->Method(context, sent, received);           \
+                });                                                                        \
+  }
+COOKIX_CLIENT_CALLS(COOKIX_DEFINE)
+#undef COOKIX_DEFINE
+
+absl::Status RemoteClient::StreamObjects(
+    const v1::StreamObjectsRequest& request,
+    absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) {
+  RetryPolicy retry(options_.retry, true, Seed());
+  while (true) {
+    grpc::ClientContext context;
+    AddKey(&context);
+    auto reader = object_stub_->StreamObjects(&context, request);
+    bool delivered = false;
+    bool stopped = false;
+    v1::StreamObjectsResponse chunk;
+    while (reader->Read(&chunk)) {
+      delivered = true;
+      if (!sink(std::move(chunk))) {
+        stopped = true;
+        context.TryCancel();
+        break;
+      }
+      chunk.Clear();
+    }
+    if (stopped) {
+      while (reader->Read(&chunk)) {
+      }
+      static_cast<void>(reader->Finish());
+      return absl::OkStatus();
+    }
+    const absl::Status status = FromRpcStatus(reader->Finish(), options_.target);
+    if (status.ok() || delivered) return status;
+    const int64_t pause_ms = retry.NextPauseMs(status);
+    if (pause_ms < 0) return status;
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
+  }
+}
+
+absl::StatusOr<std::unique_ptr<BulkWriter>> RemoteClient::OpenBulkWriter(int in_flight) {
+  if (in_flight < 1 || in_flight > 1024) {
+    return InvalidField("in_flight", "the number of writes in flight must be from 1 to 1024",
+                        "4 suits most servers");
+  }
+  auto context = std::make_unique<grpc::ClientContext>();
+  AddKey(context.get());
+  return std::make_unique<RemoteBulkWriter>(*object_stub_, std::move(context), in_flight,
+                                            options_.target);
+}
+
+absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
+  if (options.target.empty()) {
+    return InvalidField("target", "the address of the server is empty", "give host:port");
+  }
+  if (std::any_of(options.api_key.begin(), options.api_key.end(),
+                  [](char c) { return c <= ' ' || c > '~'; })) {
+    return InvalidField("api_key", "the API key has characters that no key has",
+                        "pass the key as it was shown when it was created, on one line");
+  }
+  if (!options.tls && !options.api_key.empty() && !options.allow_plaintext_key &&
+      !IsLocalTarget(options.target)) {
+    return InvalidField("api_key",
+                        "the API key would be sent in plain text to " + options.target,
+                        "use TLS, or allow it explicitly on a network that you trust");
+  }
+  if (options.certificate_pem.empty() != options.key_pem.empty()) {
+    return InvalidField(options.key_pem.empty() ? "key_pem" : "certificate_pem",
+                        "a client certificate needs both its certificate and its key",
+                        "give both or neither");
+  }
+  std::shared_ptr<grpc::ChannelCredentials> credentials;
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetMaxSendMessageSize(-1);
+  // A lost server is tried again soon: the retries above count on it.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (options.tls) {
+    grpc::SslCredentialsOptions ssl;
+    if (options.ca_pem != "system") ssl.pem_root_certs = options.ca_pem;
+    ssl.pem_cert_chain = options.certificate_pem;
+    ssl.pem_private_key = options.key_pem;
+    credentials = grpc::SslCredentials(ssl);
+    if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
+  } else {
+    credentials = grpc::InsecureChannelCredentials();
+  }
+  auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
+  return std::make_unique<RemoteClient>(std::move(options), std::move(channel));
+}
+
+}  // namespace cookix::client

@@ -1,0 +1,67 @@
+// The client of a server, over gRPC.
+//
+// Deadlines: each unary call has RemoteOptions.timeout_ms for all its attempts.
+// Retries:   UNAVAILABLE only; reads always, writes when they carry a request id.
+//            Writes that can carry one and do not are given a random one.
+//            A stream is repeated only as long as it has delivered nothing.
+// Threads:   any number may call at once; a BulkWriter belongs to one at a time
+//            and must be gone before the client is.
+#ifndef COOKIX_CLIENT_REMOTE_CLIENT_H_
+#define COOKIX_CLIENT_REMOTE_CLIENT_H_
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "client/client.h"
+#include "cookix/v1/admin_service.grpc.pb.h"
+#include "cookix/v1/catalog_service.grpc.pb.h"
+#include "cookix/v1/graph_service.grpc.pb.h"
+#include "cookix/v1/object_service.grpc.pb.h"
+#include "cookix/v1/reasoning_service.grpc.pb.h"
+#include "cookix/v1/security_service.grpc.pb.h"
+#include "grpcpp/grpcpp.h"
+
+namespace cookix::client {
+
+// True for loopback addresses, "localhost" and unix sockets.
+bool IsLocalTarget(std::string_view target);
+
+class RemoteClient : public Client {
+ public:
+  RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel> channel);
+
+#define COOKIX_DECLARE(Service, Method)                    \
+  absl::Status Method(const v1::Method##Request& request, \
+                      v1::Method##Response* response) override;
+  COOKIX_CLIENT_CALLS(COOKIX_DECLARE)
+#undef COOKIX_DECLARE
+
+  absl::Status StreamObjects(
+      const v1::StreamObjectsRequest& request,
+      absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
+  absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;
+
+ private:
+  // Gives a write an id if it can have one and has none, then calls.
+  template <class Request, class Response, class Function>
+  absl::Status Call(const Request& request, Response* response, bool read, Function&& function);
+  template <class Request, class Response, class Function>
+  absl::Status CallWithRetry(const Request& request, Response* response, bool safe_to_repeat,
+                             Function&& function);
+  void AddKey(grpc::ClientContext* context) const;
+
+  const RemoteOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<v1::ObjectService::Stub> object_stub_;
+  std::unique_ptr<v1::GraphService::Stub> graph_stub_;
+  std::unique_ptr<v1::ReasoningService::Stub> reasoning_stub_;
+  std::unique_ptr<v1::CatalogService::Stub> catalog_stub_;
+  std::unique_ptr<v1::SecurityService::Stub> security_stub_;
+  std::unique_ptr<v1::AdminService::Stub> admin_stub_;
+};
+
+}  // namespace cookix::client
+
+#endif  // COOKIX_CLIENT_REMOTE_CLIENT_H_

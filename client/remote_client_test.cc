@@ -1,0 +1,340 @@
+#include "client/remote_client.h"
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "client/request_id.h"
+#include "client/retry.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "gtest/gtest.h"
+
+namespace cookix::client {
+namespace {
+
+grpc::Status RichError(grpc::StatusCode code, const std::string& message,
+                       const std::string& reason, const std::string& field,
+                       const std::string& remedy, bool retryable) {
+  google::rpc::ErrorInfo info;
+  info.set_domain("cookix");
+  info.set_reason(reason);
+  (*info.mutable_metadata())["field"] = field;
+  (*info.mutable_metadata())["remedy"] = remedy;
+  (*info.mutable_metadata())["retryable"] = retryable ? "true" : "false";
+  google::rpc::Status status;
+  status.set_code(code);
+  status.set_message(message);
+  status.add_details()->PackFrom(info);
+  return grpc::Status(code, message, status.SerializeAsString());
+}
+
+// A server with switches: it fails the first `failures` calls of each method and
+// remembers what it was asked.
+class FakeServer : public v1::ObjectService::Service {
+ public:
+  FakeServer() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    builder.RegisterService(&admin);
+    server_ = builder.BuildAndStart();
+    target = "127.0.0.1:" + std::to_string(port);
+  }
+  ~FakeServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  grpc::Status PutObject(grpc::ServerContext*, const v1::PutObjectRequest* request,
+                         v1::PutObjectResponse* response) override {
+    std::lock_guard lock(mutex);
+    request_ids.push_back(request->options().request_id());
+    if (failures-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+    response->set_created(applied.insert(request->options().request_id()).second);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetObject(grpc::ServerContext* context, const v1::GetObjectRequest* request,
+                         v1::GetObjectResponse* response) override {
+    std::lock_guard lock(mutex);
+    ++gets;
+    for (const auto& [name, value] : context->client_metadata()) {
+      if (name == "authorization") authorization.assign(value.data(), value.size());
+    }
+    if (request->ref().key() == "slow") {
+      while (!context->IsCancelled()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      return grpc::Status(grpc::StatusCode::CANCELLED, "stopped");
+    }
+    if (request->ref().key() == "missing") {
+      return RichError(grpc::StatusCode::NOT_FOUND, "no object \"missing\"", "OBJECT_NOT_FOUND",
+                       "ref.key", "put it first", false);
+    }
+    if (failures-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+    response->mutable_object()->mutable_ref()->set_key(request->ref().key());
+    return grpc::Status::OK;
+  }
+  grpc::Status BulkWrite(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::BulkWriteResponse, v1::BulkWriteRequest>* stream) override {
+    v1::BulkWriteRequest request;
+    while (stream->Read(&request)) {
+      if (request.write().namespace_() == "bad") {
+        return RichError(grpc::StatusCode::INVALID_ARGUMENT, "bad", "INVALID_FIELD",
+                         "write.namespace", "another one", false);
+      }
+      v1::BulkWriteResponse response;
+      response.set_sequence(request.sequence());
+      if (!stream->Write(response)) break;
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status StreamObjects(grpc::ServerContext*, const v1::StreamObjectsRequest*,
+                             grpc::ServerWriter<v1::StreamObjectsResponse>* writer) override {
+    {
+      std::lock_guard lock(mutex);
+      if (failures-- > 0) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+    }
+    for (int i = 0; i < 1000; ++i) {
+      v1::StreamObjectsResponse response;
+      response.add_objects()->mutable_object()->mutable_ref()->set_key(std::to_string(i));
+      if (!writer->Write(response)) break;
+    }
+    return grpc::Status::OK;
+  }
+
+  struct Admin : v1::AdminService::Service {
+    std::atomic<int> compactions{0};
+    grpc::Status Compact(grpc::ServerContext*, const v1::CompactRequest*,
+                         v1::CompactResponse*) override {
+      ++compactions;
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+    }
+  } admin;
+
+  std::mutex mutex;
+  int failures = 0;
+  int gets = 0;
+  std::string authorization;
+  std::vector<std::string> request_ids;
+  std::set<std::string> applied;
+  std::string target;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+std::unique_ptr<Client> Connect(const FakeServer& server, RemoteOptions options = {}) {
+  options.target = server.target;
+  options.retry.initial_backoff_ms = 1;
+  auto client = ConnectRemote(options);
+  EXPECT_TRUE(client.ok()) << client.status();
+  return std::move(client).value();
+}
+
+TEST(RemoteClientTest, RepeatsReadsWhileTheServerIsUnavailable) {
+  FakeServer server;
+  server.failures = 3;
+  auto client = Connect(server);
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("a");
+  v1::GetObjectResponse response;
+  ASSERT_TRUE(client->GetObject(request, &response).ok());
+  EXPECT_EQ(response.object().ref().key(), "a");
+  EXPECT_EQ(server.gets, 4);
+}
+
+TEST(RemoteClientTest, GivesUpAfterTheLastAttempt) {
+  FakeServer server;
+  server.failures = 100;
+  auto client = Connect(server);
+  v1::GetObjectRequest request;
+  v1::GetObjectResponse response;
+  EXPECT_EQ(client->GetObject(request, &response).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.gets, 4);
+}
+
+TEST(RemoteClientTest, RepeatsAWriteUnderOneGeneratedId) {
+  FakeServer server;
+  server.failures = 2;
+  auto client = Connect(server);
+  v1::PutObjectRequest request;
+  v1::PutObjectResponse response;
+  ASSERT_TRUE(client->PutObject(request, &response).ok());
+  ASSERT_EQ(server.request_ids.size(), 3u);
+  EXPECT_EQ(server.request_ids[0].size(), 32u);
+  EXPECT_EQ(server.request_ids[0], server.request_ids[2]);
+  ASSERT_TRUE(client->PutObject(request, &response).ok());
+  EXPECT_NE(server.request_ids[3], server.request_ids[0]);
+}
+
+TEST(RemoteClientTest, KeepsTheCallersId) {
+  FakeServer server;
+  auto client = Connect(server);
+  v1::PutObjectRequest request;
+  request.mutable_options()->set_request_id("mine");
+  v1::PutObjectResponse response;
+  ASSERT_TRUE(client->PutObject(request, &response).ok());
+  EXPECT_EQ(server.request_ids.at(0), "mine");
+}
+
+TEST(RemoteClientTest, DoesNotRepeatAWriteThatCannotCarryAnId) {
+  FakeServer server;
+  auto client = Connect(server);
+  v1::CompactResponse response;
+  EXPECT_EQ(client->Compact({}, &response).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.admin.compactions, 1);
+}
+
+TEST(RemoteClientTest, EndsACallAtItsDeadline) {
+  FakeServer server;
+  RemoteOptions options;
+  options.timeout_ms = 50;
+  auto client = Connect(server, options);
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("slow");
+  v1::GetObjectResponse response;
+  EXPECT_EQ(client->GetObject(request, &response).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST(RemoteClientTest, ReadsTheDetailOfAnError) {
+  FakeServer server;
+  auto client = Connect(server);
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("missing");
+  v1::GetObjectResponse response;
+  const absl::Status status = client->GetObject(request, &response);
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(status.message(), "no object \"missing\"");
+  const auto detail = GetErrorDetail(status);
+  ASSERT_TRUE(detail.has_value());
+  EXPECT_EQ(detail->reason, "OBJECT_NOT_FOUND");
+  EXPECT_EQ(detail->field, "ref.key");
+  EXPECT_EQ(detail->remedy, "put it first");
+  EXPECT_FALSE(detail->retryable);
+  EXPECT_EQ(server.gets, 1);
+}
+
+TEST(RemoteClientTest, SaysWhichServerCannotBeReached) {
+  RemoteOptions options;
+  options.target = "127.0.0.1:1";
+  options.retry.max_attempts = 1;
+  auto client = ConnectRemote(options);
+  ASSERT_TRUE(client.ok());
+  v1::GetInfoResponse response;
+  const absl::Status status = (*client)->GetInfo({}, &response);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(std::string(status.message()).find("127.0.0.1:1"), std::string::npos);
+  ASSERT_TRUE(GetErrorDetail(status).has_value());
+  EXPECT_FALSE(GetErrorDetail(status)->remedy.empty());
+}
+
+TEST(RemoteClientTest, SendsTheKeyAsABearerToken) {
+  FakeServer server;
+  RemoteOptions options;
+  options.api_key = "ck_abc";
+  auto client = Connect(server, options);
+  v1::GetObjectResponse response;
+  ASSERT_TRUE(client->GetObject({}, &response).ok());
+  EXPECT_EQ(server.authorization, "Bearer ck_abc");
+}
+
+TEST(RemoteClientTest, RefusesToSendAKeyInPlainTextToAnotherMachine) {
+  RemoteOptions options;
+  options.api_key = "ck_abc";
+  options.target = "db.example.org:7625";
+  auto client = ConnectRemote(options);
+  ASSERT_FALSE(client.ok());
+  EXPECT_EQ(GetErrorDetail(client.status())->field, "api_key");
+  EXPECT_EQ(std::string(client.status().message()).find("ck_abc"), std::string::npos);
+  options.allow_plaintext_key = true;
+  EXPECT_TRUE(ConnectRemote(options).ok());
+  options.allow_plaintext_key = false;
+  options.tls = true;
+  EXPECT_TRUE(ConnectRemote(options).ok());
+}
+
+TEST(RemoteClientTest, RefusesAKeyThatCannotBeSent) {
+  RemoteOptions options;
+  options.api_key = "two\nlines";
+  EXPECT_FALSE(ConnectRemote(options).ok());
+}
+
+TEST(RemoteClientTest, KnowsWhichTargetsAreThisMachine) {
+  for (const char* local : {"127.0.0.1:7625", "localhost:1", "[::1]:7625", "unix:/run/x.sock",
+                            "127.9.9.9", "dns:///localhost:7625"}) {
+    EXPECT_TRUE(IsLocalTarget(local)) << local;
+  }
+  for (const char* remote : {"10.0.0.1:7625", "localhost.example.org:1", "127.example.org:7625",
+                             "[2001:db8::1]:7625", "example.org"}) {
+    EXPECT_FALSE(IsLocalTarget(remote)) << remote;
+  }
+}
+
+TEST(RemoteClientTest, CountsAcknowledgedBulkWrites) {
+  FakeServer server;
+  auto client = Connect(server);
+  auto writer = client->OpenBulkWriter(3);
+  ASSERT_TRUE(writer.ok());
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE((*writer)->Write(v1::WriteRequest()).ok());
+    EXPECT_GE((*writer)->acknowledged(), i + 1 - 3);
+  }
+  ASSERT_TRUE((*writer)->Finish().ok());
+  EXPECT_EQ((*writer)->acknowledged(), 20);
+}
+
+TEST(RemoteClientTest, EndsABulkStreamWithItsFirstError) {
+  FakeServer server;
+  auto client = Connect(server);
+  auto writer = client->OpenBulkWriter(2);
+  ASSERT_TRUE(writer.ok());
+  absl::Status status;
+  for (int i = 0; i < 10 && status.ok(); ++i) {
+    v1::WriteRequest request;
+    if (i == 5) request.set_namespace_("bad");
+    status = (*writer)->Write(std::move(request));
+  }
+  if (status.ok()) status = (*writer)->Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(GetErrorDetail(status)->field, "write.namespace");
+  EXPECT_EQ((*writer)->acknowledged(), 5);
+}
+
+TEST(RemoteClientTest, StopsAStreamWhenAsked) {
+  FakeServer server;
+  server.failures = 1;
+  auto client = Connect(server);
+  int seen = 0;
+  ASSERT_TRUE(
+      client->StreamObjects({}, [&](v1::StreamObjectsResponse&&) { return ++seen < 10; }).ok());
+  EXPECT_EQ(seen, 10);
+}
+
+TEST(RetryPolicyTest, PausesGrowWithinBounds) {
+  RetryOptions options;
+  options.max_attempts = 6;
+  options.initial_backoff_ms = 100;
+  options.max_backoff_ms = 400;
+  RetryPolicy policy(options, true, 7);
+  const absl::Status unavailable = absl::UnavailableError("x");
+  for (int64_t step : {100, 200, 400, 400, 400}) {
+    const int64_t pause = policy.NextPauseMs(unavailable);
+    EXPECT_GE(pause, step / 2);
+    EXPECT_LE(pause, step);
+  }
+  EXPECT_EQ(policy.NextPauseMs(unavailable), -1);
+  EXPECT_EQ(RetryPolicy(options, true, 7).NextPauseMs(absl::AbortedError("x")), -1);
+  EXPECT_EQ(RetryPolicy(options, false, 7).NextPauseMs(unavailable), -1);
+}
+
+TEST(RequestIdTest, IsRandom) {
+  std::set<std::string> ids;
+  for (int i = 0; i < 1000; ++i) ids.insert(NewRequestId());
+  EXPECT_EQ(ids.size(), 1000u);
+}
+
+}  // namespace
+}  // namespace cookix::client
