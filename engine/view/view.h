@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,9 @@ struct AppliedCommit {
   uint64_t commit = 0;
   int64_t time_ms = 0;
   internal::v1::ChangeRecord change;
+  // The catalog of this commit or of a later one: for what never changes once it
+  // is made, such as what a collection does not index. Set by the host.
+  std::shared_ptr<const Catalog> catalog;
 };
 
 // Lets a long bootstrap report progress and stop early.
@@ -60,9 +64,8 @@ class View {
   // Builds the state of `view` from nothing.
   virtual absl::Status Bootstrap(const ReadView& view, BootstrapMonitor& monitor) = 0;
 
-  // Adds the next commit. `view` shows the store at that commit or later; use it
-  // only for what the change does not carry. An error stops the view: it is
-  // dropped and its readers go to the store until it is rebuilt.
+  // Adds the next commit. An error stops the view: it is dropped and its readers
+  // go to the store until it is rebuilt.
   virtual absl::Status Apply(const AppliedCommit& commit) = 0;
 
   // Forgets everything and frees the memory.

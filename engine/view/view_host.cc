@@ -1,0 +1,484 @@
+#include "engine/view/view_host.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+using Clock = CallContext::Clock;
+
+// Commits taken from the log at a time.
+constexpr size_t kBatch = 256;
+// Wakes the follower now and then; Cancel() is what stops it.
+constexpr absl::Duration kFollowTimeout = absl::Seconds(1);
+// How often a wait looks whether its call was cancelled.
+constexpr std::chrono::milliseconds kCancelPoll(10);
+// Decoded commits kept for views that are a little behind each other.
+constexpr size_t kDecodedCommits = 256;
+constexpr size_t kDecodedBytes = 16 << 20;
+// The value of Slot::shown while a view is not ready.
+constexpr int64_t kNotReady = -1;
+
+absl::Status Stopped() {
+  return MakeError(absl::StatusCode::kUnavailable, "the views are stopped",
+                   {"SHUTTING_DOWN", "", "Try again when the server is up", true});
+}
+
+absl::Status UnknownView(std::string_view name) {
+  return NotFound("VIEW_NOT_FOUND", "view", absl::StrCat("there is no view ", ToAbsl(name)),
+                  "Use one of the names that the statistics list");
+}
+
+// Runs a method of a view and turns what libraries throw into an error.
+template <typename F>
+absl::Status Contained(F&& f) {
+  try {
+    return f();
+  } catch (const std::exception& error) {
+    return MakeError(absl::StatusCode::kInternal, 
+                     absl::StrCat("the view failed: ", error.what()),
+                     {"INTERNAL", "", "Rebuild the view; give the server more memory", false});
+  }
+}
+
+// Decoded commits, shared by the threads of the views.
+class DecodedCommits {
+ public:
+  absl::StatusOr<std::shared_ptr<const AppliedCommit>> Get(
+      const storage::LogCommit& logged, const std::shared_ptr<const Catalog>& catalog) {
+    Entry& entry = entries_[logged.commit % kDecodedCommits];
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (entry.decoded != nullptr && entry.decoded->commit == logged.commit) return entry.decoded;
+    }
+    auto decoded = std::make_shared<AppliedCommit>();
+    decoded->commit = logged.commit;
+    decoded->time_ms = logged.time_ms;
+    decoded->catalog = catalog;
+    if (!decoded->change.ParseFromString(logged.change)) {
+      return Corruption(
+          absl::StrCat("the change of commit ", logged.commit, " cannot be decoded"),
+          "Restore the store from a backup or seed it from a replica");
+    }
+    std::lock_guard<std::mutex> lock(mutex_);
+    bytes_ -= entry.bytes;
+    entry.decoded.reset();
+    entry.bytes = 0;
+    if (bytes_ + logged.change.size() <= kDecodedBytes) {
+      entry.decoded = decoded;
+      entry.bytes = logged.change.size();
+      bytes_ += entry.bytes;
+    } else {
+      // Old ones that nobody replaces would keep the newest out.
+      for (Entry& each : entries_) each = Entry();
+      bytes_ = 0;
+    }
+    return std::shared_ptr<const AppliedCommit>(std::move(decoded));
+  }
+
+ private:
+  struct Entry {
+    std::shared_ptr<const AppliedCommit> decoded;
+    size_t bytes = 0;
+  };
+  std::mutex mutex_;
+  std::array<Entry, kDecodedCommits> entries_;
+  size_t bytes_ = 0;
+};
+
+}  // namespace
+
+// One view and its thread.
+struct ViewHost::Slot {
+  std::unique_ptr<View> view;
+  std::thread thread;
+
+  // The last commit that a ready view shows, kNotReady otherwise. Written by the
+  // thread of the slot, and set to kNotReady by Rebuild() and Stop().
+  std::atomic<int64_t> shown{kNotReady};
+  // The last commit that the view has, ready or not.
+  std::atomic<uint64_t> applied{0};
+  std::atomic<double> progress{0};
+  // Rebuild() wants the thread to start over.
+  std::atomic<bool> restart{false};
+
+  // Guarded by Shared::mutex.
+  ViewState state = ViewState::kBuilding;
+  std::string error;
+  storage::LogReader* reader = nullptr;
+};
+
+struct ViewHost::Shared {
+  mutable std::mutex mutex;
+  // Something that a waiter may wait for has changed.
+  std::condition_variable changed;
+  // How many wait; lets views advance without taking the mutex.
+  std::atomic<int> waiters{0};
+  std::atomic<bool> stopping{false};
+
+  // Guarded by mutex. Commits that some ready view has not shown yet, and their
+  // bytes.
+  std::deque<std::pair<uint64_t, int64_t>> backlog;
+  int64_t backlog_bytes = 0;
+  bool started = false;
+
+  // Held while threads are joined.
+  std::mutex join_mutex;
+
+  DecodedCommits decoded;
+
+  void Notify() {
+    if (waiters.load() == 0) return;
+    // Whoever is about to wait either holds the mutex and has not looked yet, or
+    // waits.
+    { std::lock_guard<std::mutex> lock(mutex); }
+    changed.notify_all();
+  }
+
+  // Waits until `done()` or `deadline`; returns done(). `lock` holds the mutex.
+  template <typename F>
+  bool WaitUntil(std::unique_lock<std::mutex>& lock, Clock::time_point deadline, F&& done) {
+    waiters.fetch_add(1);
+    bool result = done();
+    while (!result) {
+      const Clock::time_point now = Clock::now();
+      if (now >= deadline) break;
+      changed.wait_until(lock, std::min(deadline, now + std::chrono::minutes(1)));
+      result = done();
+    }
+    waiters.fetch_sub(1);
+    return result;
+  }
+};
+
+namespace {
+
+// Reports the progress of a bootstrap and stops it.
+class SlotMonitor : public BootstrapMonitor {
+ public:
+  SlotMonitor(std::atomic<double>& progress, const std::atomic<bool>& restart,
+              const std::atomic<bool>& stopping)
+      : progress_(progress), restart_(restart), stopping_(stopping) {}
+  void Report(double fraction) override { progress_.store(std::clamp(fraction, 0.0, 1.0)); }
+  bool cancelled() const override { return restart_.load() || stopping_.load(); }
+
+ private:
+  std::atomic<double>& progress_;
+  const std::atomic<bool>& restart_;
+  const std::atomic<bool>& stopping_;
+};
+
+}  // namespace
+
+ViewHost::ViewHost(storage::Store& store, std::function<ReadView()> read_view,
+                   ViewHostOptions options)
+    : store_(store),
+      read_view_(std::move(read_view)),
+      options_(options),
+      shared_(std::make_unique<Shared>()) {}
+
+ViewHost::~ViewHost() { Stop(); }
+
+void ViewHost::AddView(std::unique_ptr<View> view) {
+  auto slot = std::make_unique<Slot>();
+  slot->view = std::move(view);
+  slots_.push_back(std::move(slot));
+}
+
+absl::Status ViewHost::Start() {
+  std::lock_guard<std::mutex> lock(shared_->mutex);
+  if (shared_->stopping.load()) return Stopped();
+  if (shared_->started) return absl::OkStatus();
+  shared_->started = true;
+  for (auto& slot : slots_) {
+    slot->thread = std::thread([this, raw = slot.get()] { Run(raw); });
+  }
+  return absl::OkStatus();
+}
+
+void ViewHost::Stop() {
+  std::lock_guard<std::mutex> joining(shared_->join_mutex);
+  {
+    std::lock_guard<std::mutex> lock(shared_->mutex);
+    shared_->stopping.store(true);
+    for (auto& slot : slots_) {
+      slot->shown.store(kNotReady);
+      if (slot->reader != nullptr) slot->reader->Cancel();
+    }
+    shared_->changed.notify_all();
+  }
+  for (auto& slot : slots_) {
+    if (slot->thread.joinable()) slot->thread.join();
+  }
+}
+
+void ViewHost::Run(Slot* slot) {
+  Shared& shared = *shared_;
+  View& view = *slot->view;
+  // How often the log ran away while the view was catching up with it.
+  int outrun = 0;
+
+  const auto interrupted = [&] { return shared.stopping.load() || slot->restart.load(); };
+  // Drops the view and waits until somebody wants it again.
+  const auto fail = [&](const absl::Status& status) {
+    {
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      slot->shown.store(kNotReady);
+      if (interrupted()) return;
+      slot->state = ViewState::kFailed;
+      slot->error = std::string(status.message());
+      shared.changed.notify_all();
+    }
+    view.Drop();
+    std::unique_lock<std::mutex> lock(shared.mutex);
+    shared.changed.wait(lock, interrupted);
+  };
+
+  while (!shared.stopping.load()) {
+    {
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      slot->shown.store(kNotReady);
+      slot->restart.store(false);
+      slot->state = ViewState::kBuilding;
+      slot->error.clear();
+      slot->progress.store(0);
+      slot->applied.store(0);
+      shared.changed.notify_all();
+    }
+    view.Drop();
+
+    storage::Position position;
+    {
+      const ReadView start = read_view_();
+      SlotMonitor monitor(slot->progress, slot->restart, shared.stopping);
+      const absl::Status status = Contained([&] { return view.Bootstrap(start, monitor); });
+      if (interrupted()) continue;
+      if (!status.ok()) {
+        fail(status);
+        continue;
+      }
+      position = start.snapshot->position();
+    }
+    slot->applied.store(position.commit);
+
+    absl::StatusOr<std::unique_ptr<storage::LogReader>> reader = store_.ReadLog(position);
+    if (!reader.ok()) {
+      if (reader.status().code() == absl::StatusCode::kOutOfRange) {
+        ++outrun;
+      } else {
+        fail(reader.status());
+      }
+      continue;
+    }
+    {
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      if (interrupted()) continue;
+      slot->reader = reader->get();
+    }
+
+    // Follow the log. The view is ready once it has nearly caught up, or, when
+    // the log has run away before, at once: then writers wait for it.
+    bool ready = false;
+    std::shared_ptr<const Catalog> catalog;
+    uint64_t catalog_commit = 0;
+    absl::Status status;
+    while (true) {
+      const uint64_t applied = slot->applied.load();
+      if (!ready) {
+        const uint64_t latest = store_.Latest()->commit();
+        const uint64_t lag = latest > applied ? latest - applied : 0;
+        if (lag <= options_.max_lag_commits / 2 || outrun > 1) {
+          std::lock_guard<std::mutex> lock(shared.mutex);
+          if (interrupted()) break;
+          ready = true;
+          slot->progress.store(1);
+          slot->state = ViewState::kReady;
+          slot->shown.store(static_cast<int64_t>(applied));
+          shared.changed.notify_all();
+        }
+      }
+      absl::StatusOr<std::vector<storage::LogCommitPtr>> commits =
+          (*reader)->Next(kBatch, kFollowTimeout);
+      if (interrupted()) break;
+      if (!commits.ok()) {
+        status = commits.status();
+        break;
+      }
+      if (commits->empty()) continue;
+      // The log may show a commit a moment before the catalog does.
+      while (catalog_commit < commits->back()->commit && !interrupted()) {
+        const ReadView newest = read_view_();
+        catalog = newest.catalog;
+        catalog_commit = newest.commit();
+        if (catalog_commit < commits->back()->commit) {
+          std::this_thread::sleep_for(std::chrono::microseconds(50));
+        }
+      }
+      for (const storage::LogCommitPtr& logged : *commits) {
+        if (interrupted()) break;
+        auto decoded = shared.decoded.Get(*logged, catalog);
+        status = decoded.ok() ? Contained([&] { return view.Apply(**decoded); })
+                              : decoded.status();
+        if (!status.ok()) break;
+        slot->applied.store(logged->commit);
+        // Fails when Rebuild() or Stop() came in between.
+        int64_t shown = slot->shown.load();
+        if (shown != kNotReady &&
+            slot->shown.compare_exchange_strong(shown, static_cast<int64_t>(logged->commit))) {
+          shared.Notify();
+        }
+      }
+      if (!status.ok()) break;
+    }
+    {
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      slot->reader = nullptr;
+    }
+    reader->reset();
+    if (interrupted() || status.ok()) continue;
+    if (status.code() == absl::StatusCode::kOutOfRange) {
+      // Left behind by the log: build again from a snapshot.
+      ++outrun;
+      continue;
+    }
+    fail(status);
+  }
+  view.Drop();
+}
+
+bool ViewHost::WaitVisible(const View* view, uint64_t commit, Clock::time_point deadline) {
+  for (auto& slot : slots_) {
+    if (slot->view.get() != view) continue;
+    const auto shows = [&] {
+      const int64_t shown = slot->shown.load();
+      return shown != kNotReady && static_cast<uint64_t>(shown) >= commit;
+    };
+    if (shows()) return true;
+    if (slot->shown.load() == kNotReady) return false;
+    std::unique_lock<std::mutex> lock(shared_->mutex);
+    shared_->WaitUntil(lock, deadline,
+                       [&] { return shows() || slot->shown.load() == kNotReady; });
+    return shows();
+  }
+  return false;
+}
+
+bool ViewHost::WaitAllVisible(uint64_t commit, Clock::time_point deadline) {
+  bool all = true;
+  for (auto& slot : slots_) {
+    if (!WaitVisible(slot->view.get(), commit, deadline)) all = false;
+  }
+  return all;
+}
+
+absl::Status ViewHost::WaitForRoom(const CallContext& context) {
+  std::unique_lock<std::mutex> lock(shared_->mutex);
+  const auto has_room = [&] {
+    int64_t least = -1;
+    for (auto& slot : slots_) {
+      const int64_t shown = slot->shown.load();
+      if (shown != kNotReady) least = least < 0 ? shown : std::min(least, shown);
+    }
+    auto& backlog = shared_->backlog;
+    while (!backlog.empty() &&
+           (least < 0 || backlog.front().first <= static_cast<uint64_t>(least))) {
+      shared_->backlog_bytes -= backlog.front().second;
+      backlog.pop_front();
+    }
+    return backlog.empty() || (backlog.size() < options_.max_lag_commits &&
+                               shared_->backlog_bytes < options_.max_lag_bytes);
+  };
+  while (!has_room()) {
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    const Clock::time_point deadline =
+        std::min(context.deadline(), Clock::now() + kCancelPoll);
+    shared_->WaitUntil(lock, deadline, has_room);
+  }
+  return absl::OkStatus();
+}
+
+void ViewHost::OnPublish(uint64_t commit, int64_t bytes) {
+  int64_t least = -1;
+  for (auto& slot : slots_) {
+    const int64_t shown = slot->shown.load();
+    if (shown != kNotReady) least = least < 0 ? shown : std::min(least, shown);
+  }
+  std::lock_guard<std::mutex> lock(shared_->mutex);
+  auto& backlog = shared_->backlog;
+  while (!backlog.empty() &&
+         (least < 0 || backlog.front().first <= static_cast<uint64_t>(least))) {
+    shared_->backlog_bytes -= backlog.front().second;
+    backlog.pop_front();
+  }
+  // Nobody waits for views that are being built.
+  if (least < 0 || static_cast<uint64_t>(least) >= commit) return;
+  backlog.emplace_back(commit, bytes);
+  shared_->backlog_bytes += bytes;
+}
+
+absl::Status ViewHost::Rebuild(std::string_view name) {
+  std::lock_guard<std::mutex> lock(shared_->mutex);
+  for (auto& slot : slots_) {
+    if (slot->view->name() != name) continue;
+    if (shared_->stopping.load()) return Stopped();
+    slot->restart.store(true);
+    slot->shown.store(kNotReady);
+    slot->state = ViewState::kBuilding;
+    slot->error.clear();
+    slot->progress.store(0);
+    if (slot->reader != nullptr) slot->reader->Cancel();
+    shared_->changed.notify_all();
+    return absl::OkStatus();
+  }
+  return UnknownView(name);
+}
+
+absl::Status ViewHost::WaitBuilt(std::string_view name, const CallContext& context) {
+  std::unique_lock<std::mutex> lock(shared_->mutex);
+  for (auto& slot : slots_) {
+    if (slot->view->name() != name) continue;
+    const auto done = [&] {
+      return shared_->stopping.load() || slot->state != ViewState::kBuilding;
+    };
+    while (!done()) {
+      COOKIX_RETURN_IF_ERROR(context.Check());
+      shared_->WaitUntil(lock, std::min(context.deadline(), Clock::now() + kCancelPoll), done);
+    }
+    return shared_->stopping.load() ? Stopped() : absl::OkStatus();
+  }
+  return UnknownView(name);
+}
+
+std::vector<ViewStatus> ViewHost::Status() const {
+  std::vector<ViewStatus> statuses;
+  for (const auto& slot : slots_) {
+    ViewStatus status;
+    status.name = std::string(slot->view->name());
+    {
+      std::lock_guard<std::mutex> lock(shared_->mutex);
+      status.state = slot->state;
+      status.error = slot->error;
+    }
+    status.visible = slot->applied.load();
+    status.indexed = status.visible;
+    status.progress = slot->progress.load();
+    // Outside the mutex: views may take their time to count.
+    status.memory_bytes = slot->view->MemoryBytes();
+    status.counters = slot->view->Counters();
+    statuses.push_back(std::move(status));
+  }
+  return statuses;
+}
+
+}  // namespace cookix::engine
