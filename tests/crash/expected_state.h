@@ -63,8 +63,9 @@ class ExpectedState {
 
   // Before a write is sent.
   void Sent(v1::WriteRequest request);
-  // The oldest pending write was acknowledged with `commit`. False when the
-  // commit numbers do not grow.
+  // The oldest pending write was acknowledged with `commit`, 0 when the answer
+  // does not say which. False when the commit numbers do not grow. One state may
+  // not mix known and unknown commits between two calls of Resolve().
   [[nodiscard]] bool Acknowledged(int64_t commit);
   // Compares what the server holds with every state it may hold. Returns how many
   // of the pending writes were applied, or nothing when no state fits; `why` then
