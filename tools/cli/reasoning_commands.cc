@@ -35,12 +35,12 @@ std::vector<std::string> SplitChain(const std::string& text) {
 }
 
 void PrintHits(const google::protobuf::RepeatedPtrField<v1::Hit>& hits,
-               const v1::ObjectRef& anchor, bool forward, Terminal& out) {
+               const v1::ObjectRef& anchor, Terminal& out) {
   for (const v1::Hit& hit : hits) {
     if (!hit.explanation().empty()) {
       out.Line(OneLine(hit.explanation()));
     } else {
-      out.Line(PathLine(forward ? anchor : hit.ref(), hit.path(), out) +
+      out.Line(PathLine(anchor, hit.path(), out) +
                out.Paint("  (score=" + NumberText(hit.score()) + ", hops=" +
                              std::to_string(hit.hops()) + ")",
                          Tone::kDim));
@@ -95,7 +95,7 @@ absl::Status Query(Context& context) {
   COOKIX_CALL(context, Query, request, &response);
   context.Answer(response, [&] {
     if (response.hits().empty()) context.out().Line("no answers");
-    PrintHits(response.hits(), request.anchor(), !request.reverse(), context.out());
+    PrintHits(response.hits(), request.anchor(), context.out());
     if (context.quiet()) return;
     const v1::QueryDiagnostics& diagnostics = response.diagnostics();
     context.err().Line(context.err().Paint(
@@ -121,7 +121,7 @@ absl::Status Contradictions(Context& context) {
   COOKIX_CALL(context, FindContradictions, request, &response);
   context.Answer(response, [&] {
     if (response.hits().empty()) context.out().Line("nothing contradicts it");
-    PrintHits(response.hits(), request.ref(), true, context.out());
+    PrintHits(response.hits(), request.ref(), context.out());
   });
   return absl::OkStatus();
 }

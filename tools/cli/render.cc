@@ -19,6 +19,12 @@ std::string StepName(const v1::PathStep& step) {
                                                              : step.relation();
 }
 
+// True when the stored edge itself was followed from target to source, rather
+// than as a virtual edge of its own.
+bool Backwards(const v1::PathStep& step, const v1::ObjectRef& from) {
+  return !step.virtual_() && !SameRef(step.source(), from);
+}
+
 }  // namespace
 
 bool SameRef(const v1::ObjectRef& a, const v1::ObjectRef& b) {
@@ -84,7 +90,7 @@ void PrintPath(const v1::ObjectRef& start, const v1::Path& path, Terminal& termi
   for (const v1::PathStep& step : path.steps()) {
     const v1::ObjectRef next = OtherEnd(step, at);
     std::string line = margin + "└─ " + terminal.Paint(OneLine(StepName(step)), Tone::kRelation) +
-                       " ▸ " + RefText(next);
+                       (Backwards(step, at) ? " ◂ " : " ▸ ") + RefText(next);
     std::string note;
     if (step.virtual_()) {
       note = "stored as " + RefText(step.source()) + " --[" + OneLine(step.relation()) + "]--> " +
@@ -106,8 +112,10 @@ std::string PathLine(const v1::ObjectRef& start, const v1::Path& path,
   v1::ObjectRef at = start;
   for (const v1::PathStep& step : path.steps()) {
     const v1::ObjectRef next = OtherEnd(step, at);
-    line += " --[" + terminal.Paint(OneLine(StepName(step)), Tone::kRelation) + "]--> " +
-            RefText(next);
+    const bool backwards = Backwards(step, at);
+    line += (backwards ? " <--[" : " --[") +
+            terminal.Paint(OneLine(StepName(step)), Tone::kRelation) +
+            (backwards ? "]-- " : "]--> ") + RefText(next);
     at = next;
   }
   return line;

@@ -27,7 +27,8 @@ void PrintObject(const v1::Object& object, Terminal& terminal);
 //   umbrella
 //   └─ prevents ▸ rain
 //      └─ causes ▸ wet_coat
-// Virtual steps say how the stored edge runs.
+// Virtual steps say how the stored edge runs; an edge that was followed from
+// target to source is drawn with ◂ (on one line, <--[r]--).
 void PrintPath(const v1::ObjectRef& start, const v1::Path& path, Terminal& terminal,
                int indent = 0);
 // The same on one line: `a --[r]--> b`.
