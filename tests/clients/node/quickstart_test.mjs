@@ -1,0 +1,173 @@
+// The quickstart's calls from Node against a real server.
+//
+//   node quickstart_test.mjs TARGET PROTO_DIR
+//
+// Runs by itself in the test suite (tests/clients/run_client_test.py starts the
+// server). Each case prints "ok NAME" or "not ok NAME".
+import assert from "node:assert/strict";
+import { connect, errorInfo, status } from "./cookix.mjs";
+
+const [target, protoDir] = process.argv.slice(2);
+const cookix = connect({ target, protoDir });
+const ns = "node-quickstart";
+
+const put = (key, content, properties = {}) =>
+  cookix.object.PutObject({ namespace: ns, write: { object: { ref: { key }, content, properties } } });
+const link = (source, relation, destination, weight) =>
+  cookix.graph.PutEdge({
+    namespace: ns,
+    edge: { source: { key: source }, relation, target: { key: destination }, weight },
+  });
+
+async function failsWith(promise, code, reason, field) {
+  const error = await promise.then(() => assert.fail("the call should have failed"), (e) => e);
+  assert.equal(error.code, code, error.message);
+  const info = errorInfo(error);
+  assert.ok(info, "no google.rpc.ErrorInfo");
+  assert.equal(info.domain, "cookix");
+  assert.equal(info.reason, reason);
+  if (field) assert.equal(info.metadata.field, field);
+  assert.ok(info.metadata.remedy, "no remedy");
+  return info;
+}
+
+const cases = {
+  async "create a namespace"() {
+    const { created } = await cookix.catalog.CreateNamespace({ namespace: { name: ns } });
+    assert.equal(created, true);
+  },
+  async "put and get objects"() {
+    const { result, created } = await put("rain", "Water that falls", {
+      wet: { bool_value: true }, drops: { int_value: "9007199254740993" },
+    });
+    assert.equal(created, true);
+    for (const key of ["wet street", "slippery street", "umbrella", "drought"]) await put(key, key);
+    const { object } = await cookix.object.GetObject({
+      namespace: ns, ref: { key: "rain" }, options: { min_position: result.position },
+    });
+    assert.equal(object.content, "Water that falls");
+    assert.equal(object.properties.wet.bool_value, true);
+    assert.equal(object.properties.drops.int_value, "9007199254740993");
+    assert.equal(object.version, result.commit);
+  },
+  async "link objects"() {
+    await link("rain", "causes", "wet street", 0.5);
+    await link("wet street", "causes", "slippery street", 0.25);
+    await link("umbrella", "protects_from", "rain", 1);
+    const { created } = await link("drought", "contradicts", "rain", 0.1);
+    assert.equal(created, true);
+  },
+  async "a query answers with its path"() {
+    const { hits } = await cookix.reasoning.Query({
+      namespace: ns, anchor: { key: "rain" }, target: { key: "slippery street" }, with_explanations: true,
+    });
+    assert.equal(hits.length, 1);
+    const [hit] = hits;
+    assert.equal(hit.hops, 2);
+    assert.deepEqual(hit.path.steps.map((s) => [s.source.key, s.relation, s.target.key]), [
+      ["rain", "causes", "wet street"],
+      ["wet street", "causes", "slippery street"],
+    ]);
+    assert.ok(Math.abs(hit.path.weight - 0.75) < 1e-9);
+    assert.match(hit.explanation, /rain --\[causes\]--> wet street --\[causes\]--> slippery street/);
+  },
+  async "contradictions"() {
+    const { hits } = await cookix.reasoning.FindContradictions({ namespace: ns, ref: { key: "rain" } });
+    assert.deepEqual(hits.map((hit) => hit.ref.key), ["drought"]);
+  },
+  async "neighbours in both directions"() {
+    const { neighbors } = await cookix.graph.ListNeighbors({
+      namespace: ns, ref: { key: "rain" }, direction: "DIRECTION_BOTH",
+    });
+    assert.deepEqual(neighbors.map((n) => [n.ref.key, n.direction]).sort(), [
+      ["drought", "DIRECTION_IN"],
+      ["umbrella", "DIRECTION_IN"],
+      ["wet street", "DIRECTION_OUT"],
+    ]);
+  },
+  async "a scan in pages"() {
+    const keys = [];
+    let token = "";
+    let pages = 0;
+    do {
+      const page = await cookix.object.ScanObjects({ namespace: ns, page_size: 2, page_token: token });
+      keys.push(...page.objects.map((object) => object.ref.key));
+      token = page.next_page_token;
+      pages += 1;
+    } while (token);
+    assert.deepEqual(keys, ["drought", "rain", "slippery street", "umbrella", "wet street"]);
+    assert.equal(pages, 3);
+  },
+  async "a stream of objects"() {
+    const keys = [];
+    for await (const chunk of cookix.object.StreamObjects({ namespace: ns, with_edges: true })) {
+      keys.push(...chunk.objects.map((write) => write.object.ref.key));
+    }
+    assert.equal(keys.length, 5);
+  },
+  async "a bulk stream is answered in order"() {
+    const call = cookix.object.BulkWrite();
+    const answers = [];
+    const ended = new Promise((resolve, reject) => {
+      call.on("data", (answer) => answers.push(answer.sequence));
+      call.on("end", resolve);
+      call.on("error", reject);
+    });
+    for (let i = 1; i <= 10; i += 1) {
+      call.write({
+        sequence: String(i),
+        write: { namespace: ns, mutations: [{ put_object: { object: { ref: { key: `bulk/${i}` } } } }] },
+      });
+    }
+    call.end();
+    await ended;
+    assert.deepEqual(answers, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
+    const { count } = await cookix.object.CountObjects({ namespace: ns });
+    assert.equal(count, "15");
+  },
+  async "errors say what to do"() {
+    await failsWith(put("", "no key"), status.INVALID_ARGUMENT, "INVALID_FIELD", "write.object.ref.key");
+    await failsWith(link("rain", "causes", "flood", -1), status.INVALID_ARGUMENT, "INVALID_FIELD", "edge.weight");
+    const info = await failsWith(
+      cookix.object.GetObject({ namespace: ns, ref: { key: "nothing" } }), status.NOT_FOUND, "OBJECT_NOT_FOUND");
+    assert.equal(info.metadata.retryable, "false");
+    await failsWith(
+      cookix.object.GetObject({ namespace: "nowhere", ref: { key: "rain" } }), status.NOT_FOUND,
+      "NAMESPACE_NOT_FOUND", "namespace");
+  },
+  async "a request id applies once"() {
+    const request = {
+      namespace: ns, write: { object: { ref: { key: "once" } } }, options: { request_id: "node-1" },
+    };
+    const first = await cookix.object.PutObject(request);
+    const second = await cookix.object.PutObject(request);
+    assert.equal(first.result.replayed, false);
+    assert.equal(second.result.replayed, true);
+    assert.equal(second.result.commit, first.result.commit);
+  },
+  async "deadlines"() {
+    const error = await cookix.object
+      .GetObject({ namespace: ns, ref: { key: "rain" } }, { timeoutMs: -1 })
+      .then(() => null, (e) => e);
+    assert.equal(error?.code, status.DEADLINE_EXCEEDED);
+  },
+  async "delete"() {
+    const request = { namespace: ns, delete: { ref: { key: "once" } } };
+    assert.equal((await cookix.object.DeleteObject(request)).existed, true);
+    assert.equal((await cookix.object.DeleteObject(request)).existed, false);
+  },
+};
+
+let failed = 0;
+for (const [name, run] of Object.entries(cases)) {
+  try {
+    await run();
+    console.log(`ok ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`not ok ${name}`);
+    console.error(error);
+  }
+}
+cookix.close();
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,201 @@
+#!/usr/bin/python3
+"""The quickstart's calls from Python against a real server.
+
+    quickstart_test.py TARGET
+
+The generated stubs must be on PYTHONPATH. Each case prints "ok NAME" or
+"not ok NAME".
+"""
+import sys
+import traceback
+
+import grpc
+
+from cookix.v1 import catalog_service_pb2 as catalog
+from cookix.v1 import common_pb2 as common
+from cookix.v1 import graph_service_pb2 as graph
+from cookix.v1 import object_service_pb2 as objects
+from cookix.v1 import reasoning_service_pb2 as reasoning
+from cookix_client import Cookix, error_info
+
+NS = "python-quickstart"
+
+
+def ref(key):
+    return common.ObjectRef(key=key)
+
+
+def edge(source, relation, target, weight):
+    return common.Edge(source=ref(source), relation=relation, target=ref(target), weight=weight)
+
+
+def put(cookix, key, content="", **properties):
+    item = common.Object(ref=ref(key), content=content, properties=properties)
+    return cookix.object.PutObject(
+        objects.PutObjectRequest(namespace=NS, write=objects.ObjectWrite(object=item)))
+
+
+def link(cookix, *args):
+    return cookix.graph.PutEdge(graph.PutEdgeRequest(namespace=NS, edge=edge(*args)))
+
+
+def fails_with(call, code, reason, field=None):
+    try:
+        call()
+    except grpc.RpcError as error:
+        assert error.code() == code, (error.code(), error.details())
+        info = error_info(error)
+        assert info is not None, "no google.rpc.ErrorInfo"
+        assert info.domain == "cookix" and info.reason == reason, info
+        assert field is None or info.metadata["field"] == field, info
+        assert info.metadata["remedy"], "no remedy"
+        return info
+    raise AssertionError("the call should have failed")
+
+
+def test_create_a_namespace(cookix):
+    answer = cookix.catalog.CreateNamespace(
+        catalog.CreateNamespaceRequest(namespace=catalog.Namespace(name=NS)))
+    assert answer.created
+
+
+def test_put_and_get(cookix):
+    answer = put(cookix, "rain", "Water that falls", wet=common.Value(bool_value=True),
+                 drops=common.Value(int_value=2**60))
+    assert answer.created
+    for key in ("wet street", "slippery street", "umbrella", "drought"):
+        put(cookix, key)
+    got = cookix.object.GetObject(objects.GetObjectRequest(
+        namespace=NS, ref=ref("rain"),
+        options=common.ReadOptions(min_position=answer.result.position))).object
+    assert got.content == "Water that falls"
+    assert got.properties["wet"].bool_value
+    assert got.properties["drops"].int_value == 2**60
+    assert got.version == answer.result.commit
+
+
+def test_link(cookix):
+    assert link(cookix, "rain", "causes", "wet street", 0.5).created
+    assert link(cookix, "wet street", "causes", "slippery street", 0.25).created
+    assert link(cookix, "umbrella", "protects_from", "rain", 1.0).created
+    assert link(cookix, "drought", "contradicts", "rain", 0.1).created
+    # Putting an edge again replaces it.
+    assert not link(cookix, "drought", "contradicts", "rain", 0.2).created
+
+
+def test_a_query_answers_with_its_path(cookix):
+    answer = cookix.reasoning.Query(reasoning.QueryRequest(
+        namespace=NS, anchor=ref("rain"), target=ref("slippery street"), with_explanations=True))
+    assert len(answer.hits) == 1, answer
+    hit = answer.hits[0]
+    assert [(s.source.key, s.relation, s.target.key) for s in hit.path.steps] == [
+        ("rain", "causes", "wet street"), ("wet street", "causes", "slippery street")]
+    assert abs(hit.path.weight - 0.75) < 1e-9
+    assert "rain --[causes]--> wet street --[causes]--> slippery street" in hit.explanation
+
+
+def test_contradictions(cookix):
+    answer = cookix.reasoning.FindContradictions(
+        reasoning.FindContradictionsRequest(namespace=NS, ref=ref("rain")))
+    assert [hit.ref.key for hit in answer.hits] == ["drought"]
+
+
+def test_neighbours_in_both_directions(cookix):
+    answer = cookix.graph.ListNeighbors(graph.ListNeighborsRequest(
+        namespace=NS, ref=ref("rain"), direction=graph.DIRECTION_BOTH))
+    assert sorted((n.ref.key, n.direction) for n in answer.neighbors) == [
+        ("drought", graph.DIRECTION_IN), ("umbrella", graph.DIRECTION_IN),
+        ("wet street", graph.DIRECTION_OUT)]
+
+
+def test_a_scan_in_pages(cookix):
+    keys, token, pages = [], "", 0
+    while True:
+        page = cookix.object.ScanObjects(
+            objects.ScanObjectsRequest(namespace=NS, page_size=2, page_token=token))
+        keys += [item.ref.key for item in page.objects]
+        pages += 1
+        token = page.next_page_token
+        if not token:
+            break
+    assert keys == ["drought", "rain", "slippery street", "umbrella", "wet street"], keys
+    assert pages == 3
+
+
+def test_a_stream_of_objects(cookix):
+    keys = [write.object.ref.key
+            for chunk in cookix.object.StreamObjects(objects.StreamObjectsRequest(namespace=NS))
+            for write in chunk.objects]
+    assert len(keys) == 5
+
+
+def test_a_bulk_stream_is_answered_in_order(cookix):
+    def writes():
+        for i in range(1, 11):
+            mutation = objects.Mutation(put_object=objects.ObjectWrite(
+                object=common.Object(ref=ref(f"bulk/{i}"))))
+            yield objects.BulkWriteRequest(
+                sequence=i, write=objects.WriteRequest(namespace=NS, mutations=[mutation]))
+    answers = [answer.sequence for answer in cookix.object.BulkWrite(writes())]
+    assert answers == list(range(1, 11)), answers
+    assert cookix.object.CountObjects(objects.CountObjectsRequest(namespace=NS)).count == 15
+
+
+def test_errors_say_what_to_do(cookix):
+    invalid, missing = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+    fails_with(lambda: put(cookix, ""), invalid, "INVALID_FIELD", "write.object.ref.key")
+    fails_with(lambda: link(cookix, "rain", "causes", "flood", float("nan")), invalid,
+               "INVALID_FIELD", "edge.weight")
+    info = fails_with(lambda: cookix.object.GetObject(
+        objects.GetObjectRequest(namespace=NS, ref=ref("nothing"))), missing, "OBJECT_NOT_FOUND")
+    assert info.metadata["retryable"] == "false"
+    fails_with(lambda: cookix.object.GetObject(
+        objects.GetObjectRequest(namespace="nowhere", ref=ref("rain"))), missing,
+        "NAMESPACE_NOT_FOUND", "namespace")
+
+
+def test_a_request_id_applies_once(cookix):
+    request = objects.PutObjectRequest(
+        namespace=NS, write=objects.ObjectWrite(object=common.Object(ref=ref("once"))),
+        options=common.WriteOptions(request_id="python-1"))
+    first = cookix.object.PutObject(request)
+    second = cookix.object.PutObject(request)
+    assert not first.result.replayed and second.result.replayed
+    assert first.result.commit == second.result.commit
+
+
+def test_deadlines(cookix):
+    try:
+        cookix.object.GetObject(objects.GetObjectRequest(namespace=NS, ref=ref("rain")), timeout=0)
+    except grpc.RpcError as error:
+        assert error.code() == grpc.StatusCode.DEADLINE_EXCEEDED, error
+    else:
+        raise AssertionError("the call should have failed")
+
+
+def test_delete(cookix):
+    request = objects.DeleteObjectRequest(namespace=NS)
+    request.delete.ref.key = "once"
+    assert cookix.object.DeleteObject(request).existed
+    assert not cookix.object.DeleteObject(request).existed
+
+
+def main():
+    failed = 0
+    with Cookix(sys.argv[1]) as cookix:
+        for name, case in list(globals().items()):
+            if not name.startswith("test_"):
+                continue
+            name = name[5:].replace("_", " ")
+            try:
+                case(cookix)
+                print("ok", name)
+            except Exception:  # a failing case must not hide the others
+                failed += 1
+                print("not ok", name)
+                traceback.print_exc()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
