@@ -36,8 +36,10 @@ class KeyStore {
   absl::StatusOr<NewKey> Create(std::string_view name, const std::vector<v1::Grant>& grants,
                                 int64_t expires_ms, int32_t requests_per_minute);
   std::vector<v1::Key> List(bool include_inactive) const;
-  // Errors: KEY_NOT_FOUND; FAILED_PRECONDITION for the last administrator.
+  // Errors: KEY_NOT_FOUND; FAILED_PRECONDITION LAST_ADMINISTRATOR.
   absl::StatusOr<v1::Key> Revoke(std::string_view id);
+  // Gives a new secret; the old one works for `grace_ms` more, 0 to 7 days.
+  // Errors: INVALID_FIELD, KEY_NOT_FOUND; FAILED_PRECONDITION KEY_INACTIVE.
   absl::StatusOr<NewKey> Rotate(std::string_view id, int64_t grace_ms);
   std::optional<v1::Key> Find(std::string_view id) const;
 
@@ -45,8 +47,15 @@ class KeyStore {
   // keys for secrets of the same length.
   std::optional<v1::Key> Authenticate(std::string_view secret) const;
 
+  // True when the key exists and is neither revoked nor expired. Cheap.
+  bool IsActive(std::string_view id) const;
+
   // True when there is an active key with role admin on all namespaces.
   bool HasAdministrator() const;
+
+  // True when a key was ever created, revoked and expired ones included. Never
+  // becomes false again, so that a server does not open when its last key ends.
+  bool HasKeys() const;
 
  private:
   struct Impl;
