@@ -3,6 +3,25 @@
 //
 // Useful for: filters of any selectivity in scans, counts, traversals, searches.
 // Not useful for: substring search (text index), order by value of huge results.
+//
+// How it works. A field's values lie in order (posting_map.h). A range is the
+// union of the postings in it, gathered in plain bits at about a nanosecond per
+// value, or, when it covers more than half of the values, of those outside it. At
+// a million values that takes less than reading the slices of a bit-sliced index
+// or keeping unions of blocks up to date, and it needs no memory and no upkeep.
+//
+// Exactness. A filter is evaluated to two sets: what matches for sure, and what
+// may match. The objects between the two are read from the reader's snapshot, and
+// so are those that changed after it. What makes an object uncertain: text or
+// bytes longer than 256 bytes, a field that its collection does not index, a
+// name beyond the first 65,536 of its namespace, and a filter on $key, $version,
+// $created_ms, $updated_ms or $expires_ms. When that would be more than a quarter
+// of the namespace, the records are to be read in order instead: Evaluate() says
+// so.
+//
+// Memory, for each indexed field of an object: 16 bytes and slack for a number
+// and 12 bytes, its length and slack for a text of its own; a fraction of that
+// where objects share values.
 #ifndef COOKIX_ENGINE_VIEW_FIELD_INDEX_VIEW_H_
 #define COOKIX_ENGINE_VIEW_FIELD_INDEX_VIEW_H_
 
@@ -37,7 +56,8 @@ class FieldIndexView : public View {
   // The set of matching ordinals exactly as of view.commit(), although the index
   // may be ahead: objects changed since are read from the snapshot. Null when the
   // index cannot answer (not built, a field it does not index, or the snapshot
-  // is too old for its record of recent changes): then read the records.
+  // is too old for its record of recent changes, or too much would have to be
+  // read): then read the records.
   // REQUIRES: the view is visible up to view.commit() (ViewHost::WaitVisible).
   absl::StatusOr<std::shared_ptr<const OrdinalSet>> Evaluate(const CallContext& context,
                                                              const NamespaceView& view,
