@@ -1,0 +1,164 @@
+// The implementation of Store over RocksDB.
+#ifndef COOKIX_STORAGE_ROCKSDB_STORE_H_
+#define COOKIX_STORAGE_ROCKSDB_STORE_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "rocksdb/cache.h"
+#include "rocksdb/db.h"
+#include "rocksdb/env.h"
+#include "rocksdb/file_system.h"
+#include "storage/commit_queue.h"
+#include "storage/log_header.h"
+#include "storage/log_index.h"
+#include "storage/log_ring.h"
+#include "storage/rocksdb_snapshot.h"
+#include "storage/store.h"
+#include "storage/store_file.h"
+#include "storage/system_records.h"
+
+namespace cookix::storage {
+
+class RocksDbStore : public Store {
+ public:
+  // Call Open() next; nothing else before it has succeeded.
+  explicit RocksDbStore(Options options);
+  ~RocksDbStore() override;
+
+  absl::Status Open();
+
+  absl::StatusOr<CommitResult> Commit(
+      const CommitOptions& options,
+      absl::FunctionRef<absl::Status(CommitBatch&)> builder) override;
+  std::shared_ptr<const Snapshot> Latest() const override;
+  void SetListener(CommitListener* listener) override { listener_ = listener; }
+  absl::StatusOr<std::unique_ptr<LogReader>> ReadLog(const Position& after) override;
+  absl::Status CheckPosition(const Position& position) const override;
+  const StoreId& id() const override { return id_; }
+  uint64_t epoch() const override { return epochs_.back().epoch; }
+  absl::Status Sync() override;
+  absl::Status Flush() override;
+  absl::Status Compact(std::optional<Family> family) override;
+  absl::StatusOr<Position> Checkpoint(const std::string& path) override;
+  StoreStats Stats() const override;
+  absl::StatusOr<LogScanReport> VerifyLog() const override;
+  absl::Status TryResume() override;
+  absl::StatusOr<int64_t> ForgetRequestIds(int64_t limit) override;
+
+ private:
+  struct Pending;
+  class Batch;
+
+  // Opening, in this order.
+  absl::Status PrepareDirectory(StoreFile* file, bool* has_database);
+  absl::Status LockDirectory();
+  absl::Status ScanLog();
+  absl::Status OpenDatabase(bool has_database);
+  absl::Status LoadState(bool* initialised);
+  absl::Status BeginSession(const StoreFile& file, bool initialised);
+
+  // The rest runs while leading the queue, or before the store is shared.
+
+  size_t Lead(const std::vector<CommitQueue::Waiter*>& waiting);
+  absl::StatusOr<CommitResult> RunOne(const CommitOptions& options,
+                                      absl::FunctionRef<absl::Status(CommitBatch&)> builder,
+                                      size_t* bytes);
+  // Makes the commits in unsettled_ durable as the mode demands, and shows them.
+  absl::Status Settle();
+  // Shows the commits in unsettled_.
+  void Publish();
+  // Writes one record of the log. On success the batch, as it is in the log, is
+  // in *written.
+  rocksdb::Status WriteRecord(const LogHeader& header, const rocksdb::WriteBatch& operations,
+                              std::string* written);
+  // Writes and syncs a record of the store's own.
+  absl::Status WriteBookkeeping(rocksdb::WriteBatch* operations, bool sync);
+  absl::Status ResumeInLead();
+  void Abort();
+
+  // Makes everything written so far durable.
+  absl::Status SyncLog();
+  void SyncPeriodically();
+
+  // OK, or why no commits are taken.
+  absl::Status Failure() const;
+  void SetFailure(const rocksdb::Status& cause);
+  // Free bytes, asked at most once a second; nothing when it cannot be known.
+  std::optional<uint64_t> FreeSpace();
+  bool DiskIsLow();
+  int64_t Now() const;
+  void Say(std::string_view level, std::string_view message) const;
+  rocksdb::ColumnFamilyHandle* Handle(Family family) const {
+    return families_[static_cast<size_t>(family)];
+  }
+  // Families and settings of the database, the same for a store and a checkpoint.
+  rocksdb::DBOptions DatabaseOptions();
+  std::vector<rocksdb::ColumnFamilyDescriptor> FamilyDescriptors();
+
+  const Options options_;
+  const std::string path_;
+  std::shared_ptr<rocksdb::FileSystem> fs_;
+  std::unique_ptr<rocksdb::Env> env_;
+  rocksdb::FileLock* lock_ = nullptr;
+  std::shared_ptr<rocksdb::Cache> cache_;
+  std::unique_ptr<rocksdb::DB> db_;
+  FamilyHandles families_{};
+
+  StoreId id_{};
+  // Rising; never empty after Open(); does not change after it.
+  std::vector<EpochRecord> epochs_;
+
+  // What the scan before opening found, until Open() has checked it.
+  LogScanReport scan_report_;
+  uint64_t scan_next_sequence_ = 0;
+  uint64_t scan_durable_sequence_ = 0;
+
+  CommitListener* listener_ = nullptr;
+  CommitQueue queue_;
+  LogIndex index_;
+  std::unique_ptr<LogRing> ring_;
+
+  // Of the last commit written, which may not be published yet. Only while
+  // leading.
+  LastCommitRecord last_;
+  // Written, not yet published.
+  std::vector<LogCommitPtr> unsettled_;
+  int64_t last_resume_attempt_ms_ = 0;
+
+  // Everything up to here is in the log's files / known to be on the disk.
+  std::atomic<uint64_t> written_sequence_{0};
+  std::atomic<uint64_t> durable_sequence_{0};
+
+  // Between a failed sync and TryResume(). Set after failure_.
+  std::atomic<bool> sync_failed_{false};
+
+  std::atomic<uint64_t> commits_{0};
+  std::atomic<uint64_t> commit_groups_{0};
+
+  mutable std::mutex latest_mutex_;
+  std::shared_ptr<const Snapshot> latest_;
+
+  mutable std::mutex state_mutex_;
+  absl::Status failure_;
+  bool failure_is_no_space_ = false;
+  bool disk_low_ = false;
+  std::optional<uint64_t> free_space_;
+  int64_t free_space_asked_ms_ = -1;
+
+  std::thread sync_thread_;
+  std::mutex sync_mutex_;
+  std::condition_variable sync_wake_;
+  bool stopping_ = false;
+};
+
+}  // namespace cookix::storage
+
+#endif  // COOKIX_STORAGE_ROCKSDB_STORE_H_
