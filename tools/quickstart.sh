@@ -113,9 +113,12 @@ cookix="$bin/cookix"
 start_server() {
   local listen="$1" pid waited=0
   rm -f "$port_file"
+  # Metrics have a port of their own; they are left out when it is taken.
+  local metrics=127.0.0.1:7626
+  port_free 7626 || metrics=""
   # Its own session, no terminal, no input: it outlives this script.
   setsid "$bin/cookixd" --listen="$listen" --data_dir="$data" --port_file="$port_file" \
-    < /dev/null >> "$log" 2>&1 &
+    --metrics_listen="$metrics" < /dev/null >> "$log" 2>&1 &
   pid=$!
   disown "$pid" 2> /dev/null || true
   printf '%s\n' "$pid" > "$pid_file"

@@ -61,7 +61,7 @@ std::vector<std::filesystem::path> FilesEndingIn(const std::string& dir, const s
 
 TEST(DataDirectoryTest, MissingDirectoryIsCreatedUnlessItMustExist) {
   const std::string dir = MakeTempDir("missing") + "/a/b";
-  const ProgramResult refused = RunServer(dir, {"--must_exist"});
+  const ProgramResult refused = RunServer(dir, {"--create_data_dir=false"});
   EXPECT_EQ(refused.exit.signal, 0);
   EXPECT_NE(refused.exit.code, 0);
   EXPECT_THAT(refused.output, HasSubstr(dir));
