@@ -291,7 +291,7 @@ absl::StatusOr<Triple> ParseTriple(std::string_view line) {
     start = tab + 1;
   }
   if (count != 3 && count != 4) {
-    return InvalidField("", "there are " + std::to_string(count) +
+    return InvalidField("", (count == 1 ? "there is " : "there are ") + std::to_string(count) +
                                 (count == 1 ? " field" : " fields") + " between tabs",
                         "write head, relation, tail and, if wanted, a weight, with tabs between");
   }
