@@ -1,0 +1,104 @@
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "client/client.h"
+#include "engine/database.h"
+#include "gtest/gtest.h"
+
+namespace cookix::client {
+namespace {
+
+class EmbeddedClientTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    engine::DatabaseOptions options;
+    options.storage.path = "embedded_client_test";
+    options.storage.in_memory = true;
+    auto database = engine::Database::Open(std::move(options));
+    ASSERT_TRUE(database.ok()) << database.status();
+    database_ = *std::move(database);
+    client_ = ConnectEmbedded(*database_);
+  }
+
+  void Put(const std::string& key, const std::string& target = "") {
+    v1::PutObjectRequest request;
+    request.mutable_write()->mutable_object()->mutable_ref()->set_key(key);
+    if (!target.empty()) {
+      v1::Edge* edge = request.mutable_write()->add_edges();
+      edge->set_relation("r");
+      edge->mutable_target()->set_key(target);
+    }
+    v1::PutObjectResponse response;
+    ASSERT_TRUE(client_->PutObject(request, &response).ok());
+  }
+
+  std::unique_ptr<engine::Database> database_;
+  std::unique_ptr<Client> client_;
+};
+
+TEST_F(EmbeddedClientTest, ReadsWhatItWrites) {
+  Put("a", "b");
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("a");
+  v1::GetObjectResponse response;
+  ASSERT_TRUE(client_->GetObject(request, &response).ok());
+  EXPECT_GT(response.object().version(), 0);
+  v1::FindPathRequest path;
+  path.mutable_source()->set_key("a");
+  path.mutable_target()->set_key("b");
+  v1::FindPathResponse found;
+  ASSERT_TRUE(client_->FindPath(path, &found).ok());
+  EXPECT_TRUE(found.found());
+}
+
+TEST_F(EmbeddedClientTest, KeepsErrorDetails) {
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("missing");
+  v1::GetObjectResponse response;
+  const absl::Status status = client_->GetObject(request, &response);
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(GetErrorDetail(status).has_value());
+  EXPECT_EQ(GetErrorDetail(status)->reason, "OBJECT_NOT_FOUND");
+}
+
+TEST_F(EmbeddedClientTest, BulkWriterStopsAtTheFirstError) {
+  auto writer = client_->OpenBulkWriter();
+  ASSERT_TRUE(writer.ok());
+  v1::WriteRequest good;
+  good.add_mutations()->mutable_put_object()->mutable_object()->mutable_ref()->set_key("a");
+  v1::WriteRequest bad = good;
+  bad.set_namespace_("no_such_namespace");
+  EXPECT_TRUE((*writer)->Write(v1::WriteRequest(good)).ok());
+  EXPECT_EQ((*writer)->Write(std::move(bad)).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ((*writer)->Write(std::move(good)).code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ((*writer)->Finish().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ((*writer)->acknowledged(), 1);
+}
+
+TEST_F(EmbeddedClientTest, StoppingAStreamIsNoError) {
+  for (int i = 0; i < 10; ++i) Put("k" + std::to_string(i));
+  int chunks = 0;
+  EXPECT_TRUE(client_
+                  ->StreamObjects({},
+                                  [&](v1::StreamObjectsResponse&&) {
+                                    ++chunks;
+                                    return false;
+                                  })
+                  .ok());
+  EXPECT_EQ(chunks, 1);
+}
+
+TEST_F(EmbeddedClientTest, ServerCallsAreUnimplemented) {
+  v1::ListQueriesResponse queries;
+  EXPECT_EQ(client_->ListQueries({}, &queries).code(), absl::StatusCode::kUnimplemented);
+  v1::SetReadOnlyResponse read_only;
+  EXPECT_EQ(client_->SetReadOnly({}, &read_only).code(), absl::StatusCode::kUnimplemented);
+  v1::GetInfoResponse info;
+  ASSERT_TRUE(client_->GetInfo({}, &info).ok());
+  EXPECT_TRUE(info.in_memory());
+  EXPECT_GT(info.started_ms(), 0);
+}
+
+}  // namespace
+}  // namespace cookix::client
