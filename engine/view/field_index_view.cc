@@ -160,17 +160,27 @@ struct NamespaceIndex {
 // An evaluated filter.
 class BitmapSet : public OrdinalSet {
  public:
-  explicit BitmapSet(OrdinalBitmap bitmap) : bitmap_(std::move(bitmap)), count_(bitmap_.Count()) {}
-  bool Contains(Ordinal ordinal) const override { return bitmap_.Contains(ordinal); }
+  explicit BitmapSet(OrdinalBitmap bitmap)
+      : bitmap_(std::move(bitmap)), count_(bitmap_.Count()), words_(bitmap_.PlainWords()) {}
+  bool Contains(Ordinal ordinal) const override {
+    // Traversals ask this of every object they come by.
+    const uint64_t chunk = ordinal >> 16;
+    if (chunk < words_.size() && words_[chunk] != nullptr) {
+      return (words_[chunk][(ordinal >> 6) & 1023] >> (ordinal & 63)) & 1;
+    }
+    return bitmap_.Contains(ordinal);
+  }
   uint64_t Count() const override { return count_; }
   const OrdinalBitmap& bitmap() const { return bitmap_; }
   int64_t MemoryBytes() const {
-    return static_cast<int64_t>(sizeof(*this)) + bitmap_.MemoryBytes();
+    return static_cast<int64_t>(sizeof(*this) + words_.capacity() * sizeof(words_[0])) +
+           bitmap_.MemoryBytes();
   }
 
  private:
   const OrdinalBitmap bitmap_;
   const uint64_t count_;
+  const std::vector<const uint64_t*> words_;
 };
 
 // What a filter evaluates to.

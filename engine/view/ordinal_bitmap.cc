@@ -113,6 +113,19 @@ int64_t OrdinalBitmap::MemoryBytes() const {
   return bytes;
 }
 
+std::vector<const uint64_t*> OrdinalBitmap::PlainWords() const {
+  std::vector<const uint64_t*> words;
+  if (parts_.empty() || parts_.front().first != 0) return words;
+  const roaring_array_t& containers = parts_.front().second.roaring.high_low_container;
+  if (containers.size > 0) words.resize(containers.keys[containers.size - 1] + size_t{1});
+  for (int32_t i = 0; i < containers.size; ++i) {
+    if (containers.typecodes[i] != BITSET_CONTAINER_TYPE_CODE) continue;
+    words[containers.keys[i]] =
+        static_cast<const bitset_container_t*>(containers.containers[i])->array;
+  }
+  return words;
+}
+
 void OrdinalCollector::MakeChunk(size_t index) {
   if (index >= chunks_.size()) chunks_.resize(index + 1);
   chunks_[index] = std::make_unique<Chunk>();

@@ -45,6 +45,11 @@ class OrdinalBitmap {
   // What it takes beyond sizeof(*this).
   int64_t MemoryBytes() const;
 
+  // For each 2^16 ordinals below 2^32, up to the last in the set, the 1024 words of
+  // their bits where the set holds them as plain bits, else null. Holds until the
+  // set changes.
+  std::vector<const uint64_t*> PlainWords() const;
+
  private:
   friend class OrdinalCollector;
   Roaring& Part(uint32_t high);
