@@ -24,7 +24,10 @@ def cookix_cc_test(name, deps = [], size = "small", copts = [], **kwargs):
         name = name,
         size = size,
         copts = COPTS + copts,
-        deps = deps + ["@system//:gtest_main"],
+        deps = deps + [
+            "//third_party/tsan:suppressions",
+            "@system//:gtest_main",
+        ],
         **kwargs
     )
 

@@ -1,0 +1,30 @@
+// What the thread sanitizer reports about libraries that Debian builds without
+// it: it sees their memory accesses only through intercepted functions, and not
+// the locks around them. Each entry says why it is a false report. Our own code is
+// never suppressed.
+//
+// Linked into every test; without the thread sanitizer nobody calls it.
+extern "C" const char* __tsan_default_suppressions();
+
+extern "C" const char* __tsan_default_suppressions() {
+  return
+      // absl::Mutex is not built with the annotations, so that the happens-before
+      // edges of its critical sections are unknown.
+      "race:absl::*::Mutex\n"
+      "race:absl::lts_20220623::*\n"
+      "deadlock:absl::lts_20220623::*\n"
+      // RocksDB: reads and writes inside the library, ordered by its own atomics and
+      // mutexes.
+      "called_from_lib:librocksdb.so\n"
+      "race:librocksdb.so\n"
+      "mutex:librocksdb.so\n"
+      "deadlock:librocksdb.so\n"
+      // Generated messages are created by one thread and freed by another inside
+      // libprotobuf's arenas and default instances.
+      "race:libprotobuf.so\n"
+      "called_from_lib:libgrpc.so\n"
+      "race:libgrpc.so\n"
+      "race:libgrpc++.so\n"
+      "called_from_lib:libspdlog.so\n"
+      "called_from_lib:libprometheus-cpp-core.so\n";
+}
