@@ -1,0 +1,50 @@
+// Who calls.
+#ifndef COOKIX_SERVER_AUTHENTICATOR_H_
+#define COOKIX_SERVER_AUTHENTICATOR_H_
+
+#include <optional>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "cookix/v1/security_service.pb.h"
+#include "engine/security/key_store.h"
+
+namespace cookix::server {
+
+enum class AuthMode {
+  kOn,    // keys are required
+  kOff,   // keys are not required; one that is sent still has to be valid
+  kAuto,  // keys are required as soon as one was ever created
+};
+
+// A caller. Without a key everyone is administrator.
+struct Identity {
+  std::optional<v1::Key> key;
+
+  // The caller's role on a namespace ("" = "default").
+  v1::Role RoleOn(std::string_view namespace_name) const;
+  // True when the caller has `role` on all namespaces.
+  bool HasEverywhere(v1::Role role) const;
+};
+
+// Thread-safe. Borrows the key store.
+class Authenticator {
+ public:
+  Authenticator(const engine::KeyStore& keys, AuthMode mode) : keys_(keys), mode_(mode) {}
+
+  bool KeysRequired() const;
+
+  // Takes the values of the metadata `authorization` ("Bearer <secret>") and
+  // `x-api-key`, empty when absent. The first counts when both are there. Error:
+  // UNAUTHENTICATED, the same whatever is wrong with the key.
+  absl::StatusOr<Identity> Identify(std::string_view authorization,
+                                    std::string_view api_key) const;
+
+ private:
+  const engine::KeyStore& keys_;
+  const AuthMode mode_;
+};
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_AUTHENTICATOR_H_

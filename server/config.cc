@@ -1,0 +1,605 @@
+#include "server/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <exception>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "storage/base/status.h"
+
+namespace cookix::server {
+namespace {
+
+constexpr int64_t kMaxInt = std::numeric_limits<int64_t>::max();
+constexpr int64_t kBillion = 1'000'000'000;
+// Megabytes that still fit 64 bits of bytes.
+constexpr int64_t kMaxMb = 1LL << 40;
+constexpr size_t kMaxFileBytes = 1 << 20;
+constexpr std::string_view kEnvironmentPrefix = "COOKIX_";
+
+#define COOKIX_TEXT(member) \
+  #member, +[](Config& config) -> std::string& { return config.member; }, ""
+#define COOKIX_BOOL(member) \
+  #member, +[](Config& config) -> bool& { return config.member; }, ""
+#define COOKIX_INT(member, unit) \
+  #member, +[](Config& config) -> int64_t& { return config.member; }, unit
+#define COOKIX_LIMIT(member, unit) \
+  #member, +[](Config& config) -> int64_t& { return config.limits.member; }, unit
+
+const Setting kSettings[] = {
+    {"Network", COOKIX_TEXT(listen),
+     "Where the server takes calls: host:port, [ipv6]:port, or unix:/path. Port 0 takes a free "
+     "one. Beyond loopback it needs keys and TLS."},
+    {"Network", COOKIX_TEXT(tls_cert),
+     "File with the server's certificate chain, PEM. Set together with tls_key; switches TLS on."},
+    {"Network", COOKIX_TEXT(tls_key), "File with the private key of tls_cert, PEM."},
+    {"Network", COOKIX_TEXT(tls_client_ca),
+     "File with certificates of authorities, PEM. When set, clients must present a certificate "
+     "that one of them signed (mTLS)."},
+    {"Network", COOKIX_INT(tls_reload_seconds, "s"),
+     "How often the TLS files are looked at for changes.", 1, 86'400},
+    {"Network", COOKIX_BOOL(allow_plaintext), "Listens beyond loopback without TLS."},
+    {"Network", COOKIX_BOOL(insecure),
+     "Listens beyond loopback without requiring keys: everyone who reaches the port is "
+     "administrator."},
+    {"Network", COOKIX_BOOL(reflection),
+     "Serves gRPC reflection, which describes the interface. Callers need a key like for any other "
+     "call."},
+    {"Network", COOKIX_INT(max_message_mb, "MiB"), "Largest request.", 1, 1024},
+    {"Network", COOKIX_INT(max_concurrent_calls, "calls"),
+     "Calls under way at the same time; more are refused with OVERLOADED.", 1, 1'000'000},
+    {"Network", COOKIX_INT(max_streams, "streams"),
+     "Streaming calls open at the same time; more are refused with OVERLOADED.", 1, 100'000},
+    {"Network", COOKIX_INT(max_calls_per_connection, "calls"),
+     "Calls under way on one connection; more wait at the client.", 1, 1'000'000},
+    {"Network", COOKIX_INT(stream_stall_ms, "ms"),
+     "A stream whose client takes no message for this long is ended.", 100, 3'600'000},
+    {"Network", COOKIX_INT(connection_idle_seconds, "s"),
+     "Connections without calls are closed after this long; 0 = never.", 0, 86'400},
+
+    {"Identity", COOKIX_TEXT(auth),
+     "Whether calls need an API key. auto: as soon as a key was ever created.", 0, 0,
+     "auto|on|off"},
+    {"Identity", COOKIX_TEXT(bootstrap_admin_key_file),
+     "When the store has no administrator key, one is created at start and its secret written into "
+     "this new file, readable by the owner only."},
+    {"Identity", COOKIX_INT(requests_per_minute, "calls/min"),
+     "Calls a minute of each key that has no rate of its own, and of each address without keys; 0 "
+     "= no limit.",
+     0, kBillion},
+    {"Identity", COOKIX_BOOL(allow_anonymous_health),
+     "Answers the gRPC health service without a key."},
+    {"Identity", COOKIX_BOOL(read_only),
+     "Starts in read-only mode: objects, edges and the catalog cannot be changed. Keys still can."},
+
+    {"Store", COOKIX_TEXT(data_dir), "Directory of the store."},
+    {"Store", COOKIX_BOOL(create_data_dir),
+     "Creates the data directory when it is missing. Off: a missing one is an error."},
+    {"Store", COOKIX_BOOL(in_memory), "Keeps everything in memory: gone when the server stops."},
+    {"Store", COOKIX_TEXT(checkpoint_dir),
+     "Where checkpoints go; empty = \"checkpoints\" beside the data directory."},
+    {"Store", COOKIX_TEXT(sync_mode),
+     "When an acknowledged write is on disk. full: before it is acknowledged. normal: within "
+     "normal_sync_interval_ms; a crash of the machine may lose the last writes. off: whenever the "
+     "operating system writes.",
+     0, 0, "full|normal|off"},
+    {"Store", COOKIX_INT(normal_sync_interval_ms, "ms"), "Longest time between syncs in sync mode normal.",
+     1, 3'600'000},
+    {"Store", COOKIX_TEXT(compression), "Compression of sorted files.", 0, 0, "lz4|zstd|none"},
+    {"Store", COOKIX_INT(zstd_level, ""), "Level of zstd.", 1, 22},
+    {"Store", COOKIX_INT(memory_budget_mb, "MiB"), "Memory for block cache and memory tables together.",
+     16, kMaxMb},
+    {"Store", COOKIX_INT(background_jobs, "threads"), "Threads for flushes and compactions.", 1, 256},
+    {"Store", COOKIX_INT(log_ring_mb, "MiB"), "Recent commits kept in memory for views and replicas.", 1,
+     kMaxMb},
+    {"Store", COOKIX_INT(wal_keep_mb, "MiB"),
+     "How much of the log is kept on disk for readers that fall behind.", 1, kMaxMb},
+    {"Store", COOKIX_INT(wal_keep_seconds, "s"), "How long the log is kept on disk for them.", 1,
+     kBillion},
+    {"Store", COOKIX_INT(low_disk_mb, "MiB"),
+     "Free disk space below which only deletes are taken; 0 = no check.", 0, kMaxMb},
+    {"Store", COOKIX_INT(max_commit_mb, "MiB"), "Largest commit.", 1, 1024},
+    {"Store", COOKIX_INT(request_id_keep_seconds, "s"), "How long request ids are remembered.", 1,
+     kBillion},
+
+    {"Views", COOKIX_INT(adjacency_mb, "MiB"),
+     "Memory of the adjacency view, which makes traversals fast; 0 switches it off. What does not "
+     "fit is read from the store.",
+     0, kMaxMb},
+    {"Views", COOKIX_BOOL(field_index),
+     "Keeps the field index, which makes filters fast. Off: filters read objects."},
+    {"Views", COOKIX_INT(view_max_lag_commits, "commits"),
+     "How far a view may fall behind before writes wait for it.", 1, kBillion},
+    {"Views", COOKIX_INT(view_max_lag_mb, "MiB"), "The same in bytes of changes.", 1, kMaxMb},
+
+    {"Threads", COOKIX_INT(network_threads, "threads"), "Threads that poll the network.", 1, 256},
+    {"Threads", COOKIX_INT(executor_threads, "threads"),
+     "Threads for calls that compute or wait for the disk.", 1, 1024},
+    {"Threads", COOKIX_INT(executor_queue, "calls"),
+     "Calls that may wait for such a thread; more are refused with OVERLOADED.", 1, 1'000'000},
+    {"Threads", COOKIX_INT(stream_threads, "threads"),
+     "Threads for streams, each busy for as long as its stream has work.", 1, 1024},
+
+    {"Limits", COOKIX_LIMIT(max_key_bytes, "bytes"), "Longest key of an object.", 1, 65'536},
+    {"Limits", COOKIX_LIMIT(max_content_bytes, "bytes"), "Longest content of an object.", 1, 1 << 30},
+    {"Limits", COOKIX_LIMIT(max_properties_bytes, "bytes"),
+     "Encoded properties of one object or edge.", 1, 1 << 30},
+    {"Limits", COOKIX_LIMIT(max_labels, ""), "Labels of one object.", 1, 65'536},
+    {"Limits", COOKIX_LIMIT(max_name_bytes, "bytes"), "Longest name of a relation, property or label.",
+     1, 65'536},
+    {"Limits", COOKIX_LIMIT(max_batch_objects, ""), "Objects or mutations of one write.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_batch_edges, ""), "Edges of one write.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_page_size, ""), "Entries of one page.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_filter_nodes, ""), "Nodes of a filter.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_filter_depth, ""), "Depth of a filter.", 1, 96},
+    {"Limits", COOKIX_LIMIT(max_membership_values, ""), "Values of one membership test.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_traversal_depth, "hops"), "Greatest depth of a traversal.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_traversal_results, ""), "Objects that one traversal returns.", 1,
+     kBillion},
+    {"Limits", COOKIX_LIMIT(max_query_hops, "hops"), "Most hops of a query.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_chain_length, ""), "Relations in a chain.", 1, 1024},
+    {"Limits", COOKIX_LIMIT(max_query_results, ""), "Answers of one query.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_edges_examined, "edges"),
+     "Edges that one query may look at.", 1, kMaxInt},
+    {"Limits", COOKIX_LIMIT(max_query_ms, "ms"),
+     "Longest time of a call, when its caller allows more. Streams, copies and maintenance have "
+     "the caller's own deadline only.",
+     1, 86'400'000},
+    {"Limits", COOKIX_LIMIT(max_relations, ""), "Relations of a namespace.", 1, (1 << 20) - 1},
+    {"Limits", COOKIX_LIMIT(max_collections, ""), "Collections of a namespace.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_namespaces, ""), "Namespaces.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_edges_deleted_inline, "edges"),
+     "Edges of one object that a deletion removes in its own commit; more are hidden at once and "
+     "removed in the background.",
+     0, 1'000'000},
+    {"Limits", COOKIX_LIMIT(cursor_keep_ms, "ms"),
+     "How long the state that a paged scan reads is kept after its last page.", 0, 86'400'000},
+    {"Limits", COOKIX_LIMIT(max_cursors, ""), "Paged scans under way at the same time.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(default_wait_ms, "ms"),
+     "How long reads and writes wait for positions and views by default.", 0, 3'600'000},
+    {"Limits", COOKIX_LIMIT(max_wait_ms, "ms"), "The longest such wait.", 0, 3'600'000},
+
+    {"Operation", COOKIX_TEXT(metrics_listen),
+     "Where Prometheus metrics are served (/metrics), host:port; empty = nowhere. Beyond loopback "
+     "it needs metrics_password_file or allow_anonymous_metrics."},
+    {"Operation", COOKIX_TEXT(metrics_password_file),
+     "File with the password of user \"metrics\" for HTTP basic authentication of metrics."},
+    {"Operation", COOKIX_BOOL(allow_anonymous_metrics),
+     "Serves metrics beyond loopback without a password."},
+    {"Operation", COOKIX_TEXT(log_level),
+     "Least level that is logged. debug has every call, info failed and slow ones.", 0, 0,
+     "debug|info|warning|error|off"},
+    {"Operation", COOKIX_TEXT(log_file), "File that the log is appended to; empty = standard error."},
+    {"Operation", COOKIX_INT(slow_call_ms, "ms"), "Calls that take longer are logged at level info.", 0,
+     86'400'000},
+    {"Operation", COOKIX_INT(shutdown_grace_ms, "ms"),
+     "How long calls under way may go on after SIGTERM before they are cancelled.", 0, 3'600'000},
+    {"Operation", COOKIX_TEXT(port_file),
+     "File that the port in use is written to once the server takes calls, as a line."},
+    {"Operation", COOKIX_TEXT(pid_file), "File that the process id is written to, as a line."},
+};
+
+#undef COOKIX_TEXT
+#undef COOKIX_BOOL
+#undef COOKIX_INT
+#undef COOKIX_LIMIT
+
+const Setting* FindSetting(std::string_view name) {
+  for (const Setting& setting : kSettings) {
+    if (setting.name == name) return &setting;
+  }
+  return nullptr;
+}
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substituted});
+    }
+  }
+  return row[b.size()];
+}
+
+struct Nearest {
+  std::string_view name;
+  size_t distance = 0;
+};
+
+Nearest NearestSetting(std::string_view name) {
+  name = name.substr(0, 64);
+  Nearest nearest{"", std::string_view::npos};
+  for (const Setting& setting : kSettings) {
+    const size_t distance = EditDistance(name, setting.name);
+    if (distance < nearest.distance) nearest = {setting.name, distance};
+  }
+  return nearest;
+}
+
+absl::Status UnknownSetting(std::string_view name, std::string_view source) {
+  return InvalidField(name,
+                      absl::StrCat(ToAbsl(source), ": unknown setting \"", ToAbsl(name),
+                                   "\"; the nearest is \"", ToAbsl(NearestSetting(name).name),
+                                   "\""),
+                      "cookixd --help lists all settings.");
+}
+
+absl::Status BadValue(const Setting& setting, std::string_view value, std::string_view source,
+                      std::string_view expected) {
+  return InvalidField(setting.name,
+                      absl::StrCat(ToAbsl(source), ": \"", ToAbsl(value), "\" is no value for ",
+                                   ToAbsl(setting.name), "; expected ", ToAbsl(expected)),
+                      "cookixd --help lists all settings.");
+}
+
+bool ParseBool(std::string_view text, bool* value) {
+  for (const std::string_view word : {"true", "yes", "on", "1"}) {
+    if (text == word) return *value = true;
+  }
+  for (const std::string_view word : {"false", "no", "off", "0"}) {
+    if (text == word) {
+      *value = false;
+      return true;
+    }
+  }
+  return false;
+}
+
+bool IsChoice(std::string_view choices, std::string_view value) {
+  while (!choices.empty()) {
+    const size_t end = std::min(choices.find('|'), choices.size());
+    if (choices.substr(0, end) == value) return true;
+    choices.remove_prefix(std::min(end + 1, choices.size()));
+  }
+  return false;
+}
+
+absl::Status Assign(const Setting& setting, std::string_view value, std::string_view source,
+                    Config* config) {
+  if (const auto* text = std::get_if<std::string& (*)(Config&)>(&setting.value)) {
+    if (!setting.choices.empty() && !IsChoice(setting.choices, value)) {
+      return BadValue(setting, value, source, absl::StrCat("one of ", ToAbsl(setting.choices)));
+    }
+    if (value.find('\0') != std::string_view::npos || value.find('\n') != std::string_view::npos) {
+      return BadValue(setting, "(text with a line break)", source, "one line of text");
+    }
+    (*text)(*config) = std::string(value);
+    return absl::OkStatus();
+  }
+  if (const auto* truth = std::get_if<bool& (*)(Config&)>(&setting.value)) {
+    if (!ParseBool(value, &(*truth)(*config))) {
+      return BadValue(setting, value, source, "true or false");
+    }
+    return absl::OkStatus();
+  }
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc() || end != value.data() + value.size() || number < setting.least ||
+      number > setting.greatest) {
+    return BadValue(setting, value, source,
+                    absl::StrCat("a whole number from ", setting.least, " to ", setting.greatest));
+  }
+  std::get<int64_t& (*)(Config&)>(setting.value)(*config) = number;
+  return absl::OkStatus();
+}
+
+bool IsBool(const Setting& setting) {
+  return std::holds_alternative<bool& (*)(Config&)>(setting.value);
+}
+
+std::string EnvironmentName(std::string_view name) {
+  std::string upper(kEnvironmentPrefix);
+  for (const char c : name) upper.push_back(static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c));
+  return upper;
+}
+
+std::string TypeText(const Setting& setting) {
+  if (IsBool(setting)) return "true or false";
+  if (!setting.choices.empty()) {
+    std::string text;
+    for (const char c : setting.choices) {
+      if (c == '|') {
+        text.append(", ");
+      } else {
+        text.push_back(c);
+      }
+    }
+    return text;
+  }
+  if (std::holds_alternative<int64_t& (*)(Config&)>(setting.value)) {
+    return absl::StrCat(setting.least, " to ",
+                        setting.greatest == kMaxInt ? std::string("2^63-1")
+                                                    : absl::StrCat(setting.greatest),
+                        setting.unit.empty() ? "" : " ", ToAbsl(setting.unit));
+  }
+  return "text";
+}
+
+// Breaks `text` at spaces into lines of at most `width` columns.
+std::vector<std::string> Wrap(std::string_view text, size_t width) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    size_t end = text.size();
+    if (end > width) {
+      end = text.rfind(' ', width);
+      if (end == std::string_view::npos) end = std::min(text.find(' '), text.size());
+    }
+    lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text;
+  if (file) {
+    std::vector<char> buffer(kMaxFileBytes + 1);
+    file.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    text.assign(buffer.data(), static_cast<size_t>(file.gcount()));
+  }
+  if (!file.eof() || text.size() > kMaxFileBytes) {
+    return InvalidField("config",
+                        absl::StrCat("The configuration file ", path,
+                                     " cannot be read or is larger than 1 MiB"),
+                        "Name a readable YAML file with --config.");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::span<const Setting> Settings() { return kSettings; }
+
+std::string ValueText(const Setting& setting, const Config& config) {
+  // The accessors take a mutable Config; nothing is changed through them here.
+  auto& values = const_cast<Config&>(config);
+  if (const auto* text = std::get_if<std::string& (*)(Config&)>(&setting.value)) {
+    return (*text)(values);
+  }
+  if (const auto* truth = std::get_if<bool& (*)(Config&)>(&setting.value)) {
+    return (*truth)(values) ? "true" : "false";
+  }
+  return absl::StrCat(std::get<int64_t& (*)(Config&)>(setting.value)(values));
+}
+
+absl::Status ApplyYaml(std::string_view text, std::string_view source, Config* config) {
+  std::vector<std::pair<std::string, std::string>> entries;
+  try {
+    const YAML::Node root = YAML::Load(std::string(text));
+    if (!root.IsNull() && !root.IsMap()) {
+      return InvalidField("config",
+                          absl::StrCat(ToAbsl(source), ": expected lines of the form name: value"),
+                          "See deploy/config/cookix.yaml.");
+    }
+    if (root.IsMap()) {
+      for (const auto& entry : root) {
+        if (!entry.first.IsScalar()) {
+          return InvalidField("config", absl::StrCat(ToAbsl(source), ": a name is not plain text"),
+                              "See deploy/config/cookix.yaml.");
+        }
+        const std::string name = entry.first.as<std::string>();
+        if (FindSetting(name) == nullptr) return UnknownSetting(name, source);
+        if (!entry.second.IsScalar() && !entry.second.IsNull()) {
+          return InvalidField(name,
+                              absl::StrCat(ToAbsl(source), ": ", name,
+                                           " must be a single value, not a list or a map"),
+                              "See deploy/config/cookix.yaml.");
+        }
+        entries.emplace_back(name,
+                             entry.second.IsNull() ? "" : entry.second.as<std::string>());
+      }
+    }
+  } catch (const std::exception& error) {
+    return InvalidField("config", absl::StrCat(ToAbsl(source), ": ", error.what()),
+                        "See deploy/config/cookix.yaml.");
+  }
+  std::set<std::string> seen;
+  for (const auto& [name, value] : entries) {
+    if (!seen.insert(name).second) {
+      return InvalidField(name, absl::StrCat(ToAbsl(source), ": ", name, " is set twice"),
+                          "Keep one of them.");
+    }
+    COOKIX_RETURN_IF_ERROR(Assign(*FindSetting(name), value, source, config));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ParsedConfig> ParseConfig(const std::vector<std::string>& arguments,
+                                         const std::map<std::string, std::string>& environment) {
+  ParsedConfig parsed;
+  struct Flag {
+    const Setting* setting;
+    std::string value;
+  };
+  std::vector<Flag> flags;
+  std::optional<std::string> file;
+  if (const auto it = environment.find("COOKIX_CONFIG"); it != environment.end()) {
+    if (!it->second.empty()) file = it->second;
+  }
+
+  for (size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& argument = arguments[i];
+    if (argument == "-h" || argument == "--help") {
+      parsed.help = true;
+      continue;
+    }
+    if (argument.size() < 3 || argument.compare(0, 2, "--") != 0) {
+      return InvalidField("", absl::StrCat("Unexpected argument \"", argument, "\""),
+                          "Settings are given as --name=value; cookixd --help lists them.");
+    }
+    const size_t equals = argument.find('=');
+    std::string name = argument.substr(2, equals == std::string::npos ? equals : equals - 2);
+    std::replace(name.begin(), name.end(), '-', '_');
+    std::optional<std::string> value;
+    if (equals != std::string::npos) value = argument.substr(equals + 1);
+    if (name == "version" && !value.has_value()) {
+      parsed.version = true;
+      continue;
+    }
+    if (name == "print_config_reference" && !value.has_value()) {
+      parsed.print_reference = true;
+      continue;
+    }
+    const Setting* setting = FindSetting(name);
+    if (setting == nullptr && name != "config") return UnknownSetting(name, "command line");
+    if (!value.has_value()) {
+      if (setting != nullptr && IsBool(*setting)) {
+        bool ignored;
+        const bool next_is_value =
+            i + 1 < arguments.size() && ParseBool(arguments[i + 1], &ignored);
+        value = next_is_value ? arguments[++i] : "true";
+      } else if (i + 1 < arguments.size()) {
+        value = arguments[++i];
+      } else {
+        return InvalidField(name, absl::StrCat("The flag --", name, " needs a value"),
+                            "Write --name=value.");
+      }
+    }
+    if (setting == nullptr) {
+      file = *value;
+    } else {
+      flags.push_back({setting, *std::move(value)});
+    }
+  }
+
+  if (file.has_value()) {
+    COOKIX_ASSIGN_OR_RETURN(const std::string text, ReadConfigFile(*file));
+    COOKIX_RETURN_IF_ERROR(ApplyYaml(text, *file, &parsed.config));
+  }
+  for (const auto& [name, value] : environment) {
+    if (name.compare(0, kEnvironmentPrefix.size(), kEnvironmentPrefix) != 0) continue;
+    if (name == "COOKIX_CONFIG") continue;
+    std::string setting_name = name.substr(kEnvironmentPrefix.size());
+    for (char& c : setting_name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    const Setting* setting = FindSetting(setting_name);
+    if (setting != nullptr && name == EnvironmentName(setting->name)) {
+      COOKIX_RETURN_IF_ERROR(Assign(*setting, value, absl::StrCat("environment ", name),
+                                    &parsed.config));
+      continue;
+    }
+    // Other programs have variables with this prefix too, and Kubernetes makes
+    // some; what is nearly a setting is a mistake.
+    if (NearestSetting(setting_name).distance <= 2) {
+      return UnknownSetting(setting_name, absl::StrCat("environment ", name));
+    }
+    parsed.ignored_environment.push_back(name);
+  }
+  for (const Flag& flag : flags) {
+    COOKIX_RETURN_IF_ERROR(Assign(*flag.setting, flag.value, "command line", &parsed.config));
+  }
+  return parsed;
+}
+
+absl::Status ValidateConfig(const Config& config) {
+  if (config.tls_cert.empty() != config.tls_key.empty()) {
+    return InvalidField(config.tls_cert.empty() ? "tls_cert" : "tls_key",
+                        "tls_cert and tls_key are set together or not at all",
+                        "Set both, or neither.");
+  }
+  if (!config.tls_client_ca.empty() && config.tls_cert.empty()) {
+    return InvalidField("tls_client_ca", "tls_client_ca needs tls_cert and tls_key",
+                        "Set all three for mTLS.");
+  }
+  if (config.listen.empty()) {
+    return InvalidField("listen", "listen is empty", "Write host:port, such as 127.0.0.1:7625.");
+  }
+  if (!config.in_memory && config.data_dir.empty()) {
+    return InvalidField("data_dir", "data_dir is empty",
+                        "Name a directory, or set in_memory to keep nothing.");
+  }
+  if (config.auth == "off" && !config.bootstrap_admin_key_file.empty()) {
+    return InvalidField("bootstrap_admin_key_file",
+                        "bootstrap_admin_key_file makes no sense with auth=off",
+                        "Drop one of the two.");
+  }
+  if (config.limits.default_wait_ms > config.limits.max_wait_ms) {
+    return InvalidField("default_wait_ms", "default_wait_ms is above max_wait_ms",
+                        "Raise max_wait_ms or lower default_wait_ms.");
+  }
+  return absl::OkStatus();
+}
+
+std::string HelpText() {
+  std::string text =
+      "cookixd: the CookiX database server\n\n"
+      "Usage: cookixd [--name=value ...]\n\n"
+      "Every setting can also be given in the environment as COOKIX_NAME, or in the YAML\n"
+      "file that --config (or COOKIX_CONFIG) names. Flags win over the environment, the\n"
+      "environment over the file.\n\n"
+      "  --config=FILE             read settings from a YAML file\n"
+      "  --version                 print the version\n"
+      "  --print-config-reference  print this table as Markdown\n"
+      "  --help                    print this\n";
+  const Config defaults;
+  std::string_view group;
+  for (const Setting& setting : kSettings) {
+    if (setting.group != group) {
+      group = setting.group;
+      absl::StrAppend(&text, "\n", ToAbsl(group), "\n");
+    }
+    const std::string value = ValueText(setting, defaults);
+    absl::StrAppend(&text, "  --", ToAbsl(setting.name), "=", value.empty() ? "\"\"" : value, "  (",
+                    TypeText(setting), ")\n");
+    for (const std::string& line : Wrap(setting.help, 78)) {
+      absl::StrAppend(&text, "      ", line, "\n");
+    }
+  }
+  return text;
+}
+
+std::string ReferenceMarkdown() {
+  std::string text;
+  const Config defaults;
+  std::string_view group;
+  for (const Setting& setting : kSettings) {
+    if (setting.group != group) {
+      group = setting.group;
+      absl::StrAppend(&text, text.empty() ? "" : "\n", "## ", ToAbsl(group),
+                      "\n\n| Setting | Default | Values | Meaning |\n|---|---|---|---|\n");
+    }
+    const std::string value = ValueText(setting, defaults);
+    absl::StrAppend(&text, "| `", ToAbsl(setting.name), "` | ",
+                    value.empty() ? std::string("empty") : absl::StrCat("`", value, "`"), " | ",
+                    TypeText(setting), " | ", ToAbsl(setting.help), " |\n");
+  }
+  return text;
+}
+
+std::string SampleYaml() {
+  std::string text =
+      "# Settings of cookixd, each at its default. Start it with --config=THIS-FILE.\n"
+      "# Unknown names are refused. Flags and COOKIX_NAME in the environment win.\n";
+  const Config defaults;
+  std::string_view group;
+  for (const Setting& setting : kSettings) {
+    if (setting.group != group) {
+      group = setting.group;
+      absl::StrAppend(&text, "\n# --- ", ToAbsl(group), " ---\n");
+    }
+    text.push_back('\n');
+    for (const std::string& line : Wrap(setting.help, 88)) absl::StrAppend(&text, "# ", line, "\n");
+    absl::StrAppend(&text, "# Values: ", TypeText(setting), ".\n");
+    const std::string value = ValueText(setting, defaults);
+    const bool quoted = std::holds_alternative<std::string& (*)(Config&)>(setting.value);
+    absl::StrAppend(&text, ToAbsl(setting.name), ": ", quoted ? "\"" : "", value,
+                    quoted ? "\"" : "", "\n");
+  }
+  return text;
+}
+
+}  // namespace cookix::server

@@ -1,0 +1,56 @@
+// What the server counts, for Prometheus.
+#ifndef COOKIX_SERVER_METRICS_H_
+#define COOKIX_SERVER_METRICS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "cookix/v1/admin_service.pb.h"
+
+namespace cookix::server {
+
+// Thread-safe.
+class Metrics {
+ public:
+  Metrics();
+  ~Metrics();
+  Metrics(const Metrics&) = delete;
+  Metrics& operator=(const Metrics&) = delete;
+
+  // A call has begun and will be ended once.
+  void BeginCall();
+  // `method` is an index into MethodTable(), or its size for unknown methods;
+  // `code` a gRPC status code.
+  void EndCall(size_t method, int code, double seconds);
+  // A call that was refused before it began.
+  void RejectCall(size_t method, int code);
+  void AuthFailure();
+  void RateLimited();
+
+  int64_t calls_in_flight() const;
+
+  // What is read from the database at each scrape, at most once a second. Set
+  // before the first Text() or Serve().
+  using Source = std::function<void(v1::GetStatsResponse*, v1::GetInfoResponse*)>;
+  void SetSource(Source source);
+
+  // Everything, in Prometheus' text format.
+  std::string Text();
+
+  // Serves /metrics on `address` (host:port, port 0 = a free one) until
+  // destruction; returns the port. A password, when not empty, is asked for user
+  // "metrics". Errors: FAILED_PRECONDITION when the address cannot be used.
+  absl::StatusOr<int> Serve(const std::string& address, const std::string& password);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_METRICS_H_

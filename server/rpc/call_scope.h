@@ -1,0 +1,46 @@
+// One call as its handler sees it: who calls, what they may do, until when.
+#ifndef COOKIX_SERVER_RPC_CALL_SCOPE_H_
+#define COOKIX_SERVER_RPC_CALL_SCOPE_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "engine/call_context.h"
+#include "server/authenticator.h"
+#include "server/environment.h"
+#include "server/rpc/method_table.h"
+
+namespace cookix::server {
+
+struct CallScope {
+  CallScope(Environment& env_in, const MethodSpec& method_in) : env(env_in), method(method_in) {}
+
+  // PERMISSION_DENIED unless the caller has `role` on the namespace.
+  absl::Status RequireRole(std::string_view namespace_name, v1::Role role) const;
+  // PERMISSION_DENIED unless the caller has `role` on all namespaces.
+  absl::Status RequireEverywhere(v1::Role role) const;
+  // READ_ONLY in read-only mode.
+  absl::Status RequireWritable() const;
+  // RATE_LIMITED when the caller has used up its rate; takes one call from it.
+  absl::Status TakeFromRate();
+  // UNAUTHENTICATED when the caller's key was revoked or has expired since the
+  // call began. For streams, before each piece of work.
+  absl::Status RequireActiveKey() const;
+
+  Environment& env;
+  const MethodSpec& method;
+  Identity identity;
+  engine::CallContext context;
+  // Address of the caller without its port.
+  std::string peer;
+  // The namespace of the request, for listing and logging.
+  std::string namespace_name;
+  // After RATE_LIMITED, when to try again.
+  int64_t retry_after_ms = 0;
+};
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_RPC_CALL_SCOPE_H_

@@ -1,0 +1,72 @@
+#include "server/rpc/catalog_service.h"
+
+#include <utility>
+
+#include "engine/api/catalog_api.h"
+#include "server/rpc/handlers.h"
+
+namespace cookix::server {
+namespace {
+
+using engine::CatalogApi;
+using engine::Database;
+
+// Shows only what the caller may read. Pages may therefore be shorter than asked
+// for, empty ones included; the token says whether there is more.
+absl::Status ListNamespaces(CallScope& scope, const v1::ListNamespacesRequest& request,
+                            v1::ListNamespacesResponse* response) {
+  v1::ListNamespacesResponse all;
+  COOKIX_RETURN_IF_ERROR(
+      scope.env.database.catalog().ListNamespaces(scope.context, request, &all));
+  for (v1::Namespace& entry : *all.mutable_namespaces()) {
+    if (scope.identity.RoleOn(entry.name()) >= v1::ROLE_READ) {
+      *response->add_namespaces() = std::move(entry);
+    }
+  }
+  // The engine's token may name the last namespace of its page; that is no more
+  // than a name, and only shown to holders of a valid key.
+  response->set_next_page_token(all.next_page_token());
+  return absl::OkStatus();
+}
+
+absl::Status CopyObjects(CallScope& scope, const v1::CopyObjectsRequest& request,
+                         v1::CopyObjectsResponse* response) {
+  COOKIX_RETURN_IF_ERROR(scope.RequireRole(request.namespace_(), v1::ROLE_READ));
+  COOKIX_RETURN_IF_ERROR(scope.RequireRole(request.target_namespace(), v1::ROLE_ADMIN));
+  return scope.env.database.catalog().CopyObjects(scope.context, request, response);
+}
+
+}  // namespace
+
+void AddCatalogService(Router& router) {
+  router.Unary<v1::ListNamespacesRequest, v1::ListNamespacesResponse>(
+      "cookix.v1.CatalogService/ListNamespaces", ListNamespaces);
+  router.Unary<v1::CopyObjectsRequest, v1::CopyObjectsResponse>(
+      "cookix.v1.CatalogService/CopyObjects", CopyObjects);
+  Forward(router, "cookix.v1.CatalogService/CreateNamespace", &Database::catalog,
+          &CatalogApi::CreateNamespace);
+  Forward(router, "cookix.v1.CatalogService/GetNamespace", &Database::catalog,
+          &CatalogApi::GetNamespace);
+  Forward(router, "cookix.v1.CatalogService/UpdateNamespace", &Database::catalog,
+          &CatalogApi::UpdateNamespace);
+  Forward(router, "cookix.v1.CatalogService/DeleteNamespace", &Database::catalog,
+          &CatalogApi::DeleteNamespace);
+  Forward(router, "cookix.v1.CatalogService/CreateCollection", &Database::catalog,
+          &CatalogApi::CreateCollection);
+  Forward(router, "cookix.v1.CatalogService/GetCollection", &Database::catalog,
+          &CatalogApi::GetCollection);
+  Forward(router, "cookix.v1.CatalogService/ListCollections", &Database::catalog,
+          &CatalogApi::ListCollections);
+  Forward(router, "cookix.v1.CatalogService/DeleteCollection", &Database::catalog,
+          &CatalogApi::DeleteCollection);
+  Forward(router, "cookix.v1.CatalogService/PutRelation", &Database::catalog,
+          &CatalogApi::PutRelation);
+  Forward(router, "cookix.v1.CatalogService/GetRelation", &Database::catalog,
+          &CatalogApi::GetRelation);
+  Forward(router, "cookix.v1.CatalogService/ListRelations", &Database::catalog,
+          &CatalogApi::ListRelations);
+  Forward(router, "cookix.v1.CatalogService/DeleteRelation", &Database::catalog,
+          &CatalogApi::DeleteRelation);
+}
+
+}  // namespace cookix::server

@@ -1,0 +1,362 @@
+#include "server/server.h"
+
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/authenticator.h"
+#include "server/bootstrap.h"
+#include "server/environment.h"
+#include "server/executor.h"
+#include "server/listen_address.h"
+#include "server/rpc/admin_service.h"
+#include "server/rpc/call_server.h"
+#include "server/rpc/catalog_service.h"
+#include "server/rpc/graph_service.h"
+#include "server/rpc/health_service.h"
+#include "server/rpc/object_service.h"
+#include "server/rpc/reasoning_service.h"
+#include "server/rpc/reflection_service.h"
+#include "server/rpc/router.h"
+#include "server/rpc/security_service.h"
+#include "server/tls.h"
+#include "storage/base/status.h"
+
+namespace cookix::server {
+namespace {
+
+constexpr int64_t kMegabyte = 1 << 20;
+
+absl::Status SettingError(std::string_view setting, std::string_view message,
+                          std::string_view remedy) {
+  return MakeError(absl::StatusCode::kFailedPrecondition, message,
+                   {"INVALID_FIELD", std::string(setting), std::string(remedy), false});
+}
+
+AuthMode ToAuthMode(const std::string& text) {
+  if (text == "on") return AuthMode::kOn;
+  return text == "off" ? AuthMode::kOff : AuthMode::kAuto;
+}
+
+storage::SyncMode ToSyncMode(const std::string& text) {
+  if (text == "normal") return storage::SyncMode::kNormal;
+  return text == "off" ? storage::SyncMode::kOff : storage::SyncMode::kFull;
+}
+
+storage::Compression ToCompression(const std::string& text) {
+  if (text == "zstd") return storage::Compression::kZstd;
+  return text == "none" ? storage::Compression::kNone : storage::Compression::kLz4;
+}
+
+engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
+  engine::DatabaseOptions options;
+  auto& store = options.storage;
+  store.path = config.data_dir;
+  store.must_exist = !config.create_data_dir;
+  store.in_memory = config.in_memory;
+  store.sync_mode = ToSyncMode(config.sync_mode);
+  store.normal_sync_interval_ms = config.normal_sync_interval_ms;
+  store.compression = ToCompression(config.compression);
+  store.zstd_level = static_cast<int>(config.zstd_level);
+  store.memory_budget_bytes = config.memory_budget_mb * kMegabyte;
+  store.background_jobs = static_cast<int>(config.background_jobs);
+  store.ring_bytes = config.log_ring_mb * kMegabyte;
+  store.wal_keep_bytes = config.wal_keep_mb * kMegabyte;
+  store.wal_keep_seconds = config.wal_keep_seconds;
+  store.low_disk_bytes = config.low_disk_mb * kMegabyte;
+  store.max_commit_bytes = config.max_commit_mb * kMegabyte;
+  store.request_id_keep_ms = config.request_id_keep_seconds * 1000;
+  store.log = [&log](std::string_view level, std::string_view message) {
+    LogLevel parsed = LogLevel::kInfo;
+    ParseLogLevel(level, &parsed);
+    log.Write(parsed, "storage", message);
+  };
+  options.limits = config.limits;
+  options.adjacency_bytes = config.adjacency_mb * kMegabyte;
+  options.field_index = config.field_index;
+  options.views.max_lag_commits = static_cast<uint64_t>(config.view_max_lag_commits);
+  options.views.max_lag_bytes = config.view_max_lag_mb * kMegabyte;
+  options.checkpoint_dir = config.checkpoint_dir;
+  return options;
+}
+
+absl::StatusOr<std::string> ReadPassword(const std::string& path) {
+  std::string password;
+  if (std::ifstream file(path); !std::getline(file, password) || password.empty()) {
+    return SettingError("metrics_password_file",
+                        absl::StrCat("The file ", path, " cannot be read or is empty"),
+                        "Write the password into its first line.");
+  }
+  if (password.back() == '\r') password.pop_back();
+  return password;
+}
+
+// By way of a rename, so that a reader sees all of it or nothing.
+absl::Status WriteLineFile(std::string_view setting, const std::string& path, int64_t number) {
+  const std::string temporary = path + ".new";
+  std::ofstream file(temporary, std::ios::trunc);
+  file << number << '\n';
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (!file || error) {
+    return SettingError(setting, absl::StrCat("The file ", path, " cannot be written"),
+                        "Name a file in a directory that can be written.");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const Config& config_in, Log& log_in)
+      : config(config_in), log(log_in), read_only(config_in.read_only) {}
+
+  absl::Status Start();
+  absl::Status CheckReach(const ListenAddress& listen) const;
+  absl::Status StartMetrics();
+  absl::Status StartGrpc(const ListenAddress& listen);
+  void AddServices();
+  void Shutdown();
+
+  // Constant after Start().
+  const Config config;
+  Log& log;
+  int port = 0;
+  int metrics_port = 0;
+  bool keys_required = false;
+
+  // Each uses those above it.
+  std::atomic<bool> read_only;
+  Metrics metrics;
+  HealthState health;
+  RateLimiter rate_limiter;
+  QueryRegistry queries;
+  std::unique_ptr<engine::Database> database;
+  std::optional<Authenticator> authenticator;
+  Router router;
+  std::optional<Environment> environment;
+  std::unique_ptr<CallServer> calls;
+  std::unique_ptr<grpc::Server> grpc_server;
+  // Last, so that their threads are gone before the calls they work on.
+  std::unique_ptr<Executor> streams;
+  std::unique_ptr<Executor> work;
+
+  std::mutex shutdown_mutex;
+  bool shut_down = false;  // guarded by shutdown_mutex
+};
+
+absl::Status Server::Impl::Start() {
+  COOKIX_RETURN_IF_ERROR(ValidateConfig(config));
+  COOKIX_ASSIGN_OR_RETURN(const ListenAddress listen,
+                          ParseListenAddress(config.listen, "listen", /*allow_unix=*/true));
+  if (!listen.IsLocal() && config.tls_cert.empty() && !config.allow_plaintext) {
+    return SettingError("listen",
+                        absl::StrCat("Refusing to listen on ", listen.ToString(),
+                                     " without TLS: other machines can reach it, and keys and "
+                                     "data would be readable on the way"),
+                        "Set tls_cert and tls_key, or --allow-plaintext where the network is "
+                        "trusted.");
+  }
+
+  absl::StatusOr<std::unique_ptr<engine::Database>> opened =
+      engine::Database::Open(ToDatabaseOptions(config, log));
+  if (!opened.ok()) {
+    ErrorDetail detail = GetErrorDetail(opened.status()).value_or(ErrorDetail{});
+    if (detail.reason.empty()) detail.reason = "IO_ERROR";
+    if (detail.remedy.empty()) detail.remedy = "Check the data directory and its disk.";
+    detail.field = "data_dir";
+    absl::StatusCode code = opened.status().code();
+    // Exit code 2 is for settings that cannot work anywhere.
+    if (code == absl::StatusCode::kInvalidArgument) code = absl::StatusCode::kFailedPrecondition;
+    return MakeError(code,
+                     std::string_view(opened.status().message().data(),
+                                      opened.status().message().size()),
+                     detail);
+  }
+  database = *std::move(opened);
+  COOKIX_RETURN_IF_ERROR(EnsureAdministrator(config, database->keys(), log));
+  authenticator.emplace(database->keys(), ToAuthMode(config.auth));
+  keys_required = authenticator->KeysRequired();
+  if (!listen.IsLocal() && !keys_required && !config.insecure) {
+    return SettingError("listen",
+                        absl::StrCat("Refusing to listen on ", listen.ToString(),
+                                     " without keys: everyone who reaches it would be "
+                                     "administrator"),
+                        "Set auth=on and bootstrap_admin_key_file, or --insecure to let everyone "
+                        "in.");
+  }
+
+  streams = std::make_unique<Executor>(static_cast<int>(config.stream_threads),
+                                       static_cast<size_t>(config.max_streams));
+  work = std::make_unique<Executor>(static_cast<int>(config.executor_threads),
+                                    static_cast<size_t>(config.executor_queue));
+  const int64_t started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                 std::chrono::system_clock::now().time_since_epoch())
+                                 .count();
+  environment.emplace(Environment{config, *database, *authenticator, log, metrics, health,
+                                  rate_limiter, queries, *work, *streams, read_only, started_ms});
+  AddServices();
+  COOKIX_RETURN_IF_ERROR(StartMetrics());
+  COOKIX_RETURN_IF_ERROR(StartGrpc(listen));
+  if (!config.pid_file.empty()) {
+    COOKIX_RETURN_IF_ERROR(WriteLineFile("pid_file", config.pid_file, getpid()));
+  }
+  health.SetServing(true);
+  if (!config.port_file.empty()) {
+    COOKIX_RETURN_IF_ERROR(WriteLineFile("port_file", config.port_file, port));
+  }
+  log.Write(LogLevel::kInfo, "server", "listening",
+            {{"address", std::string_view(config.listen)},
+             {"port", int64_t{port}},
+             {"tls", !config.tls_cert.empty()},
+             {"client_certificates", !config.tls_client_ca.empty()},
+             {"keys_required", keys_required},
+             {"metrics_port", int64_t{metrics_port}},
+             {"read_only", read_only.load()}});
+  return absl::OkStatus();
+}
+
+void Server::Impl::AddServices() {
+  AddObjectService(router);
+  AddGraphService(router);
+  AddReasoningService(router);
+  AddCatalogService(router);
+  AddSecurityService(router);
+  AddAdminService(router);
+  AddHealthService(router);
+  if (config.reflection) AddReflectionService(router);
+}
+
+absl::Status Server::Impl::StartMetrics() {
+  metrics.SetSource([this](v1::GetStatsResponse* stats, v1::GetInfoResponse* info) {
+    engine::CallContext context;
+    for (const absl::Status& status :
+         {database->admin().GetStats(context, v1::GetStatsRequest(), stats),
+          database->admin().GetInfo(context, v1::GetInfoRequest(), info)}) {
+      if (!status.ok()) {
+        log.Write(LogLevel::kWarning, "metrics", "statistics are incomplete",
+                  {{"error", std::string_view(status.message().data(), status.message().size())}});
+      }
+    }
+    info->set_read_only(read_only.load());
+  });
+  if (config.metrics_listen.empty()) return absl::OkStatus();
+  COOKIX_ASSIGN_OR_RETURN(
+      const ListenAddress address,
+      ParseListenAddress(config.metrics_listen, "metrics_listen", /*allow_unix=*/false));
+  std::string password;
+  if (!config.metrics_password_file.empty()) {
+    COOKIX_ASSIGN_OR_RETURN(password, ReadPassword(config.metrics_password_file));
+  }
+  if (!address.IsLocal() && password.empty() && !config.allow_anonymous_metrics) {
+    return SettingError("metrics_listen",
+                        absl::StrCat("Refusing to serve metrics on ", address.ToString(),
+                                     " to everyone"),
+                        "Set metrics_password_file, or --allow-anonymous-metrics.");
+  }
+  ListenAddress bound = address;
+  // civetweb takes addresses, not names.
+  if (bound.host == "localhost") bound.host = "127.0.0.1";
+  COOKIX_ASSIGN_OR_RETURN(metrics_port, metrics.Serve(bound.ToString(), password));
+  return absl::OkStatus();
+}
+
+absl::Status Server::Impl::StartGrpc(const ListenAddress& listen) {
+  COOKIX_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ServerCredentials> credentials,
+                          MakeCredentials(config));
+  grpc::ServerBuilder builder;
+  // Two servers must not share a port by accident.
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(config.max_calls_per_connection));
+  if (config.connection_idle_seconds > 0) {
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                               static_cast<int>(config.connection_idle_seconds * 1000));
+  }
+  // Clients that vanished are noticed, and their calls with them.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  // gRPC cuts a message off without saying what to do; up to twice the limit we
+  // read it and say so ourselves.
+  builder.SetMaxReceiveMessageSize(static_cast<int>(
+      std::min<int64_t>(2 * config.max_message_mb * kMegabyte, (1LL << 31) - 1)));
+  builder.SetMaxSendMessageSize(-1);
+  int bound = -1;
+  builder.AddListeningPort(listen.ToString(), credentials, &bound);
+  calls = std::make_unique<CallServer>(*environment, router);
+  calls->Register(builder);
+  grpc_server = builder.BuildAndStart();
+  if (grpc_server == nullptr || bound <= 0) {
+    return SettingError("listen",
+                        absl::StrCat("Cannot listen on ", listen.ToString(),
+                                     ": the address is in use, not of this machine, or not "
+                                     "allowed"),
+                        "Stop what uses it, or choose another address or port.");
+  }
+  port = listen.unix_socket ? 0 : bound;
+  calls->Start();
+  return absl::OkStatus();
+}
+
+void Server::Impl::Shutdown() {
+  std::lock_guard<std::mutex> lock(shutdown_mutex);
+  if (std::exchange(shut_down, true)) return;
+  health.SetServing(false);
+  if (calls != nullptr) {
+    if (grpc_server != nullptr) {
+      log.Write(LogLevel::kInfo, "server", "shutting down",
+                {{"calls_in_flight", metrics.calls_in_flight()}});
+    }
+    calls->BeginShutdown();
+    if (grpc_server != nullptr) {
+      grpc_server->Shutdown(std::chrono::system_clock::now() +
+                            std::chrono::milliseconds(config.shutdown_grace_ms));
+    }
+    calls->Stop();
+  }
+  work.reset();
+  streams.reset();
+  grpc_server.reset();
+  calls.reset();
+  // Waits for a scrape under way.
+  metrics.SetSource(nullptr);
+  database.reset();
+  std::error_code ignored;
+  if (!config.port_file.empty()) std::filesystem::remove(config.port_file, ignored);
+  if (!config.pid_file.empty()) std::filesystem::remove(config.pid_file, ignored);
+  log.Write(LogLevel::kInfo, "server", "stopped");
+  log.Flush();
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Server::~Server() { Shutdown(); }
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Log& log) {
+  std::unique_ptr<Server> server(new Server(std::make_unique<Impl>(config, log)));
+  COOKIX_RETURN_IF_ERROR(server->impl_->Start());
+  return server;
+}
+
+int Server::port() const { return impl_->port; }
+
+int Server::metrics_port() const { return impl_->metrics_port; }
+
+void Server::Shutdown() { impl_->Shutdown(); }
+
+engine::Database& Server::database() { return *impl_->database; }
+
+}  // namespace cookix::server
