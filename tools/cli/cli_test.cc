@@ -290,7 +290,7 @@ TEST_F(CliTest, PackageDemoReadsAnIndex) {
                          "Package: tool\nVersion: 1\nDepends: mta\nSection: utils\n\n"
                          "Package: mailer\nVersion: 1\nProvides: mta\nSection: mail\n\n";
   const std::string text = Ok({"demo", "packages", "--source", path});
-  EXPECT_TRUE(Contains(text, "5 packages and 1 virtual packages")) << text;
+  EXPECT_TRUE(Contains(text, "5 packages and 1 virtual package with")) << text;
   EXPECT_TRUE(Contains(text, "Why does app need")) << text;
   EXPECT_TRUE(Contains(text, "What conflicts with app, and why?")) << text;
   EXPECT_TRUE(Contains(text, "app --[conflicts]--> mta --[provided_by]--> mailer")) << text;

@@ -249,6 +249,7 @@ struct Clash {
   std::string other;
   std::string why;
   bool today = true;  // with the versions of this index
+  bool known = true;  // the index has the other package
 };
 
 const v1::Edge* StoredEdge(const PackageIndex& index, const std::string& source,
@@ -299,6 +300,7 @@ absl::StatusOr<std::vector<Clash>> DirectClashes(DemoStage& stage, const Package
       const Entry* hit = index.Find(edge.target().key());
       if (entry == nullptr) {
         clash.today = false;
+        clash.known = false;
         clash.why += ", but the index does not have it";
       } else if (!condition.empty()) {
         clash.today = hit != nullptr && AnyHolds(condition, hit->version);
@@ -310,6 +312,14 @@ absl::StatusOr<std::vector<Clash>> DirectClashes(DemoStage& stage, const Package
     }
   } while (!response.next_page_token().empty());
   return clashes;
+}
+
+// True when a package other than `name` provides the virtual package.
+bool OthersProvide(const PackageIndex& index, const std::string& name, const Entry& entry) {
+  const int64_t providers = entry.write.object().properties().at("providers").int_value();
+  const bool itself =
+      StoredEdge(index, name, "provides", entry.write.object().ref().key()) != nullptr;
+  return providers > (itself ? 1 : 0);
 }
 
 absl::Status AskConflicts(DemoStage& stage, const PackageIndex& index) {
@@ -327,8 +337,15 @@ absl::Status AskConflicts(DemoStage& stage, const PackageIndex& index) {
     for (const auto& [name, entry] : index.entries()) {
       int64_t count = 0;
       for (const v1::Edge& edge : entry.write.edges()) {
-        const bool clash = edge.relation() == "conflicts" || edge.relation() == "breaks";
-        if (clash) count += index.Find(edge.target().key()) != nullptr ? 100 : 1;
+        if (edge.relation() != "conflicts" && edge.relation() != "breaks") continue;
+        const Entry* target = index.Find(edge.target().key());
+        if (target == nullptr) {
+          ++count;
+        } else if (!target->is_virtual) {
+          count += 100;
+        } else if (edge.relation() == "conflicts" && OthersProvide(index, name, *target)) {
+          count += 150;
+        }
       }
       if (count > most) {
         most = count;
@@ -343,36 +360,43 @@ absl::Status AskConflicts(DemoStage& stage, const PackageIndex& index) {
   const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
                           std::chrono::steady_clock::now() - start)
                           .count();
-  int64_t old_versions = 0;
-  int shown = 0;
+  std::stable_sort(clashes.begin(), clashes.end(), [](const Clash& a, const Clash& b) {
+    return std::pair(a.today, a.known) > std::pair(b.today, b.known);
+  });
   constexpr int kShown = 6;
-  std::stable_partition(clashes.begin(), clashes.end(),
-                        [](const Clash& clash) { return clash.today; });
+  constexpr int kShownOther = 3;
+  int today = 0;
+  int other = 0;
   Json list = Json::array();
-  std::string example;
   for (const Clash& clash : clashes) {
     Json item = Json::object();
     item["package"] = clash.other;
     item["why"] = clash.why;
     item["today"] = clash.today;
     list.push_back(std::move(item));
-    if (!clash.today) {
-      ++old_versions;
-      if (example.empty()) example = clash.other + ": " + clash.why;
-    } else if (++shown <= kShown && stage.human()) {
-      stage.out().Line("   " + stage.out().Paint("✗ ", Tone::kBad) + clash.other +
-                       stage.out().Paint("  " + clash.why, Tone::kDim));
+    const bool show = clash.today ? ++today <= kShown : ++other <= kShownOther;
+    if (!clash.today && other == 1 && stage.human()) {
+      stage.out().Line(today == 0 ? "   Nothing, with the versions of this index:"
+                                  : "   Not with the versions of this index:");
     }
+    if (!show || !stage.human()) continue;
+    stage.out().Line("   " +
+                     (clash.today ? stage.out().Paint("✗ ", Tone::kBad) : std::string("· ")) +
+                     clash.other + stage.out().Paint("  " + clash.why, Tone::kDim));
   }
   stage.Note("direct", std::move(list));
-  if (shown > kShown) stage.Detail("and " + std::to_string(shown - kShown) + " more");
-  if (old_versions > 0) {
-    stage.Detail(WithCommas(old_versions) +
-                 " more only with other versions, or with packages that are gone,");
-    stage.Detail("such as " + example);
-  }
+  if (clashes.empty()) stage.Answer("nothing directly");
+  const int hidden = std::max(0, today - kShown) + std::max(0, other - kShownOther);
+  if (hidden > 0) stage.Detail("and " + WithCommas(hidden) + " more");
   stage.Timing(WithCommas(static_cast<int64_t>(clashes.size())) + " edges read, " +
                HumanMicros(micros) + " round trip");
+  bool through_virtual = false;
+  for (const v1::Edge& edge : index.Find(chosen)->write.edges()) {
+    const Entry* target = index.Find(edge.target().key());
+    through_virtual = through_virtual || (edge.relation() == "conflicts" && target != nullptr &&
+                                          target->is_virtual);
+  }
+  if (!through_virtual) return absl::OkStatus();
   v1::QueryRequest chain;
   chain.mutable_anchor()->set_key(chosen);
   chain.add_chain("conflicts");
@@ -548,8 +572,9 @@ absl::Status DemoPackages(Context& context) {
   stage.document()["virtual_packages"] = objects - index.package_count();
   stage.document()["edges"] = index.edge_count();
   stage.document()["loaded"] = loaded;
-  stage.Say(WithCommas(index.package_count()) + " packages and " +
-            WithCommas(objects - index.package_count()) + " virtual packages with " +
+  const int64_t virtuals = objects - index.package_count();
+  stage.Say(WithCommas(index.package_count()) + " packages and " + WithCommas(virtuals) +
+            (virtuals == 1 ? " virtual package with " : " virtual packages with ") +
             WithCommas(index.edge_count()) + " edges, from " + description + ", in the namespace " +
             name_space + (loaded ? "." : " (loaded before)."));
   if (index.missing_count() > 0) {

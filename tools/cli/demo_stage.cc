@@ -114,7 +114,8 @@ absl::StatusOr<v1::FindPathResponse> DemoStage::Path(const v1::FindPathRequest& 
       PrintPath(request.source(), response.path(), out(), 3);
     }
   }
-  Timing(std::to_string(response.path().steps_size()) + " hops, weight " +
+  const int hops = response.path().steps_size();
+  Timing(std::to_string(hops) + (hops == 1 ? " hop, weight " : " hops, weight ") +
          NumberText(response.path().weight()) + ", " + WithCommas(response.objects_examined()) +
          " objects examined, " + HumanMicros(micros) + " round trip");
   return response;
