@@ -57,10 +57,6 @@ def main():
             failed += f
         elif "targetCompleted" in identity and not event.get("completed", {}).get("success"):
             bad_targets.add(identity["targetCompleted"]["label"])
-        elif "configuredLabel" in identity or "unconfiguredLabel" in identity:
-            if "aborted" in event:
-                label = next(iter(identity.values())).get("label", "?")
-                bad_targets.add(label)
     # Test targets that ran but failed are `completed` with success; what is left
     # did not build.
     for label in sorted(bad_targets):

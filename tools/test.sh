@@ -77,7 +77,7 @@ install_node_modules() {
   if [[ ! -f "$node_modules/.complete" ]]; then
     mkdir -p "$node_modules" &&
       cp "$from/package.json" "$from/package-lock.json" "$from/.npmrc" "$node_modules/" &&
-      (cd "$node_modules" && npm ci --no-audit --no-fund --loglevel=error < /dev/null) &&
+      (cd "$node_modules" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error < /dev/null) &&
       touch "$node_modules/.complete"
   else
     say "    already installed in $node_modules"
