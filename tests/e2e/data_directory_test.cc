@@ -122,6 +122,22 @@ TEST(DataDirectoryTest, SomethingElsesDirectory) {
       << "a directory that is not ours was changed";
 }
 
+TEST(DataDirectoryTest, ANewerFormatIsRefusedAndLeftAlone) {
+  const std::string dir = MakeStore(3);
+  std::ifstream in(dir + "/COOKIX");
+  std::string text(std::istreambuf_iterator<char>(in), {});
+  const size_t at = text.find("format 1\n");
+  ASSERT_NE(at, std::string::npos) << text;
+  text.replace(at, 9, "format 99\n");
+  std::ofstream(dir + "/COOKIX") << text;
+  const auto before = FilesEndingIn(dir, "");
+  const ProgramResult result = RunServer(dir);
+  EXPECT_GT(result.exit.code, 0);
+  EXPECT_THAT(result.output, HasSubstr("99"));
+  EXPECT_THAT(result.output, HasSubstr("newer"));
+  EXPECT_EQ(FilesEndingIn(dir, ""), before);
+}
+
 TEST(DataDirectoryTest, DamageInTheMiddleOfTheLogIsRefusedAndNamed) {
   const std::string dir = MakeStore(200);
   std::vector<std::filesystem::path> logs = FilesEndingIn(dir, ".log");
