@@ -1,0 +1,910 @@
+#include "engine/write/write_session.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/hash/hash.h"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/arena.h"
+#include "storage/base/coding.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+using internal::v1::ObjectRecord;
+using internal::v1::TombstoneRecord;
+using storage::Family;
+
+std::string Sub(std::string_view field, std::string_view member) {
+  std::string out(field);
+  if (!out.empty()) out += '.';
+  out += member;
+  return out;
+}
+
+std::string VectorKey(NamespaceId ns, Ordinal ordinal, std::string_view field) {
+  std::string key = ObjectKey(ns, ordinal);
+  key.append(field);
+  return key;
+}
+
+absl::Status MalformedObject() {
+  return Corruption("an object record is malformed", "Restore the store from a checkpoint");
+}
+absl::Status MalformedEdge() {
+  return Corruption("an edge record is malformed", "Restore the store from a checkpoint");
+}
+
+}  // namespace
+
+IdentityCache::Fingerprint IdentityCache::Of(std::string_view identity_key) {
+  const absl::string_view key(identity_key.data(), identity_key.size());
+  return {absl::HashOf(key), absl::HashOf(key, 0x9E3779B97F4A7C15u)};
+}
+Ordinal IdentityCache::Find(std::string_view identity_key) const {
+  auto it = entries_.find(Of(identity_key));
+  return it == entries_.end() ? 0 : it->second;
+}
+void IdentityCache::Put(std::string_view identity_key, Ordinal ordinal) {
+  if (entries_.size() >= max_entries_) entries_.clear();
+  entries_[Of(identity_key)] = ordinal;
+}
+void IdentityCache::Erase(std::string_view identity_key) { entries_.erase(Of(identity_key)); }
+
+WriteSession::WriteSession(storage::CommitBatch& batch, std::shared_ptr<const NamespaceInfo> ns,
+                           const NamespaceCounters& counters, IdentityCache& identities,
+                           const Limits& limits)
+    : batch_(batch),
+      base_ns_(std::move(ns)),
+      ns_(base_ns_.get()),
+      counters_before_(counters),
+      next_ordinal_(counters.next_ordinal),
+      next_edge_id_(counters.next_edge_id),
+      identities_cache_(identities),
+      limits_(limits),
+      commit_(batch.commit()),
+      time_ms_(batch.time_ms()) {}
+
+NamespaceInfo* WriteSession::MutableNamespace() {
+  if (changed_ns_ == nullptr) {
+    changed_ns_ = std::make_shared<NamespaceInfo>(*base_ns_);
+    ns_ = changed_ns_.get();
+    catalog_changed_ = true;
+  }
+  return changed_ns_.get();
+}
+
+std::shared_ptr<const NamespaceInfo> WriteSession::namespace_info() const {
+  return changed_ns_ != nullptr ? std::shared_ptr<const NamespaceInfo>(changed_ns_) : base_ns_;
+}
+
+void WriteSession::PutRelationRecord(const RelationInfo& relation) {
+  catalog_writes_.emplace_back(RelationRecordKey(ns_->id, relation.record.relation().name()),
+                               relation.record.SerializeAsString());
+}
+void WriteSession::PutCollectionRecord(const CollectionInfo& collection) {
+  catalog_writes_.emplace_back(
+      CollectionRecordKey(ns_->id, collection.record.collection().name()),
+      collection.record.SerializeAsString());
+}
+void WriteSession::PutNamespaceRecord() {
+  catalog_writes_.emplace_back(NamespaceRecordKey(ns_->record.name()),
+                               ns_->record.SerializeAsString());
+}
+
+absl::StatusOr<RelationId> WriteSession::RelationFor(std::string_view name,
+                                                     std::string_view field) {
+  if (const RelationInfo* relation = ns_->FindRelation(name); relation != nullptr) {
+    return relation->id;
+  }
+  NamespaceInfo* ns = MutableNamespace();
+  const RelationId id = ns->record.next_relation_id();
+  if (static_cast<int64_t>(id) > limits_.max_relations) {
+    return LimitExceeded(field,
+                         absl::StrCat("the namespace has ", limits_.max_relations, " relations"),
+                         "Use an existing relation");
+  }
+  ns->record.set_next_relation_id(id + 1);
+  auto relation = std::make_shared<RelationInfo>();
+  relation->id = id;
+  relation->record.set_id(id);
+  relation->record.mutable_relation()->set_name(std::string(name));
+  relation->record.set_registered(false);
+  PutRelationRecord(*relation);
+  PutNamespaceRecord();
+  if (ns->relations_by_id.size() <= id) ns->relations_by_id.resize(id + 1);
+  ns->relations_by_id[id] = relation;
+  ns->relations[std::string(name)] = std::move(relation);
+  return id;
+}
+
+absl::StatusOr<CollectionId> WriteSession::CollectionFor(std::string_view name,
+                                                         std::string_view field) const {
+  const CollectionInfo* collection = ns_->FindCollection(name);
+  if (collection != nullptr) return collection->id;
+  return NotFound("COLLECTION_NOT_FOUND", Sub(field, "collection"),
+                  absl::StrCat("collection \"", std::string(name), "\" does not exist"),
+                  "Create the collection first");
+}
+
+absl::StatusOr<Ordinal> WriteSession::FindOrdinal(CollectionId collection, std::string_view key) {
+  const std::string identity = IdentityKey(ns_->id, collection, key);
+  if (auto it = identities_.find(identity); it != identities_.end()) return it->second;
+  if (const Ordinal cached = identities_cache_.Find(identity); cached != 0) {
+    identities_[identity] = cached;
+    return cached;
+  }
+  std::string value;
+  COOKIX_ASSIGN_OR_RETURN(const bool found, batch_.Get(Family::kIdentity, identity, &value));
+  Ordinal ordinal = 0;
+  if (found) {
+    std::string_view bytes = value;
+    if (!GetFixed64(&bytes, &ordinal) || ordinal == 0) {
+      return Corruption("an identity record is malformed", "Restore the store from a checkpoint");
+    }
+    identities_[identity] = ordinal;
+  }
+  return ordinal;
+}
+
+std::string WriteSession::IdentityOf(const ObjectRecord& record) const {
+  return IdentityKey(ns_->id, record.collection_id(), record.key());
+}
+
+WriteSession::StagedObject* WriteSession::NewObject(CollectionId collection,
+                                                    std::string_view key) {
+  auto object = std::make_unique<StagedObject>();
+  object->ordinal = next_ordinal_++;
+  object->has_record = true;
+  object->dirty = true;
+  object->record.set_collection_id(collection);
+  object->record.set_key(std::string(key));
+  StagedObject* raw = object.get();
+  identities_[IdentityKey(ns_->id, collection, key)] = raw->ordinal;
+  objects_[raw->ordinal] = std::move(object);
+  object_order_.push_back(raw);
+  return raw;
+}
+
+absl::StatusOr<WriteSession::StagedObject*> WriteSession::LoadObject(Ordinal ordinal) {
+  if (auto it = objects_.find(ordinal); it != objects_.end()) return it->second.get();
+  auto object = std::make_unique<StagedObject>();
+  object->ordinal = ordinal;
+  COOKIX_ASSIGN_OR_RETURN(
+      const bool found,
+      batch_.Get(Family::kObjects, ObjectKey(ns_->id, ordinal), &object->before));
+  if (found) {
+    if (!object->record.ParseFromString(object->before)) return MalformedObject();
+    object->had_record = object->has_record = true;
+    object->existed = object->record.exists();
+    object->expires_before = object->record.expires_ms();
+  }
+  StagedObject* raw = object.get();
+  objects_[ordinal] = std::move(object);
+  object_order_.push_back(raw);
+  return raw;
+}
+
+absl::StatusOr<Ordinal> WriteSession::OrdinalForTarget(const v1::ObjectRef& ref,
+                                                       std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection, CollectionFor(ref.collection(), field));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, ref.key()));
+  if (ordinal != 0) return ordinal;
+  return NewObject(collection, ref.key())->ordinal;
+}
+
+absl::Status WriteSession::CheckCondition(const v1::Condition& condition,
+                                          const StagedObject* object,
+                                          std::string_view field) const {
+  const bool exists = object != nullptr && object->has_record && object->record.exists();
+  switch (condition.requirement_case()) {
+    case v1::Condition::kExists:
+      if (condition.exists() == exists) return absl::OkStatus();
+      return MakeError(
+          absl::StatusCode::kAborted,
+          exists ? "the object exists already" : "the object does not exist",
+          {"CONDITION_FAILED", Sub(field, "condition.exists"), "Read the object and decide again",
+           false});
+    case v1::Condition::kVersion: {
+      const int64_t version = exists ? static_cast<int64_t>(object->record.version()) : 0;
+      if (condition.version() == version) return absl::OkStatus();
+      return MakeError(absl::StatusCode::kAborted,
+                       exists ? absl::StrCat("the object is at version ", version, ", not ",
+                                             condition.version())
+                              : std::string("the object does not exist"),
+                       {"CONDITION_FAILED", Sub(field, "condition.version"),
+                        "Read the object and decide again", false});
+    }
+    case v1::Condition::REQUIREMENT_NOT_SET:
+      return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
+
+void WriteSession::SetExpiry(StagedObject& object) {
+  const int64_t expires = object.record.expires_ms();
+  if (expires != 0 && (earliest_expiry_ms_ == 0 || expires < earliest_expiry_ms_)) {
+    earliest_expiry_ms_ = expires;
+  }
+}
+
+absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, ObjectRecord&& record,
+                                             std::string_view field) {
+  const v1::ObjectRef& ref = write.object().ref();
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
+                          CollectionFor(ref.collection(), Sub(field, "object.ref")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, ref.key()));
+  StagedObject* object = nullptr;
+  if (ordinal != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(ordinal));
+  }
+  COOKIX_RETURN_IF_ERROR(CheckCondition(write.condition(), object, field));
+  if (!write.object().vectors().empty()) {
+    const CollectionInfo* info = ns_->FindCollection(collection);
+    for (const auto& [name, vector] : write.object().vectors()) {
+      const v1::VectorField* declared = nullptr;
+      for (const v1::VectorField& candidate : info->record.collection().vector_fields()) {
+        if (candidate.name() == name) declared = &candidate;
+      }
+      const std::string path = Sub(field, "object.vectors." + name);
+      if (declared == nullptr) {
+        return InvalidField(path, "the collection has no such vector field",
+                            "Name a vector field of the collection");
+      }
+      if (declared->dimension() != 0 && vector.values_size() != declared->dimension()) {
+        return InvalidField(path,
+                            absl::StrCat("the vector has ", vector.values_size(),
+                                         " components, expected ", declared->dimension()),
+                            "Send a vector of the field's dimension");
+      }
+    }
+  }
+  if (object == nullptr) object = NewObject(collection, ref.key());
+  const bool existed = object->has_record && object->record.exists();
+  const int64_t created = existed ? object->record.created_ms() : time_ms_;
+  if (existed) {
+    for (const std::string& old : object->record.vector_fields()) {
+      if (write.object().vectors().count(old) == 0) object->stale_vectors.push_back(old);
+    }
+  }
+  record.set_collection_id(collection);
+  record.set_key(ref.key());
+  record.set_exists(true);
+  record.set_version(commit_);
+  record.set_created_ms(created);
+  record.set_updated_ms(time_ms_);
+  object->record.Swap(&record);
+  object->has_record = true;
+  object->dirty = true;
+  for (const auto& [name, vector] : write.object().vectors()) {
+    object->vectors.emplace_back(name, vector.SerializeAsString());
+  }
+  SetExpiry(*object);
+  if (!existed) ++objects_delta_[collection];
+  if (write.replace_edges() && existed) COOKIX_RETURN_IF_ERROR(RemoveOutgoing(*object));
+  for (int i = 0; i < write.edges_size(); ++i) {
+    absl::StatusOr<bool> staged = StageEdge(*object, write.edges(i), "");
+    if (!staged.ok()) {
+      // The path is only spelt out when it is needed.
+      return StageEdge(*object, write.edges(i), Sub(field, absl::StrCat("edges[", i, "]")))
+          .status();
+    }
+  }
+  return !existed;
+}
+
+absl::StatusOr<bool> WriteSession::PatchObject(const v1::ObjectPatch& patch,
+                                               std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
+                          CollectionFor(patch.ref().collection(), Sub(field, "ref")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, patch.ref().key()));
+  StagedObject* object = nullptr;
+  if (ordinal != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(ordinal));
+  }
+  if (object == nullptr || !object->has_record || !object->record.exists()) {
+    COOKIX_RETURN_IF_ERROR(CheckCondition(patch.condition(), object, field));
+    return NotFound("OBJECT_NOT_FOUND", Sub(field, "ref"),
+                    absl::StrCat("object \"", patch.ref().key(), "\" does not exist"),
+                    "Put the object first");
+  }
+  COOKIX_RETURN_IF_ERROR(CheckCondition(patch.condition(), object, field));
+  ObjectRecord& record = object->record;
+  if (patch.has_content()) record.set_content(patch.content());
+  for (const auto& [name, value] : patch.set_properties()) {
+    (*record.mutable_properties())[name] = value;
+  }
+  for (const std::string& name : patch.remove_properties()) {
+    record.mutable_properties()->erase(name);
+  }
+  if (patch.add_labels_size() + patch.remove_labels_size() != 0) {
+    std::vector<std::string> labels(record.labels().begin(), record.labels().end());
+    labels.insert(labels.end(), patch.add_labels().begin(), patch.add_labels().end());
+    std::sort(labels.begin(), labels.end());
+    labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+    for (const std::string& label : patch.remove_labels()) {
+      labels.erase(std::remove(labels.begin(), labels.end(), label), labels.end());
+    }
+    if (static_cast<int64_t>(labels.size()) > limits_.max_labels) {
+      return LimitExceeded(Sub(field, "add_labels"),
+                           absl::StrCat("the object would have ", labels.size(), " labels"),
+                           "Use fewer");
+    }
+    record.clear_labels();
+    for (std::string& label : labels) record.add_labels(std::move(label));
+  }
+  size_t property_bytes = 0;
+  for (const auto& [name, value] : record.properties()) {
+    property_bytes += name.size() + value.ByteSizeLong() + 8;
+  }
+  if (static_cast<int64_t>(property_bytes) > limits_.max_properties_bytes) {
+    return LimitExceeded(Sub(field, "set_properties"),
+                         absl::StrCat("the properties would take ", property_bytes, " bytes"),
+                         "Store less");
+  }
+  if (patch.has_expires_ms()) record.set_expires_ms(patch.expires_ms());
+  record.set_version(commit_);
+  record.set_updated_ms(time_ms_);
+  object->dirty = true;
+  SetExpiry(*object);
+  for (int i = 0; i < patch.add_edges_size(); ++i) {
+    COOKIX_RETURN_IF_ERROR(StageEdge(*object, patch.add_edges(i),
+                                     Sub(field, absl::StrCat("add_edges[", i, "]")))
+                               .status());
+  }
+  return false;
+}
+
+absl::StatusOr<WriteSession::StagedEdge*> WriteSession::LoadEdge(Ordinal source,
+                                                                 RelationId relation,
+                                                                 Ordinal target,
+                                                                 std::string_view discriminator,
+                                                                 bool may_be_stored) {
+  std::string key = EncodeEdgeKey(ns_->id, source, relation, target, discriminator);
+  auto [it, inserted] = edges_.try_emplace(std::move(key), nullptr);
+  if (!inserted) return it->second.get();
+  auto edge = std::make_unique<StagedEdge>();
+  edge->source = source;
+  edge->relation = relation;
+  edge->target = target;
+  edge->discriminator = discriminator;
+  if (may_be_stored) {
+    auto found = batch_.Get(Family::kEdges, it->first, &edge->before);
+    if (!found.ok()) {
+      edges_.erase(it);
+      return found.status();
+    }
+    if (*found) {
+      EdgeValue value;
+      if (!DecodeEdgeValue(edge->before, &value)) {
+        edges_.erase(it);
+        return MalformedEdge();
+      }
+      edge->visible_before = !base_ns_->EdgeHidden(source, target, value.version) &&
+                             !ns_->EdgeHidden(source, target, value.version);
+      if (edge->visible_before) edge->after = edge->before;
+    }
+  }
+  StagedEdge* raw = edge.get();
+  it->second = std::move(edge);
+  edge_order_.push_back(raw);
+  edges_out_[source].push_back(raw);
+  edges_in_[target].push_back(raw);
+  return raw;
+}
+
+absl::StatusOr<bool> WriteSession::StageEdge(StagedObject& source, const v1::Edge& edge,
+                                             std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const RelationId relation,
+                          RelationFor(edge.relation(), Sub(field, "relation")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal target,
+                          OrdinalForTarget(edge.target(), Sub(field, "target")));
+  // Only objects have outgoing edges, so what was none has none stored.
+  COOKIX_ASSIGN_OR_RETURN(StagedEdge * staged,
+                          LoadEdge(source.ordinal, relation, target, edge.discriminator(),
+                                   source.existed));
+  EdgeValue value;
+  const bool existed = !staged->after.empty();
+  if (existed) {
+    EdgeValue before;
+    if (!DecodeEdgeValue(staged->after, &before)) return MalformedEdge();
+    value.id = before.id;
+  } else {
+    value.id = next_edge_id_++;
+  }
+  value.weight = edge.has_weight() ? edge.weight() + 0.0 : 1.0;
+  value.version = commit_;
+  value.valid_from_ms = edge.valid_from_ms();
+  value.valid_until_ms = edge.valid_until_ms();
+  std::string properties;
+  if (!edge.properties().empty()) {
+    v1::MapValue map;
+    for (const auto& [name, property] : edge.properties()) {
+      (*map.mutable_fields())[name] = property;
+    }
+    properties = map.SerializeAsString();
+    value.properties = properties;
+  }
+  staged->after.clear();
+  EncodeEdgeValue(value, &staged->after);
+  staged->dirty = true;
+  return !existed;
+}
+
+absl::StatusOr<bool> WriteSession::PutEdge(const v1::Edge& edge, std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
+                          CollectionFor(edge.source().collection(), Sub(field, "source")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal source, FindOrdinal(collection, edge.source().key()));
+  StagedObject* object = nullptr;
+  if (source != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(source));
+  }
+  if (object == nullptr || !object->has_record || !object->record.exists()) {
+    return NotFound("OBJECT_NOT_FOUND", Sub(field, "source"),
+                    absl::StrCat("object \"", edge.source().key(), "\" does not exist"),
+                    "Put the object that the edge starts at first");
+  }
+  return StageEdge(*object, edge, field);
+}
+
+void WriteSession::RemoveEdge(StagedEdge* edge) {
+  edge->after.clear();
+  edge->dirty = true;
+  maybe_unreferenced_.insert(edge->target);
+}
+
+absl::StatusOr<bool> WriteSession::DeleteEdge(const v1::EdgeDelete& request,
+                                              std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId source_collection,
+                          CollectionFor(request.source().collection(), Sub(field, "source")));
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId target_collection,
+                          CollectionFor(request.target().collection(), Sub(field, "target")));
+  const RelationInfo* relation = ns_->FindRelation(request.relation());
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal source,
+                          FindOrdinal(source_collection, request.source().key()));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal target,
+                          FindOrdinal(target_collection, request.target().key()));
+  if (relation == nullptr || source == 0 || target == 0) return false;
+  COOKIX_ASSIGN_OR_RETURN(StagedEdge * edge, LoadEdge(source, relation->id, target,
+                                                      request.discriminator(), true));
+  if (edge->after.empty()) return false;
+  RemoveEdge(edge);
+  return true;
+}
+
+absl::Status WriteSession::Check(const v1::ConditionCheck& check, std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
+                          CollectionFor(check.ref().collection(), Sub(field, "ref")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, check.ref().key()));
+  StagedObject* object = nullptr;
+  if (ordinal != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(ordinal));
+  }
+  return CheckCondition(check.condition(), object, field);
+}
+
+absl::StatusOr<std::vector<WriteSession::StagedEdge*>> WriteSession::EdgesAt(Ordinal ordinal,
+                                                                             bool out,
+                                                                             size_t limit,
+                                                                             bool* more) {
+  *more = false;
+  std::vector<StagedEdge*> found;
+  const Family family = out ? Family::kEdges : Family::kReverseEdges;
+  auto it = batch_.Scan(family, storage::PrefixBounds(EdgesPrefix(ns_->id, ordinal)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    EdgeKey key;
+    EdgeValue value;
+    if (!DecodeEdgeKey(it->key(), &key) || !DecodeEdgeValue(it->value(), &value)) {
+      return MalformedEdge();
+    }
+    const Ordinal source = out ? ordinal : key.far;
+    const Ordinal target = out ? key.far : ordinal;
+    if (ns_->EdgeHidden(source, target, value.version)) continue;
+    if (found.size() >= limit) {
+      *more = true;
+      break;
+    }
+    COOKIX_ASSIGN_OR_RETURN(StagedEdge * edge,
+                            LoadEdge(source, key.relation, target, key.discriminator, true));
+    if (!edge->after.empty()) found.push_back(edge);
+  }
+  COOKIX_RETURN_IF_ERROR(it->status());
+  // Those that only this commit has.
+  auto& staged = out ? edges_out_ : edges_in_;
+  if (auto entry = staged.find(ordinal); entry != staged.end()) {
+    for (StagedEdge* edge : entry->second) {
+      if (!edge->after.empty() && !edge->visible_before) found.push_back(edge);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+absl::StatusOr<bool> WriteSession::HasIncoming(Ordinal ordinal, Ordinal except_source) {
+  if (auto entry = edges_in_.find(ordinal); entry != edges_in_.end()) {
+    for (const StagedEdge* edge : entry->second) {
+      if (!edge->after.empty() && edge->source != except_source) return true;
+    }
+  }
+  auto it =
+      batch_.Scan(Family::kReverseEdges, storage::PrefixBounds(EdgesPrefix(ns_->id, ordinal)));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    EdgeKey key;
+    EdgeValue value;
+    if (!DecodeEdgeKey(it->key(), &key) || !DecodeEdgeValue(it->value(), &value)) {
+      return MalformedEdge();
+    }
+    if (key.far == except_source || ns_->EdgeHidden(key.far, ordinal, value.version)) continue;
+    auto staged = edges_.find(
+        EncodeEdgeKey(ns_->id, key.far, key.relation, ordinal, key.discriminator));
+    if (staged == edges_.end()) return true;
+    // A staged edge was looked at above.
+  }
+  COOKIX_RETURN_IF_ERROR(it->status());
+  return false;
+}
+
+void WriteSession::MakeTombstone(Ordinal ordinal, internal::v1::TombstoneScope scope) {
+  // Edges of this very commit are dealt with one by one, so the tombstone covers
+  // what was there before, and edges put after it in this commit stay.
+  TombstoneRecord record;
+  record.mutable_edges()->set_namespace_id(ns_->id);
+  record.mutable_edges()->set_ordinal(ordinal);
+  record.mutable_edges()->set_scope(scope);
+  record.set_commit(commit_ - 1);
+  NamespaceInfo* ns = MutableNamespace();
+  (scope == internal::v1::TOMBSTONE_SCOPE_BOTH ? ns->tombstones_both
+                                               : ns->tombstones_out)[ordinal] = commit_ - 1;
+  new_tombstones_.emplace_back(
+      TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())), std::move(record));
+  // Staged edges that were stored before and are hidden now stop being visible.
+  auto hide = [&](std::vector<StagedEdge*>& edges) {
+    for (StagedEdge* edge : edges) {
+      if (edge->visible_before && !edge->dirty) {
+        edge->visible_before = false;
+        edge->after.clear();
+      }
+    }
+  };
+  if (auto it = edges_out_.find(ordinal); it != edges_out_.end()) hide(it->second);
+  if (scope == internal::v1::TOMBSTONE_SCOPE_BOTH) {
+    if (auto it = edges_in_.find(ordinal); it != edges_in_.end()) hide(it->second);
+  }
+}
+
+absl::Status WriteSession::RemoveOutgoing(StagedObject& object) {
+  bool more = false;
+  const size_t limit = static_cast<size_t>(limits_.max_edges_deleted_inline);
+  COOKIX_ASSIGN_OR_RETURN(std::vector<StagedEdge*> edges,
+                          EdgesAt(object.ordinal, true, limit, &more));
+  for (StagedEdge* edge : edges) RemoveEdge(edge);
+  if (more) MakeTombstone(object.ordinal, internal::v1::TOMBSTONE_SCOPE_OUT);
+  return absl::OkStatus();
+}
+
+absl::Status WriteSession::DeleteStaged(StagedObject& object, bool leave_dangling) {
+  const bool existed = object.record.exists();
+  const CollectionId collection = object.record.collection_id();
+  const size_t limit = static_cast<size_t>(limits_.max_edges_deleted_inline);
+  bool more_out = false, more_in = false;
+  COOKIX_ASSIGN_OR_RETURN(std::vector<StagedEdge*> edges,
+                          EdgesAt(object.ordinal, true, limit, &more_out));
+  if (!leave_dangling) {
+    COOKIX_ASSIGN_OR_RETURN(
+        std::vector<StagedEdge*> incoming,
+        EdgesAt(object.ordinal, false, limit - std::min(limit, edges.size()), &more_in));
+    edges.insert(edges.end(), incoming.begin(), incoming.end());
+  }
+  for (StagedEdge* edge : edges) {
+    if (!edge->after.empty()) RemoveEdge(edge);
+  }
+  if (more_out || more_in) {
+    MakeTombstone(object.ordinal, leave_dangling ? internal::v1::TOMBSTONE_SCOPE_OUT
+                                                 : internal::v1::TOMBSTONE_SCOPE_BOTH);
+  }
+  bool keep = false;
+  if (leave_dangling) {
+    COOKIX_ASSIGN_OR_RETURN(keep, HasIncoming(object.ordinal, object.ordinal));
+  }
+  for (const std::string& name : object.record.vector_fields()) {
+    object.stale_vectors.push_back(name);
+  }
+  object.vectors.clear();
+  if (keep) {
+    ObjectRecord dangling;
+    dangling.set_collection_id(collection);
+    dangling.set_key(object.record.key());
+    object.record.Swap(&dangling);
+  } else {
+    identities_[IdentityOf(object.record)] = 0;
+    object.has_record = false;
+  }
+  object.dirty = true;
+  if (existed) --objects_delta_[collection];
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WriteSession::DeleteObject(const v1::ObjectDelete& request,
+                                                std::string_view field) {
+  COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
+                          CollectionFor(request.ref().collection(), Sub(field, "ref")));
+  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, request.ref().key()));
+  StagedObject* object = nullptr;
+  if (ordinal != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(ordinal));
+  }
+  COOKIX_RETURN_IF_ERROR(CheckCondition(request.condition(), object, field));
+  if (object == nullptr || !object->has_record || !object->record.exists()) return false;
+  COOKIX_RETURN_IF_ERROR(DeleteStaged(*object, request.leave_dangling()));
+  return true;
+}
+
+absl::Status WriteSession::DeleteOrdinal(Ordinal ordinal) {
+  COOKIX_ASSIGN_OR_RETURN(StagedObject * object, LoadObject(ordinal));
+  if (!object->has_record) return absl::OkStatus();
+  return DeleteStaged(*object, false);
+}
+
+absl::Status WriteSession::CollectEdge(Ordinal source, RelationId relation, Ordinal target,
+                                       std::string_view discriminator, uint64_t up_to_version) {
+  COOKIX_ASSIGN_OR_RETURN(StagedEdge * edge,
+                          LoadEdge(source, relation, target, discriminator, true));
+  if (edge->before.empty()) return absl::OkStatus();
+  EdgeValue value;
+  if (!DecodeEdgeValue(edge->before, &value)) return MalformedEdge();
+  if (value.version > up_to_version) return absl::OkStatus();
+  RemoveEdge(edge);
+  return absl::OkStatus();
+}
+
+void WriteSession::RemoveTombstone(const std::string& key, const TombstoneRecord& record) {
+  NamespaceInfo* ns = MutableNamespace();
+  if (record.has_edges()) {
+    auto& table = record.edges().scope() == internal::v1::TOMBSTONE_SCOPE_BOTH
+                      ? ns->tombstones_both
+                      : ns->tombstones_out;
+    auto it = table.find(record.edges().ordinal());
+    if (it != table.end() && it->second <= record.commit()) table.erase(it);
+  } else if (record.has_collection()) {
+    ns->dropped_collections.erase(record.collection().collection_id());
+  }
+  catalog_writes_.emplace_back(key, std::nullopt);
+  collected_.push_back(record);
+  removed_tombstones_.push_back(key);
+}
+
+void WriteSession::RemoveExpiryEntry(int64_t expires_ms, Ordinal ordinal) {
+  catalog_writes_.emplace_back(ExpiryKey(expires_ms, ns_->id, ordinal), std::nullopt);
+  catalog_changed_ = true;
+}
+
+void WriteSession::DropCollection(const CollectionInfo& collection) {
+  TombstoneRecord record;
+  record.mutable_collection()->set_namespace_id(ns_->id);
+  record.mutable_collection()->set_collection_id(collection.id);
+  record.set_commit(commit_);
+  catalog_writes_.emplace_back(
+      CollectionRecordKey(ns_->id, collection.record.collection().name()), std::nullopt);
+  catalog_writes_.emplace_back(ObjectCountKey(ns_->id, collection.id), std::nullopt);
+  const std::string name = collection.record.collection().name();
+  const CollectionId id = collection.id;
+  NamespaceInfo* ns = MutableNamespace();
+  ns->collections.erase(name);
+  ns->collections_by_id.erase(id);
+  ns->dropped_collections[id] = commit_;
+  new_tombstones_.emplace_back(
+      TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())), std::move(record));
+}
+
+absl::Status WriteSession::DropUnreferencedTargets() {
+  std::vector<Ordinal> candidates(maybe_unreferenced_.begin(), maybe_unreferenced_.end());
+  std::sort(candidates.begin(), candidates.end());
+  for (const Ordinal ordinal : candidates) {
+    COOKIX_ASSIGN_OR_RETURN(StagedObject * object, LoadObject(ordinal));
+    if (!object->has_record || object->record.exists()) continue;
+    COOKIX_ASSIGN_OR_RETURN(const bool referenced, HasIncoming(ordinal, 0));
+    if (referenced) continue;
+    identities_[IdentityOf(object->record)] = 0;
+    object->has_record = false;
+    object->dirty = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteSession::NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change) {
+  auto it = objects_.find(ordinal);
+  const ObjectRecord* record = nullptr;
+  ObjectRecord loaded;
+  if (it != objects_.end() && (it->second->has_record || it->second->had_record)) {
+    record = &it->second->record;
+  } else {
+    std::string value;
+    COOKIX_ASSIGN_OR_RETURN(const bool found,
+                            batch_.Get(Family::kObjects, ObjectKey(ns_->id, ordinal), &value));
+    // The object is gone already when its edges are collected.
+    if (!found) return absl::OkStatus();
+    if (!loaded.ParseFromString(value)) return MalformedObject();
+    record = &loaded;
+  }
+  internal::v1::OrdinalName* name = change->add_refs();
+  name->set_namespace_id(ns_->id);
+  name->set_ordinal(ordinal);
+  name->set_collection_id(record->collection_id());
+  name->set_key(record->key());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> WriteSession::Finish() {
+  COOKIX_RETURN_IF_ERROR(DropUnreferencedTargets());
+  google::protobuf::Arena arena;
+  auto* change = google::protobuf::Arena::CreateMessage<internal::v1::ChangeRecord>(&arena);
+  absl::flat_hash_set<Ordinal> named;
+  bool wrote = false;
+
+  if (catalog_changed_ || !catalog_writes_.empty()) {
+    change->add_events()->mutable_catalog()->set_namespace_id(ns_->id);
+    wrote = true;
+  }
+  for (const auto& [key, record] : new_tombstones_) {
+    batch_.Put(Family::kCatalog, key, record.SerializeAsString());
+    *change->add_events()->mutable_tombstone() = record;
+  }
+  std::string after;
+  for (StagedObject* object : object_order_) {
+    if (!object->dirty) continue;
+    if (!object->had_record && !object->has_record) continue;  // came and went
+    wrote = true;
+    const std::string key = ObjectKey(ns_->id, object->ordinal);
+    const int64_t expires =
+        object->has_record && object->record.exists() ? object->record.expires_ms() : 0;
+    if (object->expires_before != expires) {
+      if (object->expires_before != 0) {
+        batch_.Delete(Family::kCatalog,
+                      ExpiryKey(object->expires_before, ns_->id, object->ordinal));
+      }
+      if (expires != 0) {
+        batch_.Put(Family::kCatalog, ExpiryKey(expires, ns_->id, object->ordinal), "");
+      }
+    }
+    for (const std::string& name : object->stale_vectors) {
+      batch_.Delete(Family::kVectors, VectorKey(ns_->id, object->ordinal, name));
+    }
+    for (const auto& [name, bytes] : object->vectors) {
+      batch_.Put(Family::kVectors, VectorKey(ns_->id, object->ordinal, name), bytes);
+    }
+    auto* event = change->add_events()->mutable_object();
+    event->set_namespace_id(ns_->id);
+    event->set_ordinal(object->ordinal);
+    if (object->had_record) event->set_before(object->before);
+    if (object->has_record) {
+      after.clear();
+      object->record.AppendToString(&after);
+      batch_.Put(Family::kObjects, key, after);
+      if (!object->had_record) {
+        std::string ordinal;
+        PutFixed64(&ordinal, object->ordinal);
+        batch_.Put(Family::kIdentity, IdentityOf(object->record), ordinal);
+      }
+      event->set_after(after);
+    } else {
+      batch_.Delete(Family::kObjects, key);
+      batch_.Delete(Family::kIdentity, IdentityOf(object->record));
+    }
+    if (named.insert(object->ordinal).second) {
+      auto* name = change->add_refs();
+      name->set_namespace_id(ns_->id);
+      name->set_ordinal(object->ordinal);
+      name->set_collection_id(object->record.collection_id());
+      name->set_key(object->record.key());
+    }
+  }
+  for (StagedEdge* edge : edge_order_) {
+    if (!edge->dirty || (edge->before.empty() && edge->after.empty())) continue;
+    wrote = true;
+    const std::string key =
+        EncodeEdgeKey(ns_->id, edge->source, edge->relation, edge->target, edge->discriminator);
+    const std::string reverse =
+        EncodeEdgeKey(ns_->id, edge->target, edge->relation, edge->source, edge->discriminator);
+    auto* event = change->add_events()->mutable_edge();
+    event->set_namespace_id(ns_->id);
+    event->set_source(edge->source);
+    event->set_relation_id(edge->relation);
+    event->set_target(edge->target);
+    if (!edge->discriminator.empty()) event->set_discriminator(edge->discriminator);
+    if (!edge->before.empty()) event->set_before(edge->before);
+    if (edge->after.empty()) {
+      batch_.Delete(Family::kEdges, key);
+      batch_.Delete(Family::kReverseEdges, reverse);
+      --edges_delta_[edge->relation];
+    } else {
+      batch_.Put(Family::kEdges, key, edge->after);
+      EdgeValue value;
+      if (!DecodeEdgeValue(edge->after, &value)) return MalformedEdge();
+      if (value.properties.empty()) {
+        batch_.Put(Family::kReverseEdges, reverse, edge->after);
+      } else {
+        value.properties = {};
+        std::string bytes;
+        EncodeEdgeValue(value, &bytes);
+        batch_.Put(Family::kReverseEdges, reverse, bytes);
+      }
+      event->set_after(edge->after);
+      if (edge->before.empty()) ++edges_delta_[edge->relation];
+    }
+    for (const Ordinal end : {edge->source, edge->target}) {
+      if (named.insert(end).second) COOKIX_RETURN_IF_ERROR(NameOrdinal(end, change));
+    }
+  }
+  for (const auto& [key, value] : catalog_writes_) {
+    if (value.has_value()) {
+      batch_.Put(Family::kCatalog, key, *value);
+    } else {
+      batch_.Delete(Family::kCatalog, key);
+    }
+  }
+  for (const TombstoneRecord& record : collected_) {
+    *change->add_events()->mutable_collected() = record;
+  }
+  if (!wrote) return false;
+
+  auto put_count = [&](const std::string& key, int64_t count) {
+    std::string bytes;
+    PutFixed64(&bytes, static_cast<uint64_t>(count));
+    batch_.Put(Family::kCatalog, key, bytes);
+  };
+  for (const auto& [collection, delta] : objects_delta_) {
+    if (delta == 0 || ns_->FindCollection(collection) == nullptr) continue;
+    auto it = counters_before_.objects.find(collection);
+    put_count(ObjectCountKey(ns_->id, collection),
+              (it == counters_before_.objects.end() ? 0 : it->second) + delta);
+  }
+  for (const auto& [relation, delta] : edges_delta_) {
+    if (delta == 0) continue;
+    auto it = counters_before_.edges.find(relation);
+    put_count(EdgeCountKey(ns_->id, relation),
+              (it == counters_before_.edges.end() ? 0 : it->second) + delta);
+  }
+  if (next_ordinal_ != counters_before_.next_ordinal ||
+      next_edge_id_ != counters_before_.next_edge_id) {
+    if (next_ordinal_ >= (Ordinal{1} << kOrdinalBits)) {
+      return LimitExceeded("", "the namespace has used up its ordinals",
+                           "Copy it into a new namespace");
+    }
+    std::string bytes;
+    PutFixed64(&bytes, next_ordinal_);
+    PutFixed64(&bytes, next_edge_id_);
+    batch_.Put(Family::kCatalog, SequencesKey(ns_->id), bytes);
+  }
+  std::string encoded;
+  change->AppendToString(&encoded);
+  batch_.SetChange(std::move(encoded));
+  return true;
+}
+
+void WriteSession::ApplyCounters(NamespaceCounters* counters) const {
+  counters->next_ordinal = next_ordinal_;
+  counters->next_edge_id = next_edge_id_;
+  for (const auto& [collection, delta] : objects_delta_) {
+    if (ns_->FindCollection(collection) == nullptr) {
+      counters->objects.erase(collection);
+    } else {
+      counters->objects[collection] += delta;
+    }
+  }
+  for (const auto& [relation, delta] : edges_delta_) counters->edges[relation] += delta;
+}
+
+void WriteSession::TeachIdentities() {
+  for (const auto& [identity, ordinal] : identities_) {
+    if (ordinal == 0) {
+      identities_cache_.Erase(identity);
+    } else {
+      identities_cache_.Put(identity, ordinal);
+    }
+  }
+}
+
+}  // namespace cookix::engine

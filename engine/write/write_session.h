@@ -1,0 +1,189 @@
+// One commit under construction: mutations of one namespace, over the state that
+// the writer had when the commit's turn came.
+//
+// Everything is staged in memory, so that later mutations see earlier ones and a
+// failing one leaves no trace. Finish() fills the batch; Writer takes the staged
+// state over when the builder has succeeded.
+#ifndef COOKIX_ENGINE_WRITE_WRITE_SESSION_H_
+#define COOKIX_ENGINE_WRITE_WRITE_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cookix/internal/v1/records.pb.h"
+#include "cookix/v1/object_service.pb.h"
+#include "engine/catalog/catalog.h"
+#include "engine/catalog/catalog_store.h"
+#include "engine/limits.h"
+#include "engine/records.h"
+#include "storage/store.h"
+
+namespace cookix::engine {
+
+// Remembers ordinals of keys across commits. Only the thread that builds touches
+// it. Bounded: forgets everything when full.
+class IdentityCache {
+ public:
+  explicit IdentityCache(size_t max_entries) : max_entries_(max_entries) {}
+  // 0 when unknown.
+  Ordinal Find(std::string_view identity_key) const;
+  void Put(std::string_view identity_key, Ordinal ordinal);
+  void Erase(std::string_view identity_key);
+  void Clear() { entries_.clear(); }
+
+ private:
+  // Two independent 64-bit hashes: with a billion keys, two keys that agree in
+  // both are a matter of one in 10^20.
+  using Fingerprint = std::pair<uint64_t, uint64_t>;
+  static Fingerprint Of(std::string_view identity_key);
+  absl::flat_hash_map<Fingerprint, Ordinal> entries_;
+  const size_t max_entries_;
+};
+
+class WriteSession {
+ public:
+  WriteSession(storage::CommitBatch& batch, std::shared_ptr<const NamespaceInfo> ns,
+               const NamespaceCounters& counters, IdentityCache& identities,
+               const Limits& limits);
+
+  // Each returns what MutationResult.changed_existence says. `field` is the path
+  // of the mutation in the request. `record` is a prepared object (content,
+  // properties, labels, expiry, vector fields set); it is consumed.
+  absl::StatusOr<bool> PutObject(const v1::ObjectWrite& write,
+                                 internal::v1::ObjectRecord&& record, std::string_view field);
+  absl::StatusOr<bool> PatchObject(const v1::ObjectPatch& patch, std::string_view field);
+  absl::StatusOr<bool> DeleteObject(const v1::ObjectDelete& request, std::string_view field);
+  absl::StatusOr<bool> PutEdge(const v1::Edge& edge, std::string_view field);
+  absl::StatusOr<bool> DeleteEdge(const v1::EdgeDelete& request, std::string_view field);
+  absl::Status Check(const v1::ConditionCheck& check, std::string_view field);
+
+  // For the collector and the expiry sweeper.
+  absl::Status DeleteOrdinal(Ordinal ordinal);
+  // Deletes one stored edge if its version is not above `up_to_version`.
+  absl::Status CollectEdge(Ordinal source, RelationId relation, Ordinal target,
+                           std::string_view discriminator, uint64_t up_to_version);
+  void RemoveTombstone(const std::string& key, const internal::v1::TombstoneRecord& record);
+  void RemoveExpiryEntry(int64_t expires_ms, Ordinal ordinal);
+
+  // Hides a collection and leaves its objects to the collector.
+  void DropCollection(const CollectionInfo& collection);
+
+  // The namespace, to be changed by catalog operations. Marks it changed.
+  NamespaceInfo* MutableNamespace();
+  const NamespaceInfo& ns() const { return *ns_; }
+  // Registers a name that edges use, if it is new.
+  absl::StatusOr<RelationId> RelationFor(std::string_view name, std::string_view field);
+  void PutRelationRecord(const RelationInfo& relation);
+  void PutCollectionRecord(const CollectionInfo& collection);
+  void PutNamespaceRecord();
+
+  // Fills the batch. False when nothing changed.
+  absl::StatusOr<bool> Finish();
+
+  // After Finish(): what the writer takes over.
+  bool namespace_changed() const { return changed_ns_ != nullptr; }
+  std::shared_ptr<const NamespaceInfo> namespace_info() const;
+  // Adds what this commit counted to the writer's counters.
+  void ApplyCounters(NamespaceCounters* counters) const;
+  void TeachIdentities();
+  const std::vector<std::pair<std::string, internal::v1::TombstoneRecord>>& new_tombstones()
+      const {
+    return new_tombstones_;
+  }
+  const std::vector<std::string>& removed_tombstones() const { return removed_tombstones_; }
+  // Earliest expiry put by this commit; 0 = none.
+  int64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }
+
+ private:
+  struct StagedObject {
+    Ordinal ordinal = 0;
+    bool had_record = false;    // a record was stored before
+    bool existed = false;       // and it was an object, not a dangling target
+    std::string before;         // its bytes
+    int64_t expires_before = 0;
+    bool has_record = false;    // a record will be stored
+    bool dirty = false;
+    internal::v1::ObjectRecord record;
+    std::vector<std::pair<std::string, std::string>> vectors;  // field, bytes
+    std::vector<std::string> stale_vectors;
+  };
+  struct StagedEdge {
+    Ordinal source = 0;
+    RelationId relation = 0;
+    Ordinal target = 0;
+    std::string discriminator;
+    std::string before;   // stored bytes; empty = none
+    bool visible_before = false;
+    std::string after;    // empty = none
+    bool dirty = false;
+  };
+
+  absl::StatusOr<CollectionId> CollectionFor(std::string_view name, std::string_view field) const;
+  absl::StatusOr<Ordinal> FindOrdinal(CollectionId collection, std::string_view key);
+  // Assigns one, with a dangling record, when there is none.
+  absl::StatusOr<Ordinal> OrdinalForTarget(const v1::ObjectRef& ref, std::string_view field);
+  StagedObject* NewObject(CollectionId collection, std::string_view key);
+  absl::StatusOr<StagedObject*> LoadObject(Ordinal ordinal);
+  absl::Status CheckCondition(const v1::Condition& condition, const StagedObject* object,
+                              std::string_view field) const;
+  absl::StatusOr<bool> StageEdge(StagedObject& source, const v1::Edge& edge,
+                                 std::string_view field);
+  absl::StatusOr<StagedEdge*> LoadEdge(Ordinal source, RelationId relation, Ordinal target,
+                                       std::string_view discriminator, bool may_be_stored);
+  // Edges at an object that are visible now: stored and staged ones. Stops after
+  // `limit`; `more` says whether there were more stored ones.
+  absl::StatusOr<std::vector<StagedEdge*>> EdgesAt(Ordinal ordinal, bool out, size_t limit,
+                                                   bool* more);
+  void RemoveEdge(StagedEdge* edge);
+  absl::Status DeleteStaged(StagedObject& object, bool leave_dangling);
+  absl::Status RemoveOutgoing(StagedObject& object);
+  absl::StatusOr<bool> HasIncoming(Ordinal ordinal, Ordinal except_source);
+  void MakeTombstone(Ordinal ordinal, internal::v1::TombstoneScope scope);
+  absl::Status DropUnreferencedTargets();
+  void SetExpiry(StagedObject& object);
+  absl::Status NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change);
+  std::string IdentityOf(const internal::v1::ObjectRecord& record) const;
+
+  storage::CommitBatch& batch_;
+  std::shared_ptr<const NamespaceInfo> base_ns_;
+  std::shared_ptr<NamespaceInfo> changed_ns_;
+  const NamespaceInfo* ns_;
+  const NamespaceCounters& counters_before_;
+  Ordinal next_ordinal_;
+  uint64_t next_edge_id_;
+  absl::flat_hash_map<CollectionId, int64_t> objects_delta_;
+  absl::flat_hash_map<RelationId, int64_t> edges_delta_;
+  IdentityCache& identities_cache_;
+  const Limits& limits_;
+  const uint64_t commit_;
+  const int64_t time_ms_;
+
+  absl::flat_hash_map<std::string, Ordinal> identities_;  // staged: 0 = removed
+  absl::flat_hash_map<Ordinal, std::unique_ptr<StagedObject>> objects_;
+  std::vector<StagedObject*> object_order_;
+  absl::flat_hash_map<std::string, std::unique_ptr<StagedEdge>> edges_;
+  std::vector<StagedEdge*> edge_order_;
+  absl::flat_hash_map<Ordinal, std::vector<StagedEdge*>> edges_out_, edges_in_;
+  absl::flat_hash_set<Ordinal> maybe_unreferenced_;
+  std::vector<std::pair<std::string, internal::v1::TombstoneRecord>> new_tombstones_;
+  std::vector<internal::v1::TombstoneRecord> collected_;
+  std::vector<std::string> removed_tombstones_;
+  // Catalog puts (value set) and deletes, in order.
+  std::vector<std::pair<std::string, std::optional<std::string>>> catalog_writes_;
+  int64_t earliest_expiry_ms_ = 0;
+  bool catalog_changed_ = false;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_WRITE_WRITE_SESSION_H_
