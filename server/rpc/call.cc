@@ -15,6 +15,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMaxRequestIdBytes = 64;
+constexpr auto kCancelCheckInterval = std::chrono::milliseconds(50);
 // Refused calls that are logged, a minute: strangers must not fill the disk.
 constexpr int64_t kRefusalsLoggedPerMinute = 60;
 
@@ -372,14 +373,20 @@ void Call::Send(grpc::ByteBuffer bytes) {
 }
 
 bool Call::SendAndWait(grpc::ByteBuffer bytes) {
+  const auto stalled_at =
+      Clock::now() + std::chrono::milliseconds(env_.config.stream_stall_ms);
   std::unique_lock<std::mutex> lock(mutex_);
-  const bool moved = changed_.wait_for(
-      lock, std::chrono::milliseconds(env_.config.stream_stall_ms),
-      [this] { return broken_ || closing_ || (!writing_ && outgoing_.empty()); });
-  if (!moved) {
-    broken_ = true;
-    outgoing_.clear();
-    grpc_context_.TryCancel();
+  const auto free = [this] {
+    return broken_ || closing_ || (!writing_ && outgoing_.empty());
+  };
+  // In slices, since an operator may cancel the query meanwhile.
+  while (!changed_.wait_for(lock, kCancelCheckInterval, free)) {
+    if (scope_->context.cancelled()) return false;
+    if (Clock::now() >= stalled_at) {
+      broken_ = true;
+      outgoing_.clear();
+      grpc_context_.TryCancel();
+    }
   }
   if (broken_ || closing_) return false;
   outgoing_.push_back(std::move(bytes));
