@@ -88,6 +88,8 @@ inline bool GetVarint64(std::string_view* in, uint64_t* value) {
     if (shift == 63 && byte > 1) return false;
     result |= static_cast<uint64_t>(byte & 0x7f) << shift;
     if ((byte & 0x80) == 0) {
+      // One spelling for each number: what decodes is what PutVarint64 made.
+      if (byte == 0 && shift > 0) return false;
       *value = result;
       return true;
     }

@@ -76,5 +76,18 @@ TEST(CodingTest, LengthPrefixedNeverReadsPastTheEnd) {
   EXPECT_FALSE(GetLengthPrefixed(&in, &value));
 }
 
+TEST(CodingTest, VarintsHaveOneSpelling) {
+  for (const std::string_view overlong : {std::string_view("\x80\x00", 2),
+                                          std::string_view("\xff\x80\x00", 3)}) {
+    std::string_view in = overlong;
+    uint64_t value = 0;
+    EXPECT_FALSE(GetVarint64(&in, &value));
+  }
+  std::string_view zero("\0", 1);
+  uint64_t value = 1;
+  EXPECT_TRUE(GetVarint64(&zero, &value));
+  EXPECT_EQ(value, 0u);
+}
+
 }  // namespace
 }  // namespace cookix
