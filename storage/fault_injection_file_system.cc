@@ -298,6 +298,42 @@ void FaultInjectionFileSystem::PowerFailure(uint64_t seed) {
   }
 }
 
+std::shared_ptr<FaultInjectionFileSystem> FaultInjectionFileSystem::Clone(
+    const std::string& directory) const {
+  auto copy = InMemory();
+  // Nothing begins to write meanwhile.
+  const std::lock_guard lock(mutex_);
+  CopyTo(Normalised(directory), copy.get());
+  copy->files_ = files_;
+  copy->created_ = created_;
+  copy->free_space_ = free_space_;
+  return copy;
+}
+
+void FaultInjectionFileSystem::CopyTo(const std::string& directory,
+                                      FaultInjectionFileSystem* copy) const {
+  const IOOptions io;
+  copy->target_->CreateDirIfMissing(directory, io, nullptr).PermitUncheckedError();
+  std::vector<std::string> names;
+  target_->GetChildren(directory, io, &names, nullptr).PermitUncheckedError();
+  for (const std::string& name : names) {
+    if (name == "." || name == "..") continue;
+    const std::string path = directory + "/" + name;
+    bool is_directory = false;
+    if (!target_->IsDirectory(path, io, &is_directory, nullptr).ok()) {
+      // The file system in memory does not say; what has children is one.
+      std::vector<std::string> children;
+      is_directory = target_->GetChildren(path, io, &children, nullptr).ok() && !children.empty();
+    }
+    std::string bytes;
+    if (is_directory) {
+      CopyTo(path, copy);
+    } else if (rocksdb::ReadFileToString(target_.get(), path, &bytes).ok()) {
+      rocksdb::WriteStringToFile(copy->target_.get(), bytes, path).PermitUncheckedError();
+    }
+  }
+}
+
 IOStatus FaultInjectionFileSystem::Before(Operation operation, const std::string& path) {
   const std::lock_guard lock(mutex_);
   if (read_only_) return IOStatus::IOError(path, "Read-only file system");

@@ -69,6 +69,10 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
   // write is. Renames and deletions survive. Call it when the store is gone, or
   // after Stop().
   void PowerFailure(uint64_t seed = 0);
+  // A copy, in memory, of everything beneath `directory` as it is at this moment, and
+  // of what of it is synced: the files as a crash of the process, or with
+  // PowerFailure() of the machine, would leave them, while the store goes on.
+  std::shared_ptr<FaultInjectionFileSystem> Clone(const std::string& directory) const;
   // Lets all writes fail from now on, so that a store that is closed changes
   // nothing any more; Heal() ends it.
   void Stop();
@@ -128,6 +132,8 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
     uint64_t synced = 0;
   };
 
+  // REQUIRES: mutex_ is held.
+  void CopyTo(const std::string& directory, FaultInjectionFileSystem* copy) const;
   // Counts an operation and says whether it is to fail.
   rocksdb::IOStatus Before(Operation operation, const std::string& path);
   void Appended(const std::string& path, uint64_t bytes);

@@ -95,8 +95,8 @@ LogDecodeResult DecodeLogRecord(std::string_view batch, LogRecord* record) {
   LogHeader& header = record->header;
   if (covered.size() < 1 + header.store.size()) return LogDecodeResult::kMalformed;
   const auto kind = static_cast<uint8_t>(covered.front());
-  if (kind != static_cast<uint8_t>(LogKind::kCommit) &&
-      kind != static_cast<uint8_t>(LogKind::kBookkeeping)) {
+  if (kind < static_cast<uint8_t>(LogKind::kCommit) ||
+      kind > static_cast<uint8_t>(LogKind::kRestart)) {
     return LogDecodeResult::kMalformed;
   }
   header.kind = static_cast<LogKind>(kind);

@@ -21,6 +21,10 @@ enum class LogKind : uint8_t {
   // The store's own records (epochs, open state, forgotten request ids). Has the
   // number of the last commit before it and is not shown to readers.
   kBookkeeping = 2,
+  // Like kBookkeeping, and: everything before this record is in sorted files. What
+  // the log lacks before it, because a write failed, is no loss. Commits that were
+  // not acknowledged then follow once more, under the numbers that they had.
+  kRestart = 3,
 };
 
 struct LogHeader {

@@ -64,7 +64,8 @@ absl::Status Damaged(std::string_view what) {
 // Whether a name in the directory says nothing about whose the directory is.
 bool IsNeutralName(std::string_view name) {
   return name == "." || name == ".." || name == "lost+found" || name == "LOCK" ||
-         name == kLockName || name == std::string(kStoreFileName) + ".new";
+         name == kLockName || name == std::string(kStoreFileName) + ".new" ||
+         name == "COOKIX.try";
 }
 
 absl::Status MakeDirectories(rocksdb::FileSystem& fs, const std::string& path) {
@@ -208,7 +209,7 @@ RocksDbStore::~RocksDbStore() {
                    Encode(OpenStateRecord{.clean = true, .weak = weak}));
     // The log is synced before the record says that it is.
     absl::Status status = SyncLog();
-    if (status.ok()) status = WriteBookkeeping(&operations, /*sync=*/true);
+    if (status.ok()) status = WriteBookkeeping(LogKind::kBookkeeping, &operations, /*sync=*/true);
     if (!status.ok()) {
       Say("error", "closing the store: " + std::string(status.message()));
     }
@@ -229,7 +230,7 @@ absl::Status RocksDbStore::Open() {
   if (base == nullptr) {
     base = options_.in_memory ? NewMemoryFileSystem() : rocksdb::FileSystem::Default();
   }
-  fs_ = NewResumableFileSystem(std::move(base));
+  fs_ = std::make_shared<GuardedFileSystem>(std::move(base), path_);
   env_ = rocksdb::NewCompositeEnv(fs_);
 
   StoreFile file;
@@ -391,6 +392,8 @@ rocksdb::DBOptions RocksDbStore::DatabaseOptions() {
   // The scan has cut off what is incomplete. Whatever else RocksDB finds must stop
   // it before it changes anything.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
+  // Sorted files then always hold whole commits, even when the log has failed.
+  db.atomic_flush = true;
   // One thread writes.
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;
@@ -562,7 +565,7 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
   const bool weak = options_.sync_mode != SyncMode::kFull;
   operations.Put(system, ToSlice(kOpenStateKey),
                  Encode(OpenStateRecord{.clean = false, .weak = weak}));
-  COOKIX_RETURN_IF_ERROR(WriteBookkeeping(&operations, /*sync=*/true));
+  COOKIX_RETURN_IF_ERROR(WriteBookkeeping(LogKind::kBookkeeping, &operations, /*sync=*/true));
   if (file.copy) {
     StoreFile own = file;
     own.copy = false;
@@ -571,33 +574,34 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
   return absl::OkStatus();
 }
 
-rocksdb::Status RocksDbStore::WriteRecord(const LogHeader& header,
-                                          const rocksdb::WriteBatch& operations,
-                                          std::string* written) {
-  TakeableBatch batch(EncodeLogRecord(header, operations.Data()));
-  const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
-  if (!status.ok()) return status;
+absl::Status RocksDbStore::WriteRecord(std::string* record, bool* applied) {
+  const std::lock_guard lock(log_mutex_);
+  *applied = false;
+  COOKIX_RETURN_IF_ERROR(Failure());
+  TakeableBatch batch(std::move(*record));
+  rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  if (!status.ok()) return SetFailure(status);
+  *applied = true;
   // RocksDB has put the sequence number into the batch.
-  *written = batch.Take();
-  written_sequence_.store(BatchSequence(*written) + BatchCount(*written) - 1);
-  return status;
+  *record = batch.Take();
+  written_sequence_.store(BatchSequence(*record) + BatchCount(*record) - 1);
+  status = fs_->log_error();
+  return status.ok() ? absl::OkStatus() : SetFailure(status);
 }
 
-absl::Status RocksDbStore::WriteBookkeeping(rocksdb::WriteBatch* operations, bool sync) {
+absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations,
+                                            bool sync) {
   operations->Put(Handle(Family::kSystem), ToSlice(kLastCommitKey), Encode(last_));
   LogHeader header;
-  header.kind = LogKind::kBookkeeping;
+  header.kind = kind;
   header.store = id_;
   header.epoch = last_.epoch;
   header.commit = last_.commit;
   header.time_ms = last_.time_ms;
   header.durable_sequence = durable_sequence_.load();
-  std::string written;
-  const rocksdb::Status status = WriteRecord(header, *operations, &written);
-  if (!status.ok()) {
-    SetFailure(status);
-    return FromRocksDb(status, "writing a record of the store");
-  }
+  std::string record = EncodeLogRecord(header, operations->Data());
+  bool applied = false;
+  COOKIX_RETURN_IF_ERROR(WriteRecord(&record, &applied));
   return sync ? SyncLog() : absl::OkStatus();
 }
 
@@ -632,16 +636,16 @@ size_t RocksDbStore::Lead(const std::vector<CommitQueue::Waiter*>& waiting) {
     pending.result = RunOne(*pending.options, pending.builder, &bytes);
   }
   if (unsettled_.empty()) return served;
-  const bool had_failed = !Failure().ok();
-  const absl::Status settled = Settle();
+  absl::Status settled = Outcome();
+  if (settled.ok()) settled = Settle();
   if (!settled.ok()) {
     // Whoever relied on the group, by reading what it wrote, is not told either.
     for (size_t i = 0; i < served; ++i) {
       auto& pending = static_cast<Pending&>(*waiting[i]);
       if (pending.result.ok()) pending.result = settled;
     }
+    Abort();
   }
-  if (had_failed || !settled.ok()) Abort();
   return served;
 }
 
@@ -724,13 +728,13 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
   header.request_id = options.request_id;
   header.change = batch.change;
   auto entry = std::make_shared<LogCommit>();
-  const rocksdb::Status status = WriteRecord(header, batch.operations, &entry->batch);
-  if (!status.ok()) {
-    SetFailure(status);
-    // When earlier commits of the group are still to be settled, Lead() aborts
-    // after that.
+  entry->batch = EncodeLogRecord(header, batch.operations.Data());
+  bool applied = false;
+  const absl::Status status = WriteRecord(&entry->batch, &applied);
+  if (!applied) {
+    // When earlier commits of the group are unsettled, Lead() aborts for all.
     if (unsettled_.empty()) Abort();
-    return FromRocksDb(status, "writing a commit");
+    return status;
   }
   entry->store = id_;
   entry->epoch = next.epoch;
@@ -742,6 +746,7 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
   *bytes += entry->batch.size();
   index_.Add(next.commit, BatchSequence(entry->batch), entry->batch.size());
   unsettled_.push_back(std::move(entry));
+  COOKIX_RETURN_IF_ERROR(status);
 
   result.position = {id_, next.epoch, next.commit};
   result.committed = true;
@@ -777,19 +782,15 @@ void RocksDbStore::Abort() {
 absl::Status RocksDbStore::SyncLog() {
   // Nothing survives the process anyway.
   if (options_.in_memory && options_.file_system == nullptr) return absl::OkStatus();
+  const std::lock_guard lock(log_mutex_);
   // The system forgets what a failed sync was to write: another that succeeds says
   // nothing about it.
-  if (sync_failed_.load()) return Failure();
+  COOKIX_RETURN_IF_ERROR(Failure());
   const uint64_t written = written_sequence_.load();
-  const rocksdb::Status status = db_->SyncWAL();
-  if (!status.ok()) {
-    SetFailure(status);
-    sync_failed_.store(true);
-    return FromRocksDb(status, "syncing the log");
-  }
-  uint64_t durable = durable_sequence_.load();
-  while (durable < written && !durable_sequence_.compare_exchange_weak(durable, written)) {
-  }
+  rocksdb::Status status = db_->SyncWAL();
+  if (status.ok()) status = fs_->log_error();
+  if (!status.ok()) return SetFailure(status);
+  durable_sequence_.store(written);
   return absl::OkStatus();
 }
 
@@ -978,28 +979,72 @@ absl::Status RocksDbStore::TryResume() {
 }
 
 absl::Status RocksDbStore::ResumeInLead() {
-  if (Failure().ok()) return absl::OkStatus();
+  const absl::Status failure = Failure();
+  if (failure.ok()) return absl::OkStatus();
   last_resume_attempt_ms_ = Now();
+  COOKIX_RETURN_IF_ERROR(TryDisk());
+  // The log is not to be trusted after a failed write or sync: what the memory
+  // tables hold, commits that were not acknowledged included, goes to sorted files,
+  // all families at once, and a new log begins.
+  fs_->ForgetLogError();
   rocksdb::Status status = db_->Resume();
   if (!status.ok()) return FromRocksDb(status, "resuming after a failed write");
-  // The log is not to be trusted after a failed write or sync: what the memory
-  // tables hold goes to sorted files, which also moves on to a new log.
   COOKIX_RETURN_IF_ERROR(Flush());
-  status = db_->SyncWAL();
-  if (!status.ok()) return FromRocksDb(status, "resuming after a failed write");
+  status = fs_->log_error();
+  if (!status.ok()) return FromRocksDb(status, "beginning a new log");
   durable_sequence_.store(written_sequence_.load());
-  sync_failed_.store(false);
+  bool was_no_space = false;
   {
     const std::lock_guard lock(state_mutex_);
     failure_ = absl::OkStatus();
-    failure_is_no_space_ = false;
+    outcome_ = absl::OkStatus();
+    was_no_space = std::exchange(failure_is_no_space_, false);
     free_space_asked_ms_ = -1;
   }
-  // Commits whose sync failed were not acknowledged, but they are in the store, and
-  // now they are durable: their callers were told that the outcome is unknown.
+  // Whatever fails from here on is a new failure.
+  rocksdb::WriteBatch none;
+  COOKIX_RETURN_IF_ERROR(WriteBookkeeping(LogKind::kRestart, &none, /*sync=*/false));
+  // Commits that were not acknowledged are in the store, so readers of the log need
+  // them, and it is not known which are in the old one. To write them again changes
+  // nothing else: they are the last.
+  for (LogCommitPtr& commit : unsettled_) {
+    auto again = std::make_shared<LogCommit>(*commit);
+    bool applied = false;
+    COOKIX_RETURN_IF_ERROR(WriteRecord(&again->batch, &applied));
+    commit = std::move(again);
+  }
+  COOKIX_RETURN_IF_ERROR(SyncLog());
   if (!unsettled_.empty()) Publish();
-  Say("info", "the store takes commits again, from commit " + std::to_string(last_.commit + 1));
+  Say("info", std::string("the store takes commits again, from commit ") +
+                  std::to_string(last_.commit + 1) +
+                  (was_no_space ? ": the disk has room" : ""));
   return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::TryDisk() {
+  // RocksDB does not recover from every failure while it resumes. So the disk has to
+  // show first that it can take what that will write.
+  uint64_t needed = 1 << 20;
+  for (rocksdb::ColumnFamilyHandle* family : families_) {
+    uint64_t bytes = 0;
+    db_->GetIntProperty(family, rocksdb::DB::Properties::kCurSizeAllMemTables, &bytes);
+    needed += bytes;
+  }
+  const std::string name = path_ + "/COOKIX.try";
+  const auto write = [&]() -> rocksdb::Status {
+    std::unique_ptr<rocksdb::FSWritableFile> file;
+    rocksdb::IOStatus status = fs_->NewWritableFile(name, rocksdb::FileOptions(), &file, nullptr);
+    const std::string zeros(256 << 10, '\0');
+    for (uint64_t written = 0; status.ok() && written < needed; written += zeros.size()) {
+      status = file->Append(zeros, kIo, nullptr);
+    }
+    if (status.ok()) status = file->Sync(kIo, nullptr);
+    if (status.ok()) status = file->Close(kIo, nullptr);
+    return status;
+  };
+  const rocksdb::Status status = write();
+  fs_->DeleteFile(name, kIo, nullptr).PermitUncheckedError();
+  return FromRocksDb(status, "trying the disk after a failed write");
 }
 
 absl::StatusOr<int64_t> RocksDbStore::ForgetRequestIds(int64_t limit) {
@@ -1027,7 +1072,9 @@ absl::StatusOr<int64_t> RocksDbStore::ForgetRequestIds(int64_t limit) {
         ++found;
       }
       status = iterator->status();
-      if (status.ok() && found > 0) status = WriteBookkeeping(&operations, /*sync=*/false);
+      if (status.ok() && found > 0) {
+        status = WriteBookkeeping(LogKind::kBookkeeping, &operations, /*sync=*/false);
+      }
     });
     if (!status.ok()) return status;
     if (found == 0) break;
@@ -1041,23 +1088,42 @@ absl::Status RocksDbStore::Failure() const {
   return failure_;
 }
 
-void RocksDbStore::SetFailure(const rocksdb::Status& cause) {
+absl::Status RocksDbStore::SetFailure(const rocksdb::Status& cause) {
+  absl::Status outcome;
   {
     const std::lock_guard lock(state_mutex_);
-    if (!failure_.ok()) return;
+    if (!failure_.ok()) return outcome_;
     failure_is_no_space_ = cause.IsNoSpace();
+    const std::string unknown = ", and whether the write will take effect is not known yet";
     if (failure_is_no_space_) {
       failure_ = MakeError(absl::StatusCode::kResourceExhausted,
                            "the disk is full, so the store takes no writes",
                            {"DISK_LOW", "", "Free space on the disk, then try again.", true});
+      outcome_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full" + unknown,
+                           {"DISK_LOW", "",
+                            "Free space on the disk, then repeat the write with its request id.",
+                            true});
     } else {
       failure_ = MakeError(absl::StatusCode::kInternal,
                            "the store takes no writes since one failed: " + cause.ToString(),
                            {"IO_ERROR", "", "Check the disk, then resume the store or restart.",
                             false});
+      outcome_ = MakeError(absl::StatusCode::kInternal,
+                           "the log could not be written" + unknown + ": " + cause.ToString(),
+                           {"IO_ERROR", "",
+                            "Check the disk, resume the store or restart, then repeat the write "
+                            "with its request id.",
+                            false});
     }
+    outcome = outcome_;
   }
   Say("error", "a write failed, the store takes no more: " + cause.ToString());
+  return outcome;
+}
+
+absl::Status RocksDbStore::Outcome() const {
+  const std::lock_guard lock(state_mutex_);
+  return outcome_;
 }
 
 std::optional<uint64_t> RocksDbStore::FreeSpace() {

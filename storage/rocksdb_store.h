@@ -17,6 +17,7 @@
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "storage/commit_queue.h"
+#include "storage/file_systems.h"
 #include "storage/log_header.h"
 #include "storage/log_index.h"
 #include "storage/log_ring.h"
@@ -75,13 +76,15 @@ class RocksDbStore : public Store {
   absl::Status Settle();
   // Shows the commits in unsettled_.
   void Publish();
-  // Writes one record of the log. On success the batch, as it is in the log, is
-  // in *written.
-  rocksdb::Status WriteRecord(const LogHeader& header, const rocksdb::WriteBatch& operations,
-                              std::string* written);
-  // Writes and syncs a record of the store's own.
-  absl::Status WriteBookkeeping(rocksdb::WriteBatch* operations, bool sync);
+  // Writes one record of the log, given as RocksDB's representation of a batch, and
+  // puts what is in the log, sequence number included, back. After an error the
+  // record may be in the memory tables nevertheless: then *applied is true.
+  absl::Status WriteRecord(std::string* record, bool* applied);
+  // Writes a record of the store's own, and syncs it if asked.
+  absl::Status WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations, bool sync);
   absl::Status ResumeInLead();
+  // Whether as much can be written as resuming may need.
+  absl::Status TryDisk();
   void Abort();
 
   // Makes everything written so far durable.
@@ -90,7 +93,10 @@ class RocksDbStore : public Store {
 
   // OK, or why no commits are taken.
   absl::Status Failure() const;
-  void SetFailure(const rocksdb::Status& cause);
+  // What who was writing then is told.
+  absl::Status Outcome() const;
+  // Returns Outcome().
+  absl::Status SetFailure(const rocksdb::Status& cause);
   // Free bytes, asked at most once a second; nothing when it cannot be known.
   std::optional<uint64_t> FreeSpace();
   bool DiskIsLow();
@@ -105,7 +111,7 @@ class RocksDbStore : public Store {
 
   const Options options_;
   const std::string path_;
-  std::shared_ptr<rocksdb::FileSystem> fs_;
+  std::shared_ptr<GuardedFileSystem> fs_;
   std::unique_ptr<rocksdb::Env> env_;
   rocksdb::FileLock* lock_ = nullptr;
   std::shared_ptr<rocksdb::Cache> cache_;
@@ -129,16 +135,16 @@ class RocksDbStore : public Store {
   // Of the last commit written, which may not be published yet. Only while
   // leading.
   LastCommitRecord last_;
-  // Written, not yet published.
+  // Applied, not yet published. Between leads only after a failure.
   std::vector<LogCommitPtr> unsettled_;
   int64_t last_resume_attempt_ms_ = 0;
 
-  // Everything up to here is in the log's files / known to be on the disk.
+  // Held around every write and sync of the log, so that what one does after an
+  // error of the other cannot be mistaken for success.
+  std::mutex log_mutex_;
+  // Everything up to here is written / known to be on the disk.
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};
-
-  // Between a failed sync and TryResume(). Set after failure_.
-  std::atomic<bool> sync_failed_{false};
 
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> commit_groups_{0};
@@ -148,6 +154,7 @@ class RocksDbStore : public Store {
 
   mutable std::mutex state_mutex_;
   absl::Status failure_;
+  absl::Status outcome_;
   bool failure_is_no_space_ = false;
   bool disk_low_ = false;
   std::optional<uint64_t> free_space_;

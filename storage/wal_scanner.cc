@@ -276,6 +276,12 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
         }
         continue;
       }
+      if (record.has_header && record.header.kind == LogKind::kRestart) {
+        // Whatever is missing before it was not needed.
+        if (hole.present) hole = Suspect();
+        hole_was_durable = false;
+        scan.next_sequence = record.sequence;
+      }
       const bool has_predecessor = scan.next_sequence != 0;
       if (has_predecessor && !hole.present && record.sequence > scan.next_sequence) {
         hole = pending.present ? pending : Suspect{true, i, reader.offset(), "records are missing"};
@@ -307,7 +313,8 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
       const LogHeader& header = record.header;
       scan.last_epoch = header.epoch;
       if (header.kind == LogKind::kCommit) {
-        if (have_commit && header.commit != report.last_commit + 1) {
+        // Commits come twice after a restart.
+        if (have_commit && header.commit > report.last_commit + 1) {
           report.damage.push_back(BaseName(files[i].path) + " at byte " +
                                   std::to_string(reader.offset()) + ": commit " +
                                   std::to_string(header.commit) + " follows commit " +
@@ -315,7 +322,7 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
         }
         if (!have_commit) report.first_commit = header.commit;
         have_commit = true;
-        report.last_commit = header.commit;
+        report.last_commit = std::max(report.last_commit, header.commit);
       } else if (!have_commit) {
         report.last_commit = header.commit;
       }

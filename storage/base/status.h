@@ -66,17 +66,19 @@ absl::Status Corruption(std::string_view message, std::string_view remedy);
 #define COOKIX_CONCAT_(a, b) COOKIX_CONCAT_INNER_(a, b)
 
 // Returns from the function when `expr`, an absl::Status, is not OK.
-#define COOKIX_RETURN_IF_ERROR(expr)                                  \
-  do {                                                                \
-    if (absl::Status cookix_status_ = (expr); !cookix_status_.ok()) { \
-      return cookix_status_;                                          \
-    }                                                                 \
+#define COOKIX_RETURN_IF_ERROR(expr) \
+  COOKIX_RETURN_IF_ERROR_IMPL_(COOKIX_CONCAT_(cookix_status_, __COUNTER__), expr)
+#define COOKIX_RETURN_IF_ERROR_IMPL_(tmp, expr)       \
+  do {                                                \
+    if (absl::Status tmp = (expr); !tmp.ok()) {       \
+      return tmp;                                     \
+    }                                                 \
   } while (false)
 
 // Assigns the value of `expr`, an absl::StatusOr, to `lhs`, or returns its
 // status. `lhs` may declare a variable.
 #define COOKIX_ASSIGN_OR_RETURN(lhs, expr) \
-  COOKIX_ASSIGN_OR_RETURN_IMPL_(COOKIX_CONCAT_(cookix_or_, __LINE__), lhs, expr)
+  COOKIX_ASSIGN_OR_RETURN_IMPL_(COOKIX_CONCAT_(cookix_or_, __COUNTER__), lhs, expr)
 #define COOKIX_ASSIGN_OR_RETURN_IMPL_(tmp, lhs, expr) \
   auto tmp = (expr);                                  \
   if (!tmp.ok()) return std::move(tmp).status();      \
