@@ -22,7 +22,7 @@ class NoMonitor : public engine::BootstrapMonitor {
 const engine::ReadView& EmptyView() {
   static const auto* const view = [] {
     cookix::storage::Options options;
-    options.path = "fuzz";
+    options.path = "/fuzz";
     options.in_memory = true;
     auto store = cookix::storage::Store::Open(options);
     FUZZ_CHECK(store.ok());
