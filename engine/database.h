@@ -5,6 +5,7 @@
 #ifndef COOKIX_ENGINE_DATABASE_H_
 #define COOKIX_ENGINE_DATABASE_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -117,6 +118,7 @@ class Database : public FilterEvaluator {
   std::unique_ptr<ViewHost> view_host_;
   AdjacencyView* adjacency_ = nullptr;      // owned by view_host_
   FieldIndexView* field_index_ = nullptr;   // owned by view_host_
+  std::atomic<int64_t> collected_{0};
   std::unique_ptr<Background> background_;
   ObjectApi object_api_;
   GraphApi graph_api_;

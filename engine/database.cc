@@ -1,0 +1,212 @@
+#include "engine/database.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/cursor_table.h"
+#include "engine/filter_fallback.h"
+#include "engine/graph/adjacency_view.h"
+#include "engine/graph/store_arc_reader.h"
+#include "engine/security/key_store.h"
+#include "engine/view/field_index_view.h"
+#include "engine/write/writer.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+// A read waits this long for a view to catch up before it reads the store.
+constexpr std::chrono::milliseconds kViewWait{50};
+constexpr int64_t kSweepBatch = 200;
+
+}  // namespace
+
+// Sweeps what has expired and collects what is deleted, a little at a time.
+class Database::Background {
+ public:
+  explicit Background(Database& database) : database_(database), thread_([this] { Run(); }) {}
+  ~Background() {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    int64_t next_forget_ms = database_.NowMs();
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (!stopping_) {
+      lock.unlock();
+      bool busy = false;
+      if (auto removed = database_.RunMaintenance(5000); removed.ok()) busy = *removed > 0;
+      if (const int64_t now = database_.NowMs(); now >= next_forget_ms) {
+        next_forget_ms = now + 60'000;
+        if (auto forgotten = database_.store().ForgetRequestIds(10'000); forgotten.ok()) {
+          busy = busy || *forgotten > 0;
+        }
+      }
+      lock.lock();
+      if (!busy) wake_.wait_for(lock, std::chrono::milliseconds(100));
+    }
+  }
+
+  Database& database_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+Database::Database(DatabaseOptions options)
+    : options_(std::move(options)),
+      object_api_(*this),
+      graph_api_(*this),
+      reasoning_api_(*this),
+      catalog_api_(*this),
+      security_api_(*this),
+      admin_api_(*this) {}
+
+Database::~Database() {
+  background_.reset();
+  if (view_host_ != nullptr) view_host_->Stop();
+  keys_.reset();
+  cursors_.reset();
+  view_host_.reset();
+  writer_.reset();
+  store_.reset();
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options) {
+  std::unique_ptr<Database> database(new Database(std::move(options)));
+  Database& self = *database;
+  COOKIX_ASSIGN_OR_RETURN(self.store_, storage::Store::Open(self.options_.storage));
+  COOKIX_ASSIGN_OR_RETURN(self.writer_, Writer::Open(*self.store_, self.options_.limits));
+  COOKIX_ASSIGN_OR_RETURN(self.keys_, KeyStore::Open(*self.store_));
+  self.cursors_ = std::make_unique<CursorTable>(self.options_.limits.cursor_keep_ms,
+                                                self.options_.limits.max_cursors);
+  self.view_host_ = std::make_unique<ViewHost>(
+      *self.store_, [&self] { return self.Read(); }, self.options_.views);
+  if (self.options_.adjacency_bytes > 0) {
+    AdjacencyOptions adjacency;
+    adjacency.max_bytes = self.options_.adjacency_bytes;
+    self.adjacency_ = self.view_host_->Add(std::make_unique<AdjacencyView>(adjacency));
+  }
+  if (self.options_.field_index) {
+    self.field_index_ =
+        self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
+  }
+  self.writer_->SetViews(self.view_host_.get());
+  COOKIX_RETURN_IF_ERROR(self.view_host_->Start());
+  if (self.options_.background_work) self.background_ = std::make_unique<Background>(self);
+  return database;
+}
+
+ReadView Database::Read() const { return writer_->Read(); }
+
+absl::StatusOr<ReadView> Database::Read(const CallContext& context,
+                                        const v1::ReadOptions& options) {
+  COOKIX_RETURN_IF_ERROR(context.Check());
+  const Limits& limits = options_.limits;
+  if (options.wait_ms() < 0) {
+    return InvalidField("options.wait_ms", "the wait is negative", "Send milliseconds, or 0");
+  }
+  if (options.wait_ms() > limits.max_wait_ms) {
+    return LimitExceeded("options.wait_ms",
+                         absl::StrCat("the wait is longer than ", limits.max_wait_ms, " ms"),
+                         "Ask for less");
+  }
+  // What is due is deleted by a commit before anybody reads past its time.
+  for (int64_t next = writer_->next_expiry_ms(); next != 0 && next <= NowMs();
+       next = writer_->next_expiry_ms()) {
+    auto swept = writer_->SweepExpired(NowMs(), kSweepBatch);
+    if (!swept.ok() || *swept == 0) break;
+    COOKIX_RETURN_IF_ERROR(context.Check());
+  }
+  if (options.min_position().empty()) return Read();
+  auto position = storage::DecodePosition(options.min_position());
+  if (!position.ok()) {
+    return InvalidField("options.min_position", "the position is malformed",
+                        "Send a position that this server gave");
+  }
+  COOKIX_RETURN_IF_ERROR(store_->CheckPosition(*position));
+  const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits.default_wait_ms;
+  const auto deadline = std::min(
+      context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
+  while (true) {
+    ReadView view = Read();
+    if (view.commit() >= position->commit) return view;
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    if (CallContext::Clock::now() >= deadline) {
+      return MakeError(absl::StatusCode::kUnavailable, "the position was not reached in time",
+                       {"POSITION_NOT_REACHED", "options.min_position",
+                        "Call again, or wait longer", true});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+std::unique_ptr<ArcReader> Database::Arcs(const CallContext& context,
+                                          const NamespaceView& view) {
+  if (adjacency_ != nullptr) {
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
+    if (view_host_->WaitVisible(adjacency_, view.commit(), deadline)) {
+      return adjacency_->NewReader(view, NewStoreArcReader);
+    }
+  }
+  return NewStoreArcReader(view);
+}
+
+absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(
+    const CallContext& context, const NamespaceView& view, const CompiledFilter& filter) {
+  if (field_index_ != nullptr) {
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
+    if (view_host_->WaitVisible(field_index_, view.commit(), deadline)) {
+      COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<const OrdinalSet> set,
+                              field_index_->Evaluate(context, view, filter));
+      if (set != nullptr) return set;
+    }
+  }
+  return EvaluateByRecords(context, view, filter);
+}
+
+std::string Database::PositionToken(uint64_t commit) const {
+  return storage::EncodePosition({store_->id(), store_->epoch(), commit});
+}
+
+absl::StatusOr<int64_t> Database::RunMaintenance(int64_t max_records) {
+  int64_t removed = 0;
+  for (int64_t next = writer_->next_expiry_ms();
+       next != 0 && next <= NowMs() && removed < max_records;
+       next = writer_->next_expiry_ms()) {
+    COOKIX_ASSIGN_OR_RETURN(const int64_t swept,
+                            writer_->SweepExpired(NowMs(), kSweepBatch));
+    if (swept == 0) break;
+    removed += swept;
+  }
+  if (writer_->pending_tombstones() > 0 && removed < max_records) {
+    COOKIX_ASSIGN_OR_RETURN(const int64_t collected, writer_->Collect(max_records - removed));
+    removed += collected;
+    collected_ += collected;
+  }
+  return removed;
+}
+
+int64_t Database::pending_tombstones() const { return writer_->pending_tombstones(); }
+int64_t Database::collected_records() const { return collected_; }
+
+int64_t Database::NowMs() const {
+  if (options_.storage.clock_ms) return options_.storage.clock_ms();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+}  // namespace cookix::engine
