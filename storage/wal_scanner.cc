@@ -31,6 +31,9 @@ constexpr uint8_t kRecyclableLastType = 8;
 // never ask for that.
 constexpr uint8_t kSetCompressionType = 9;
 
+// More places than this are not listed for one file.
+constexpr size_t kMaxDamage = 100;
+
 bool AllZero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
 }
@@ -254,26 +257,30 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
       std::string why;
       LogRecord record;
       if (event == WalFileReader::Event::kDamage) {
-        why = reader.detail();
-      } else {
-        switch (DecodeLogRecord(reader.payload(), &record)) {
-          case LogDecodeResult::kOk:
-            if (record.has_header && record.header.store != options.store) {
-              why = "the record belongs to another store";
-            }
-            break;
-          case LogDecodeResult::kMalformed: why = "the record is not one of CookiX"; break;
-          case LogDecodeResult::kBadChecksum: why = "the record's own checksum is wrong"; break;
-          case LogDecodeResult::kNewerVersion:
-            return MakeError(absl::StatusCode::kFailedPrecondition,
-                             BaseName(files[i].path) + " was written by a newer version of CookiX",
-                             {"INTERNAL", "", "Use that version, or a newer one.", false});
+        if (!pending.present && !hole.present) {
+          pending = {true, i, reader.offset(), reader.detail()};
         }
+        continue;
+      }
+      // The bytes are those that were written, so what is wrong with them is no
+      // torn tail.
+      switch (DecodeLogRecord(reader.payload(), &record)) {
+        case LogDecodeResult::kOk:
+          if (record.has_header && record.header.store != options.store) {
+            why = "the record belongs to another store";
+          }
+          break;
+        case LogDecodeResult::kMalformed: why = "the record is not one of CookiX"; break;
+        case LogDecodeResult::kBadChecksum: why = "the record's own checksum is wrong"; break;
+        case LogDecodeResult::kNewerVersion:
+          return MakeError(absl::StatusCode::kFailedPrecondition,
+                           BaseName(files[i].path) + " was written by a newer version of CookiX",
+                           {"INTERNAL", "", "Use that version, or a newer one.", false});
       }
       if (!why.empty()) {
-        if (!pending.present && !hole.present) {
-          pending = {true, i, reader.offset(), why};
-        }
+        report.damage.push_back(BaseName(files[i].path) + " at byte " +
+                                std::to_string(reader.offset()) + ": " + why);
+        if (report.damage.size() >= kMaxDamage) break;
         continue;
       }
       if (record.has_header && record.header.kind == LogKind::kRestart) {
