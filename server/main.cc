@@ -1,6 +1,7 @@
 // cookixd: reads the settings, runs the server until it is told to stop.
 //
 // Exit codes: 0 stopped as asked; 1 could not start or run; 2 bad settings.
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <signal.h>
 #include <unistd.h>
@@ -30,14 +31,21 @@ namespace {
 constexpr int kFailed = 1;
 constexpr int kBadSettings = 2;
 
-// gRPC's own messages go here. Never destroyed: gRPC's threads outlive main().
-std::atomic<Log*> grpc_log{nullptr};
+// Where libraries' own messages go. Never destroyed: gRPC's threads outlive main().
+std::atomic<Log*> library_log{nullptr};
 
 void LogGrpc(gpr_log_func_args* arguments) {
-  Log* const log = grpc_log.load();
+  Log* const log = library_log.load();
   // What matters of it (a port in use, say) the server reports itself.
   if (log == nullptr || !log->Enabled(LogLevel::kDebug)) return;
   log->Write(LogLevel::kDebug, "grpc", arguments->message);
+}
+
+// What protobuf says of messages that do not parse: their senders are told.
+void LogProtobuf(google::protobuf::LogLevel level, const char* filename, int line,
+                 const std::string& message) {
+  Log* const log = library_log.load();
+  if (log != nullptr) log->Write(LogLevel::kDebug, "protobuf", message);
 }
 
 int Fail(const absl::Status& status) {
@@ -88,8 +96,9 @@ int Run(const std::vector<std::string>& arguments) {
   absl::StatusOr<std::unique_ptr<Log>> opened = Log::Open(level, config.log_file);
   if (!opened.ok()) return Fail(opened.status());
   Log* const log = opened->release();
-  grpc_log.store(log);
+  library_log.store(log);
   gpr_set_log_function(LogGrpc);
+  google::protobuf::SetLogHandler(LogProtobuf);
   for (const std::string& name : parsed->ignored_environment) {
     log->Write(LogLevel::kDebug, "config", "not a setting, ignored",
                {{"variable", std::string_view(name)}});

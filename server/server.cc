@@ -152,6 +152,11 @@ struct Server::Impl {
   std::unique_ptr<Executor> streams;
   std::unique_ptr<Executor> work;
 
+  // What Start() got to, for Shutdown() to undo.
+  bool listening = false;
+  bool wrote_pid_file = false;
+  bool wrote_port_file = false;
+
   std::mutex shutdown_mutex;
   bool shut_down = false;  // guarded by shutdown_mutex
 };
@@ -211,11 +216,14 @@ absl::Status Server::Impl::Start() {
   COOKIX_RETURN_IF_ERROR(StartGrpc(listen));
   if (!config.pid_file.empty()) {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("pid_file", config.pid_file, getpid()));
+    wrote_pid_file = true;
   }
   health.SetServing(true);
   if (!config.port_file.empty()) {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("port_file", config.port_file, port));
+    wrote_port_file = true;
   }
+  listening = true;
   log.Write(LogLevel::kInfo, "server", "listening",
             {{"address", std::string_view(config.listen)},
              {"port", int64_t{port}},
@@ -316,7 +324,7 @@ void Server::Impl::Shutdown() {
   if (std::exchange(shut_down, true)) return;
   health.SetServing(false);
   if (calls != nullptr) {
-    if (grpc_server != nullptr) {
+    if (listening) {
       log.Write(LogLevel::kInfo, "server", "shutting down",
                 {{"calls_in_flight", metrics.calls_in_flight()}});
     }
@@ -335,9 +343,10 @@ void Server::Impl::Shutdown() {
   metrics.SetSource(nullptr);
   database.reset();
   std::error_code ignored;
-  if (!config.port_file.empty()) std::filesystem::remove(config.port_file, ignored);
-  if (!config.pid_file.empty()) std::filesystem::remove(config.pid_file, ignored);
-  log.Write(LogLevel::kInfo, "server", "stopped");
+  if (wrote_port_file) std::filesystem::remove(config.port_file, ignored);
+  if (wrote_pid_file) std::filesystem::remove(config.pid_file, ignored);
+  // A failed start has one message of its own.
+  if (listening) log.Write(LogLevel::kInfo, "server", "stopped");
   log.Flush();
 }
 

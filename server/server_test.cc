@@ -317,34 +317,29 @@ TEST_F(ServerTest, AnOperatorCanStopAQuery) {
 }
 
 TEST_F(ServerTest, MoreCallsThanAllowedAreRefused) {
-  Config config = SlowQueryConfig();
-  config.max_concurrent_calls = 2;
+  Config config = TestConfig();
+  config.max_concurrent_calls = 1;
   Start(config);
-  PutCompleteGraph(kSlowGraph);
-  grpc::ClientContext slow_a;
-  grpc::ClientContext slow_b;
-  std::vector<std::future<grpc::Status>> calls;
-  for (grpc::ClientContext* context : {&slow_a, &slow_b}) {
-    calls.push_back(std::async(std::launch::async, [this, context] {
-      v1::QueryResponse response;
-      return Stub<v1::ReasoningService>()->Query(context, SlowQuery(), &response);
-    }));
-  }
-  grpc::Status status;
-  EXPECT_TRUE(Eventually([&] {
-    v1::GetObjectResponse response;
-    status = Get("k0", &response);
-    return !status.ok();
-  }));
+  // Open, idle, and one call. Nothing else is called before it has begun.
+  auto stream_context = Context();
+  auto stream = Stub<v1::ObjectService>()->BulkWrite(stream_context.get());
+  v1::BulkWriteRequest request;
+  request.mutable_write()
+      ->add_mutations()
+      ->mutable_put_object()
+      ->mutable_object()
+      ->mutable_ref()
+      ->set_key("a");
+  v1::BulkWriteResponse answer;
+  ASSERT_TRUE(stream->Write(request));
+  ASSERT_TRUE(stream->Read(&answer));
+  v1::GetObjectResponse response;
+  const grpc::Status status = Get("a", &response);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(ErrorInfoOf(status).reason(), "OVERLOADED");
-  slow_a.TryCancel();
-  slow_b.TryCancel();
-  for (auto& call : calls) call.get();
-  EXPECT_TRUE(Eventually([&] {
-    v1::GetObjectResponse response;
-    return Get("k0", &response).ok();
-  }));
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_TRUE(Get("a", &response).ok());
 }
 
 TEST_F(ServerTest, HealthIsCheckedAndWatched) {

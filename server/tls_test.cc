@@ -81,7 +81,7 @@ class TlsTest : public ServerFixture {
   grpc::Status CallWith(const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
     grpc::ChannelArguments arguments;
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    auto channel = grpc::CreateCustomChannel("localhost:" + std::to_string(server_->port()),
+    auto channel = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(server_->port()),
                                              credentials, arguments);
     v1::GetInfoResponse response;
     return v1::AdminService::NewStub(channel)->GetInfo(Context("", 10'000).get(),
