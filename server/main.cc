@@ -17,10 +17,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/version.h"
 #include "server/config.h"
 #include "server/log.h"
 #include "server/server.h"
-#include "server/version.h"
 #include "storage/base/status.h"
 
 extern char** environ;
@@ -82,7 +82,7 @@ int Run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (parsed->version) {
-    std::cout << "cookixd " << kVersion << "\n";
+    std::cout << "cookixd " << engine::kVersion << "\n";
     return 0;
   }
   if (parsed->print_reference) {

@@ -185,6 +185,8 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
     }
     options.path = "/memory";
   }
+  // Memory has no working directory that a relative name could start from.
+  if (options.in_memory && options.path.front() != '/') options.path.insert(0, "/memory/");
   auto store = std::make_unique<RocksDbStore>(std::move(options));
   COOKIX_RETURN_IF_ERROR(store->Open());
   return std::unique_ptr<Store>(std::move(store));
