@@ -74,6 +74,37 @@ TEST(LogHeaderTest, RoundTrip) {
   }
 }
 
+// The worked example of storage/doc/log_format.md.
+TEST(LogHeaderTest, TheBytesAreThoseOfTheDocument) {
+  const std::string_view hex =
+      "0900000000000000" "01000000" "0324" "43584c01" "bb91a73a" "01"
+      "00112233445566778899aabbccddeeff" "01" "05" "904e" "08" "027231" "026869"
+      "01016304" "0501904e";
+  std::string expected;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    expected.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));
+  }
+  rocksdb::WriteBatch operations;
+  ASSERT_TRUE(operations.Put("c", std::string("\x05\x01\x90\x4e", 4)).ok());
+  LogHeader header;
+  for (size_t i = 0; i < header.store.size(); ++i) {
+    header.store[i] = static_cast<uint8_t>(0x11 * i);
+  }
+  header.epoch = 1;
+  header.commit = 5;
+  header.time_ms = 10'000;
+  header.durable_sequence = 8;
+  header.request_id = "r1";
+  header.change = "hi";
+  std::string bytes = EncodeLogRecord(header, operations.Data());
+  bytes[0] = 9;  // as RocksDB does while it writes
+  EXPECT_EQ(bytes, expected);
+  LogRecord record;
+  ASSERT_EQ(DecodeLogRecord(expected, &record), LogDecodeResult::kOk);
+  EXPECT_EQ(record.sequence, 9u);
+  EXPECT_EQ(record.header.commit, 5u);
+}
+
 TEST(LogHeaderTest, EveryFlippedBitAfterTheSequenceIsSeen) {
   const rocksdb::WriteBatch operations = Operations();
   const std::string bytes = EncodeLogRecord(Sample(), operations.Data());
