@@ -31,6 +31,15 @@ struct Arc {
 };
 static_assert(sizeof(Arc) == 16);
 
+inline Arc MakeArc(Ordinal other, RelationId relation, const EdgeValue& value,
+                   bool has_discriminator) {
+  const bool validity = value.valid_from_ms != 0 || value.valid_until_ms != 0;
+  return {other | static_cast<uint64_t>(relation) << kOrdinalBits |
+              static_cast<uint64_t>(validity) << 60 |
+              static_cast<uint64_t>(has_discriminator) << 61,
+          value.weight};
+}
+
 // Reads the arcs of one namespace at one commit. Not thread-safe: one per query.
 // Arcs are sorted by (relation, other end, discriminator), without those hidden
 // by tombstones. A returned span holds until the next call on the same reader.

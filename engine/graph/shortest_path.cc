@@ -1,0 +1,263 @@
+#include "engine/graph/shortest_path.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "engine/graph/ordinal_map.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+constexpr size_t kPrefetchAhead = 6;
+constexpr uint32_t kNone = ~uint32_t{0};
+
+struct HopSide {
+  OrdinalMap depth;
+  std::vector<Ordinal> frontier, next;
+  int level = 0;
+  void Start(Ordinal ordinal) {
+    depth.Clear();
+    depth.Insert(ordinal, 0);
+    frontier.assign(1, ordinal);
+    level = 0;
+  }
+};
+
+struct WeightNode {
+  double weight = 0;
+  Ordinal ordinal = 0;
+  uint32_t hops = 0;
+  uint32_t parent = kNone;
+  bool settled = false;
+  Step via;
+};
+
+struct WeightEntry {
+  double weight;
+  uint32_t hops;
+  uint32_t node;
+  bool operator>(const WeightEntry& other) const {
+    return std::tie(weight, hops, node) > std::tie(other.weight, other.hops, other.node);
+  }
+};
+
+struct WeightSide {
+  OrdinalMap index;
+  std::vector<WeightNode> nodes;
+  std::vector<WeightEntry> heap;
+  void Start(Ordinal ordinal) {
+    index.Clear();
+    index.Insert(ordinal, 0);
+    nodes.assign(1, {0, ordinal, 0, kNone, false, {}});
+    heap.assign(1, {0, 0, 0});
+  }
+};
+
+thread_local HopSide hop_sides[2];
+thread_local WeightSide weight_sides[2];
+
+ShortestPathResult SamePlace(Ordinal ordinal) {
+  ShortestPathResult result;
+  result.path = FoundPath{ordinal, 0, 0, {}};
+  return result;
+}
+
+}  // namespace
+
+absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
+                                                  const ShortestPathRequest& request) {
+  if (request.source == request.target) return SamePlace(request.source);
+  ShortestPathResult result;
+  HopSide* const sides = hop_sides;
+  sides[0].Start(request.source);
+  sides[1].Start(request.target);
+  std::vector<Ordinal> meetings;
+  while (meetings.empty() && !sides[0].frontier.empty() && !sides[1].frontier.empty()) {
+    if (request.max_hops != 0 && sides[0].level + sides[1].level >= request.max_hops) break;
+    const bool backward = sides[1].frontier.size() < sides[0].frontier.size();
+    HopSide& side = sides[backward ? 1 : 0];
+    const HopSide& other = sides[backward ? 0 : 1];
+    ++side.level;
+    side.next.clear();
+    for (size_t i = 0; i < side.frontier.size(); ++i) {
+      if (i + kPrefetchAhead < side.frontier.size()) {
+        steps.Prefetch(side.frontier[i + kPrefetchAhead], backward);
+      }
+      COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next,
+                              steps.Expand(side.frontier[i], backward));
+      for (const Step& step : next) {
+        if (!side.depth.Insert(step.to, static_cast<uint32_t>(side.level)).second) continue;
+        const bool end = step.to == request.source || step.to == request.target;
+        if (request.onto && !end && !request.onto(step.to)) continue;
+        if (other.depth.Find(step.to) != OrdinalMap::kNone) meetings.push_back(step.to);
+        side.next.push_back(step.to);
+      }
+    }
+    result.examined += static_cast<int64_t>(side.next.size());
+    side.frontier.swap(side.next);
+  }
+  if (meetings.empty()) return result;
+
+  // Every shortest path crosses a meeting. Walk back from them to the source to learn
+  // which objects lie on a shortest path, then forward, choosing the smallest.
+  const int split = sides[0].level;
+  const int length = split + sides[1].level;
+  std::vector<OrdinalMap> on_path(static_cast<size_t>(split) + 1);
+  std::vector<Ordinal> layer = meetings;
+  for (const Ordinal meeting : meetings) on_path[static_cast<size_t>(split)].Insert(meeting, 0);
+  for (int level = split; level > 0; --level) {
+    std::vector<Ordinal> before;
+    for (const Ordinal ordinal : layer) {
+      COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> arriving, steps.Expand(ordinal, true));
+      for (const Step& step : arriving) {
+        if (sides[0].depth.Find(step.to) != static_cast<uint32_t>(level - 1)) continue;
+        if (request.onto && step.to != request.source && !request.onto(step.to)) continue;
+        if (on_path[static_cast<size_t>(level) - 1].Insert(step.to, 0).second) {
+          before.push_back(step.to);
+        }
+      }
+    }
+    layer.swap(before);
+  }
+  FoundPath path;
+  path.ordinal = request.target;
+  path.hops = length;
+  Ordinal at = request.source;
+  for (int level = 1; level <= length; ++level) {
+    COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next, steps.Expand(at, false));
+    const Step* best = nullptr;
+    for (const Step& step : next) {
+      const bool leads =
+          level <= split
+              ? on_path[static_cast<size_t>(level)].Find(step.to) != OrdinalMap::kNone
+              : sides[1].depth.Find(step.to) == static_cast<uint32_t>(length - level);
+      if (!leads) continue;
+      if (level > split && step.to != request.target && request.onto &&
+          !request.onto(step.to)) {
+        continue;
+      }
+      if (best == nullptr ||
+          std::tie(step.to, step.weight, step.reversed) <
+              std::tie(best->to, best->weight, best->reversed)) {
+        best = &step;
+      }
+    }
+    if (best == nullptr) {
+      return Corruption("the edges of the two directions disagree",
+                        "Rebuild the adjacency view, then verify the store");
+    }
+    path.steps.push_back(*best);
+    path.weight += best->weight;
+    at = best->to;
+  }
+  result.path = std::move(path);
+  return result;
+}
+
+absl::StatusOr<ShortestPathResult> ShortestByWeight(StepExpander& steps,
+                                                    const ShortestPathRequest& request) {
+  if (request.source == request.target) return SamePlace(request.source);
+  ShortestPathResult result;
+  if (request.max_hops != 0) {
+    GeodesicRequest bounded;
+    bounded.anchor = request.source;
+    bounded.target = request.target;
+    bounded.max_hops = request.max_hops;
+    bounded.onto = request.onto;
+    COOKIX_ASSIGN_OR_RETURN(GeodesicResult found, Geodesic(steps, bounded));
+    result.examined = found.settled;
+    if (!found.found.empty()) result.path = std::move(found.found.front());
+    return result;
+  }
+  WeightSide* const sides = weight_sides;
+  sides[0].Start(request.source);
+  sides[1].Start(request.target);
+  const auto greater = std::greater<WeightEntry>();
+  double best_weight = std::numeric_limits<double>::infinity();
+  uint32_t best_hops = std::numeric_limits<uint32_t>::max();
+  uint32_t best_nodes[2] = {kNone, kNone};
+  Step best_bridge;
+  while (!sides[0].heap.empty() && !sides[1].heap.empty()) {
+    if (sides[0].heap.front().weight + sides[1].heap.front().weight > best_weight) break;
+    const bool backward = sides[1].heap.size() < sides[0].heap.size();
+    WeightSide& side = sides[backward ? 1 : 0];
+    const WeightSide& other = sides[backward ? 0 : 1];
+    std::pop_heap(side.heap.begin(), side.heap.end(), greater);
+    const WeightEntry top = side.heap.back();
+    side.heap.pop_back();
+    if (side.nodes[top.node].settled) continue;
+    side.nodes[top.node].settled = true;
+    ++result.examined;
+    if (!side.heap.empty()) {
+      steps.Prefetch(side.nodes[side.heap.front().node].ordinal, backward);
+    }
+    COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next,
+                            steps.Expand(side.nodes[top.node].ordinal, backward));
+    for (const Step& step : next) {
+      const double weight = top.weight + step.weight;
+      const uint32_t hops = top.hops + 1;
+      if (const uint32_t across = other.index.Find(step.to);
+          across != OrdinalMap::kNone && other.nodes[across].weight >= 0) {
+        const WeightNode& there = other.nodes[across];
+        const double total = weight + there.weight;
+        const uint32_t total_hops = hops + there.hops;
+        if (std::tie(total, total_hops) < std::tie(best_weight, best_hops)) {
+          best_weight = total;
+          best_hops = total_hops;
+          best_nodes[backward ? 1 : 0] = top.node;
+          best_nodes[backward ? 0 : 1] = across;
+          best_bridge = step;
+          // Seen from the source's side the bridge leads to the other side's object.
+          if (backward) best_bridge.to = side.nodes[top.node].ordinal;
+        }
+      }
+      const bool end = step.to == request.source || step.to == request.target;
+      auto [at, inserted] = side.index.Insert(step.to, static_cast<uint32_t>(side.nodes.size()));
+      if (inserted) {
+        if (request.onto && !end && !request.onto(step.to)) {
+          // Never walked through: a negative weight marks it on either side.
+          side.nodes.push_back({-1, step.to, 0, kNone, true, {}});
+          continue;
+        }
+        side.nodes.push_back({weight, step.to, hops, top.node, false, step});
+      } else {
+        WeightNode& node = side.nodes[*at];
+        if (node.settled || std::tie(node.weight, node.hops) <= std::tie(weight, hops)) continue;
+        node.weight = weight;
+        node.hops = hops;
+        node.parent = top.node;
+        node.via = step;
+      }
+      side.heap.push_back({weight, hops, *at});
+      std::push_heap(side.heap.begin(), side.heap.end(), greater);
+    }
+  }
+  if (best_nodes[0] == kNone) return result;
+  FoundPath path;
+  path.ordinal = request.target;
+  for (uint32_t at = best_nodes[0]; sides[0].nodes[at].parent != kNone;
+       at = sides[0].nodes[at].parent) {
+    path.steps.push_back(sides[0].nodes[at].via);
+  }
+  std::reverse(path.steps.begin(), path.steps.end());
+  path.steps.push_back(best_bridge);
+  // On the target's side a step was found against the way it is walked.
+  for (uint32_t at = best_nodes[1]; sides[1].nodes[at].parent != kNone;) {
+    const WeightNode& node = sides[1].nodes[at];
+    Step step = node.via;
+    step.to = sides[1].nodes[node.parent].ordinal;
+    path.steps.push_back(step);
+    at = node.parent;
+  }
+  for (const Step& step : path.steps) path.weight += step.weight;
+  path.hops = static_cast<int32_t>(path.steps.size());
+  result.path = std::move(path);
+  return result;
+}
+
+}  // namespace cookix::engine
