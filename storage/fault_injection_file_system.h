@@ -25,7 +25,7 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
   enum Operation : uint32_t {
     kCreate = 1,  // a file opened for writing
     kAppend = 2,
-    kSync = 4,    // of a file
+    kSync = 4,  // of a file
     kRename = 8,
     kDirectorySync = 16,
     kAnyWrite = 31,
@@ -82,8 +82,7 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* dbg) override;
-  rocksdb::IOStatus ReopenWritableFile(const std::string& name,
-                                       const rocksdb::FileOptions& options,
+  rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                        std::unique_ptr<rocksdb::FSWritableFile>* result,
                                        rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old_name,

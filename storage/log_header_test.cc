@@ -77,9 +77,21 @@ TEST(LogHeaderTest, RoundTrip) {
 // The worked example of storage/doc/log_format.md.
 TEST(LogHeaderTest, TheBytesAreThoseOfTheDocument) {
   const std::string_view hex =
-      "0900000000000000" "01000000" "0324" "43584c01" "bb91a73a" "01"
-      "00112233445566778899aabbccddeeff" "01" "05" "904e" "08" "027231" "026869"
-      "01016304" "0501904e";
+      "0900000000000000"
+      "01000000"
+      "0324"
+      "43584c01"
+      "bb91a73a"
+      "01"
+      "00112233445566778899aabbccddeeff"
+      "01"
+      "05"
+      "904e"
+      "08"
+      "027231"
+      "026869"
+      "01016304"
+      "0501904e";
   std::string expected;
   for (size_t i = 0; i < hex.size(); i += 2) {
     expected.push_back(static_cast<char>(std::stoi(std::string(hex.substr(i, 2)), nullptr, 16)));

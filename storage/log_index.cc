@@ -6,8 +6,7 @@ namespace cookix::storage {
 
 void LogIndex::Add(uint64_t commit, uint64_t sequence, uint64_t bytes) {
   const std::lock_guard lock(mutex_);
-  if (!entries_.empty() && commit < entries_.back().commit + kEvery &&
-      bytes_since_ < kEveryBytes) {
+  if (!entries_.empty() && commit < entries_.back().commit + kEvery && bytes_since_ < kEveryBytes) {
     bytes_since_ += bytes;
     return;
   }

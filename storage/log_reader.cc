@@ -23,11 +23,10 @@ StoreLogReader::StoreLogReader(rocksdb::DB* db, const StoreId& store, const LogI
 void StoreLogReader::Cancel() { ring_->Cancel(&cancelled_); }
 
 absl::Status StoreLogReader::Expired() const {
-  return MakeError(absl::StatusCode::kOutOfRange,
-                   "the log no longer holds commit " + std::to_string(next_),
-                   {"POSITION_EXPIRED", "",
-                    "Start again from a snapshot; keep more of the log if this happens often.",
-                    false});
+  return MakeError(
+      absl::StatusCode::kOutOfRange, "the log no longer holds commit " + std::to_string(next_),
+      {"POSITION_EXPIRED", "",
+       "Start again from a snapshot; keep more of the log if this happens often.", false});
 }
 
 absl::StatusOr<std::vector<LogCommitPtr>> StoreLogReader::Next(size_t max_commits,
@@ -38,9 +37,14 @@ absl::StatusOr<std::vector<LogCommitPtr>> StoreLogReader::Next(size_t max_commit
     case LogRing::Outcome::kCancelled:
       return MakeError(absl::StatusCode::kCancelled, "the reader of the log was cancelled",
                        {"QUERY_CANCELLED", "", "", false});
-    case LogRing::Outcome::kTimeout: return out;
-    case LogRing::Outcome::kTaken: iterator_.reset(); break;
-    case LogRing::Outcome::kTooOld: COOKIX_RETURN_IF_ERROR(ReadFiles(max_commits, &out)); break;
+    case LogRing::Outcome::kTimeout:
+      return out;
+    case LogRing::Outcome::kTaken:
+      iterator_.reset();
+      break;
+    case LogRing::Outcome::kTooOld:
+      COOKIX_RETURN_IF_ERROR(ReadFiles(max_commits, &out));
+      break;
   }
   next_ = out.back()->commit + 1;
   next_sequence_ = BatchSequence(out.back()->batch) + BatchCount(out.back()->batch);
@@ -61,7 +65,8 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
       const rocksdb::Status status = db_->GetUpdatesSince(sequence, &iterator_);
       if (!status.ok()) {
         iterator_.reset();
-        if (status.IsNotFound()) return Expired();
+        // A file that is deleted at this moment is one of those that are too old.
+        if (IsMissing(status)) return Expired();
         return FromRocksDb(status, "reading the log");
       }
       fresh = true;
@@ -71,12 +76,11 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
       const std::string& batch = result.writeBatchPtr->Data();
       LogRecord record;
       const LogDecodeResult decoded = DecodeLogRecord(batch, &record);
-      if (decoded != LogDecodeResult::kOk ||
-          (record.has_header && record.header.store != store_)) {
+      if (decoded != LogDecodeResult::kOk || (record.has_header && record.header.store != store_)) {
         iterator_.reset();
-        return Corruption("a record of the log near commit " + std::to_string(wanted) +
-                              " is damaged",
-                          "Start again from a snapshot, and check the disk.");
+        return Corruption(
+            "a record of the log near commit " + std::to_string(wanted) + " is damaged",
+            "Start again from a snapshot, and check the disk.");
       }
       if (!record.has_header || record.header.kind != LogKind::kCommit) continue;
       const uint64_t commit = record.header.commit;

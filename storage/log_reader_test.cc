@@ -45,8 +45,7 @@ TEST(LogRingTest, WaitsWakesAndCancels) {
   pusher.join();
   EXPECT_EQ(out.size(), 1u);
   std::thread canceller([&] { ring.Cancel(&cancelled); });
-  EXPECT_EQ(ring.Take(3, 9, absl::Hours(1'000'000), cancelled, &out),
-            LogRing::Outcome::kCancelled);
+  EXPECT_EQ(ring.Take(3, 9, absl::Hours(1'000'000), cancelled, &out), LogRing::Outcome::kCancelled);
   canceller.join();
 }
 

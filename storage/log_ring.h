@@ -24,9 +24,9 @@ class LogRing {
   void Push(const std::vector<LogCommitPtr>& commits);
 
   enum class Outcome {
-    kTaken,      // commits from `next` on are in `out`
-    kTooOld,     // `next` is published but no longer in the ring
-    kTimeout,    // `next` was not published in time
+    kTaken,    // commits from `next` on are in `out`
+    kTooOld,   // `next` is published but no longer in the ring
+    kTimeout,  // `next` was not published in time
     kCancelled,
   };
   // Takes up to `max_commits` commits from number `next` on, waiting for the first.

@@ -58,8 +58,9 @@ struct Options {
   int64_t ring_bytes = 32 << 20;
   // How much of the log is kept on disk for readers that fall behind: files that are
   // no longer needed for recovery go when they are older than `wal_keep_seconds` or
-  // when there are more than `wal_keep_bytes` of them, which is looked at every few
-  // minutes. 0 = no limit of that kind; both 0 = they go at once.
+  // when they add up to more than `wal_keep_bytes`, the oldest first. In memory mode
+  // they get a quarter of the memory budget at most. 0 = no limit of that kind; both
+  // 0 = they go at once.
   int64_t wal_keep_bytes = 1LL << 30;
   int64_t wal_keep_seconds = 3600;
 

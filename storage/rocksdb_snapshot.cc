@@ -117,8 +117,8 @@ uint64_t RocksDbSnapshot::ApproximateBytes(Family family, const ScanBounds& boun
   options.include_memtables = true;
   options.include_files = true;
   uint64_t size = 0;
-  const rocksdb::Status status = db_->GetApproximateSizes(
-      options, families_[static_cast<size_t>(family)], &range, 1, &size);
+  const rocksdb::Status status =
+      db_->GetApproximateSizes(options, families_[static_cast<size_t>(family)], &range, 1, &size);
   return status.ok() ? size : 0;
 }
 

@@ -18,9 +18,7 @@ namespace cookix::storage {
 using FamilyHandles = std::array<rocksdb::ColumnFamilyHandle*, kFamilyCount>;
 
 inline rocksdb::Slice ToSlice(std::string_view view) { return {view.data(), view.size()}; }
-inline std::string_view ToView(const rocksdb::Slice& slice) {
-  return {slice.data(), slice.size()};
-}
+inline std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
 
 // Reads one key, at `snapshot` or, when it is null, of the newest state.
 absl::StatusOr<bool> ReadKey(rocksdb::DB* db, rocksdb::ColumnFamilyHandle* family,

@@ -23,33 +23,31 @@ absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view doing) 
   if (status.ok()) return absl::OkStatus();
   const std::string message = std::string(doing) + " failed: " + status.ToString();
   if (status.IsNoSpace()) {
-    return MakeError(absl::StatusCode::kResourceExhausted, message,
-                     {"DISK_LOW", "", "Free space on the disk, or delete data, then try again.",
-                      true});
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, message,
+        {"DISK_LOW", "", "Free space on the disk, or delete data, then try again.", true});
   }
   if (status.IsCorruption()) {
     return Corruption(message,
                       "Restore the store from a checkpoint, or seed it again from a replica.");
   }
   if (IsPermissionError(status)) {
-    return MakeError(absl::StatusCode::kPermissionDenied, message,
-                     {"PERMISSION_DENIED", "",
-                      "Let the user that runs this program read and write the data directory.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kPermissionDenied, message,
+        {"PERMISSION_DENIED", "",
+         "Let the user that runs this program read and write the data directory.", false});
   }
   if (IsMissing(status)) {
-    return MakeError(absl::StatusCode::kNotFound, message,
-                     {"IO_ERROR", "", "Check that the files of the store are all in place.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kNotFound, message,
+        {"IO_ERROR", "", "Check that the files of the store are all in place.", false});
   }
   if (status.IsBusy() || status.IsTryAgain() || status.IsTimedOut()) {
-    return MakeError(absl::StatusCode::kUnavailable, message,
-                     {"IO_ERROR", "", "Try again.", true});
+    return MakeError(absl::StatusCode::kUnavailable, message, {"IO_ERROR", "", "Try again.", true});
   }
   if (status.IsIOError()) {
     return MakeError(absl::StatusCode::kInternal, message,
-                     {"IO_ERROR", "", "Check the disk and the system's log, then restart.",
-                      false});
+                     {"IO_ERROR", "", "Check the disk and the system's log, then restart.", false});
   }
   return MakeError(absl::StatusCode::kInternal, message,
                    {"INTERNAL", "", "Report this with the program's log.", false});

@@ -12,6 +12,7 @@
 #include "rocksdb/table.h"
 #include "rocksdb/table_properties.h"
 #include "rocksdb/utilities/checkpoint.h"
+#include "rocksdb/wal_filter.h"
 #include "rocksdb/write_buffer_manager.h"
 #include "storage/base/status.h"
 #include "storage/file_systems.h"
@@ -64,8 +65,7 @@ absl::Status Damaged(std::string_view what) {
 // Whether a name in the directory says nothing about whose the directory is.
 bool IsNeutralName(std::string_view name) {
   return name == "." || name == ".." || name == "lost+found" || name == "LOCK" ||
-         name == kLockName || name == std::string(kStoreFileName) + ".new" ||
-         name == "COOKIX.try";
+         name == kLockName || name == std::string(kStoreFileName) + ".new" || name == "COOKIX.try";
 }
 
 absl::Status MakeDirectories(rocksdb::FileSystem& fs, const std::string& path) {
@@ -101,6 +101,17 @@ std::string WithoutTrailingSlash(std::string path) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
 }
+
+// Lets RocksDB open a database without what is in the log.
+class IgnoreLog : public rocksdb::WalFilter {
+ public:
+  WalProcessingOption LogRecordFound(unsigned long long log_number, const std::string& log_name,
+                                     const rocksdb::WriteBatch& batch,
+                                     rocksdb::WriteBatch* new_batch, bool* batch_changed) override {
+    return WalProcessingOption::kIgnoreCurrentRecord;
+  }
+  const char* Name() const override { return "CookixIgnoreLog"; }
+};
 
 // Reads the record of the last commit of a database.
 absl::StatusOr<LastCommitRecord> ReadLastCommit(rocksdb::DB* db,
@@ -245,8 +256,8 @@ absl::Status RocksDbStore::Open() {
   COOKIX_RETURN_IF_ERROR(LoadState(&initialised));
   COOKIX_RETURN_IF_ERROR(BeginSession(file, initialised));
 
-  latest_ = std::make_shared<RocksDbSnapshot>(db_.get(), families_,
-                                              Position{id_, epoch(), last_.commit});
+  latest_ =
+      std::make_shared<RocksDbSnapshot>(db_.get(), families_, Position{id_, epoch(), last_.commit});
   ring_ = std::make_unique<LogRing>(std::max<int64_t>(options_.ring_bytes, 0), last_.commit);
   if (options_.sync_mode == SyncMode::kNormal) {
     sync_thread_ = std::thread([this] { SyncPeriodically(); });
@@ -361,10 +372,9 @@ absl::Status RocksDbStore::ScanLog() {
     return Damaged("the log of the store is damaged: " + scan.report.damage.front());
   }
   if (scan.report.torn_tail) {
-    Say("warning",
-        "the log ends in an incomplete record, as a crash leaves it; dropping it (" +
-            scan.report.torn_tail_detail + ", last commit " +
-            std::to_string(scan.report.last_commit) + ")");
+    Say("warning", "the log ends in an incomplete record, as a crash leaves it; dropping it (" +
+                       scan.report.torn_tail_detail + ", last commit " +
+                       std::to_string(scan.report.last_commit) + ")");
   }
   for (const WalCut& cut : scan.cuts) {
     const rocksdb::IOStatus status = fs_->Truncate(cut.path, cut.offset, kIo, nullptr);
@@ -373,6 +383,7 @@ absl::Status RocksDbStore::ScanLog() {
   scan_report_ = std::move(scan.report);
   scan_next_sequence_ = scan.next_sequence;
   scan_durable_sequence_ = scan.durable_sequence;
+  scan_base_commit_ = scan.base_commit;
   return absl::OkStatus();
 }
 
@@ -389,8 +400,7 @@ rocksdb::DBOptions RocksDbStore::DatabaseOptions() {
   // Families that are seldom written would keep the log from being released.
   db.max_total_wal_size = std::max<uint64_t>(2 * tables, 64 << 20);
   db.WAL_ttl_seconds = static_cast<uint64_t>(std::max<int64_t>(options_.wal_keep_seconds, 0));
-  const int64_t keep_bytes = std::max<int64_t>(options_.wal_keep_bytes, 0);
-  db.WAL_size_limit_MB = static_cast<uint64_t>((keep_bytes + (1 << 20) - 1) >> 20);
+  db.WAL_size_limit_MB = (KeptLogBytes() + (1 << 20) - 1) >> 20;
   // The scan has cut off what is incomplete. Whatever else RocksDB finds must stop
   // it before it changes anything.
   db.wal_recovery_mode = rocksdb::WALRecoveryMode::kAbsoluteConsistency;
@@ -424,14 +434,18 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
     options.target_file_size_base = 64 << 20;
     options.max_bytes_for_level_base = 256 << 20;
     switch (options_.compression) {
-      case Compression::kLz4: options.compression = rocksdb::kLZ4Compression; break;
+      case Compression::kLz4:
+        options.compression = rocksdb::kLZ4Compression;
+        break;
       case Compression::kZstd:
         options.compression = rocksdb::kLZ4Compression;
         options.bottommost_compression = rocksdb::kZSTD;
         options.bottommost_compression_opts.enabled = true;
         options.bottommost_compression_opts.level = options_.zstd_level;
         break;
-      case Compression::kNone: options.compression = rocksdb::kNoCompression; break;
+      case Compression::kNone:
+        options.compression = rocksdb::kNoCompression;
+        break;
     }
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
@@ -450,10 +464,10 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
         table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
         table.optimize_filters_for_memory = true;
         table.whole_key_filtering = true;
-        table.data_block_index_type =
-            rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+        table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
         break;
-      default: break;
+      default:
+        break;
     }
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     descriptors.emplace_back(std::string(FamilyName(family)), options);
@@ -461,7 +475,41 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
   return descriptors;
 }
 
+absl::Status RocksDbStore::CheckBase() {
+  if (scan_base_commit_.value_or(0) == 0) return absl::OkStatus();
+  IgnoreLog ignore;
+  rocksdb::DBOptions options;
+  options.env = env_.get();
+  options.wal_filter = &ignore;
+  options.info_log_level = rocksdb::ERROR_LEVEL;
+  // Only one key is read, so most files need not be opened.
+  options.max_open_files = 64;
+  options.skip_stats_update_on_db_open = true;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status status = rocksdb::DB::OpenForReadOnly(
+      options, path_, {{rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions()}},
+      &handles, &opened);
+  if (!status.ok()) return FromRocksDb(status, "opening the store");
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::string value;
+  const absl::StatusOr<bool> found = ReadKey(db.get(), handles[0], nullptr, kLastCommitKey, &value);
+  db->DestroyColumnFamilyHandle(handles[0]).PermitUncheckedError();
+  COOKIX_RETURN_IF_ERROR(found.status());
+  LastCommitRecord base;
+  if (*found && !Decode(value, &base)) {
+    return Damaged("the record of the last commit is damaged");
+  }
+  if (base.commit < *scan_base_commit_) {
+    return Damaged("a log file is missing: the sorted files end with commit " +
+                   std::to_string(base.commit) + ", the log begins after commit " +
+                   std::to_string(*scan_base_commit_));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RocksDbStore::OpenDatabase(bool has_database) {
+  if (has_database) COOKIX_RETURN_IF_ERROR(CheckBase());
   rocksdb::DBOptions db_options = DatabaseOptions();
   db_options.create_if_missing = !has_database;
   const std::vector<rocksdb::ColumnFamilyDescriptor> descriptors = FamilyDescriptors();
@@ -477,8 +525,7 @@ absl::Status RocksDbStore::OpenDatabase(bool has_database) {
   }
   std::vector<rocksdb::ColumnFamilyHandle*> handles;
   rocksdb::DB* db = nullptr;
-  const rocksdb::Status status =
-      rocksdb::DB::Open(db_options, path_, descriptors, &handles, &db);
+  const rocksdb::Status status = rocksdb::DB::Open(db_options, path_, descriptors, &handles, &db);
   if (!status.ok()) return FromRocksDb(status, "opening the store");
   db_.reset(db);
   for (size_t i = 0; i < handles.size(); ++i) families_[i] = handles[i];
@@ -499,12 +546,11 @@ absl::Status RocksDbStore::LoadState(bool* initialised) {
   IdentityRecord identity;
   if (!Decode(value, &identity)) return Damaged("the identity of the store is damaged");
   if (identity.format_version > kFormatVersion) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "the data of the store has format " +
-                         std::to_string(identity.format_version) + ", this program knows up to " +
-                         std::to_string(kFormatVersion),
-                     {"INTERNAL", "", "Use the version of CookiX that wrote it, or a newer one.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition,
+        "the data of the store has format " + std::to_string(identity.format_version) +
+            ", this program knows up to " + std::to_string(kFormatVersion),
+        {"INTERNAL", "", "Use the version of CookiX that wrote it, or a newer one.", false});
   }
   if (identity.id != id_) {
     return Damaged("the file COOKIX and the data in " + path_ + " belong to different stores");
@@ -610,9 +656,8 @@ absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* o
 absl::StatusOr<CommitResult> RocksDbStore::Commit(
     const CommitOptions& options, absl::FunctionRef<absl::Status(CommitBatch&)> builder) {
   Pending pending(&options, builder);
-  queue_.Submit(&pending, [this](const std::vector<CommitQueue::Waiter*>& waiting) {
-    return Lead(waiting);
-  });
+  queue_.Submit(&pending,
+                [this](const std::vector<CommitQueue::Waiter*>& waiting) { return Lead(waiting); });
   return std::move(pending.result);
 }
 
@@ -667,11 +712,10 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
       RequestRecord request;
       if (!Decode(value, &request)) return Damaged("the record of a request id is damaged");
       if (request.fingerprint != options.request_fingerprint) {
-        return MakeError(absl::StatusCode::kAlreadyExists,
-                         "the request id was used before, for another request",
-                         {"REQUEST_ID_REUSED", "request_id",
-                          "Give every request an id of its own; repeat one only unchanged.",
-                          false});
+        return MakeError(
+            absl::StatusCode::kAlreadyExists, "the request id was used before, for another request",
+            {"REQUEST_ID_REUSED", "request_id",
+             "Give every request an id of its own; repeat one only unchanged.", false});
       }
       result.position = {id_, request.epoch, request.commit};
       result.replayed = true;
@@ -680,10 +724,9 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
     }
   }
   if (!options.reclaims_space && DiskIsLow()) {
-    return MakeError(absl::StatusCode::kResourceExhausted,
-                     "the disk is nearly full, so only deletes are taken",
-                     {"DISK_LOW", "", "Free space on the disk, or delete data, then try again.",
-                      true});
+    return MakeError(
+        absl::StatusCode::kResourceExhausted, "the disk is nearly full, so only deletes are taken",
+        {"DISK_LOW", "", "Free space on the disk, or delete data, then try again.", true});
   }
 
   const int64_t time_ms = std::max(Now(), last_.time_ms);
@@ -705,10 +748,11 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
                             {"INTERNAL", "", "Report this with the program's log.", false}));
   }
   if (batch.ByteSize() > static_cast<size_t>(std::max<int64_t>(options_.max_commit_bytes, 0))) {
-    return refuse(LimitExceeded(
-        "", "the write takes " + std::to_string(batch.ByteSize()) + " bytes, the limit is " +
-                std::to_string(options_.max_commit_bytes),
-        "Split it into several writes."));
+    return refuse(LimitExceeded("",
+                                "the write takes " + std::to_string(batch.ByteSize()) +
+                                    " bytes, the limit is " +
+                                    std::to_string(options_.max_commit_bytes),
+                                "Split it into several writes."));
   }
 
   const LastCommitRecord next{last_.commit + 1, epoch(), time_ms};
@@ -746,6 +790,7 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
   entry->change = std::move(batch.change);
   last_ = next;
   *bytes += entry->batch.size();
+  logged_since_trim_ += entry->batch.size();
   index_.Add(next.commit, BatchSequence(entry->batch), entry->batch.size());
   unsettled_.push_back(std::move(entry));
   COOKIX_RETURN_IF_ERROR(status);
@@ -775,6 +820,31 @@ void RocksDbStore::Publish() {
   }
   ring_->Push(unsettled_);
   unsettled_.clear();
+  TrimArchive();
+}
+
+void RocksDbStore::TrimArchive() {
+  // RocksDB does it too, but looks only every ten minutes.
+  const uint64_t keep = KeptLogBytes();
+  if (keep == 0 || logged_since_trim_ < std::max<uint64_t>(keep / 8, 1 << 20)) return;
+  logged_since_trim_ = 0;
+  const std::lock_guard lock(archive_mutex_);
+  const absl::StatusOr<std::vector<WalFile>> files = ListWalFiles(*fs_, path_ + "/archive");
+  if (!files.ok()) return;
+  uint64_t total = 0;
+  for (const WalFile& file : *files) total += file.size;
+  for (const WalFile& file : *files) {
+    if (total <= keep) break;
+    if (!fs_->DeleteFile(file.path, kIo, nullptr).ok()) break;
+    total -= file.size;
+  }
+}
+
+uint64_t RocksDbStore::KeptLogBytes() const {
+  int64_t keep = std::max<int64_t>(options_.wal_keep_bytes, 0);
+  // In memory the log takes from what there is for everything.
+  if (options_.in_memory) keep = std::min(keep, options_.memory_budget_bytes / 4);
+  return static_cast<uint64_t>(std::max<int64_t>(keep, 0));
 }
 
 void RocksDbStore::Abort() {
@@ -864,7 +934,8 @@ absl::Status RocksDbStore::Compact(std::optional<Family> family) {
 absl::StatusOr<Position> RocksDbStore::Checkpoint(const std::string& path) {
   const std::string target = WithoutTrailingSlash(path);
   if (target.empty()) {
-    return InvalidField("path", "the checkpoint has no directory", "Say where it is to be written.");
+    return InvalidField("path", "the checkpoint has no directory",
+                        "Say where it is to be written.");
   }
   COOKIX_RETURN_IF_ERROR(Failure());
   const rocksdb::IOStatus exists = fs_->FileExists(target, kIo, nullptr);
@@ -955,7 +1026,8 @@ StoreStats RocksDbStore::Stats() const {
 }
 
 absl::StatusOr<LogScanReport> RocksDbStore::VerifyLog() const {
-  // Keeps files where they are while they are read.
+  // Keep files where they are while they are read.
+  const std::lock_guard lock(archive_mutex_);
   const rocksdb::Status held = db_->DisableFileDeletions();
   if (!held.ok()) return FromRocksDb(held, "reading the log");
   const auto scan = [&]() -> absl::StatusOr<LogScanReport> {
@@ -1018,8 +1090,7 @@ absl::Status RocksDbStore::ResumeInLead() {
   COOKIX_RETURN_IF_ERROR(SyncLog());
   if (!unsettled_.empty()) Publish();
   Say("info", std::string("the store takes commits again, from commit ") +
-                  std::to_string(last_.commit + 1) +
-                  (was_no_space ? ": the disk has room" : ""));
+                  std::to_string(last_.commit + 1) + (was_no_space ? ": the disk has room" : ""));
   return absl::OkStatus();
 }
 
@@ -1101,15 +1172,15 @@ absl::Status RocksDbStore::SetFailure(const rocksdb::Status& cause) {
       failure_ = MakeError(absl::StatusCode::kResourceExhausted,
                            "the disk is full, so the store takes no writes",
                            {"DISK_LOW", "", "Free space on the disk, then try again.", true});
-      outcome_ = MakeError(absl::StatusCode::kResourceExhausted, "the disk is full" + unknown,
-                           {"DISK_LOW", "",
-                            "Free space on the disk, then repeat the write with its request id.",
-                            true});
+      outcome_ =
+          MakeError(absl::StatusCode::kResourceExhausted, "the disk is full" + unknown,
+                    {"DISK_LOW", "",
+                     "Free space on the disk, then repeat the write with its request id.", true});
     } else {
-      failure_ = MakeError(absl::StatusCode::kInternal,
-                           "the store takes no writes since one failed: " + cause.ToString(),
-                           {"IO_ERROR", "", "Check the disk, then resume the store or restart.",
-                            false});
+      failure_ =
+          MakeError(absl::StatusCode::kInternal,
+                    "the store takes no writes since one failed: " + cause.ToString(),
+                    {"IO_ERROR", "", "Check the disk, then resume the store or restart.", false});
       outcome_ = MakeError(absl::StatusCode::kInternal,
                            "the log could not be written" + unknown + ": " + cause.ToString(),
                            {"IO_ERROR", "",
@@ -1147,8 +1218,7 @@ std::optional<uint64_t> RocksDbStore::FreeSpace() {
 bool RocksDbStore::DiskIsLow() {
   if (options_.low_disk_bytes <= 0) return false;
   const std::optional<uint64_t> free = FreeSpace();
-  const bool low =
-      free.has_value() && *free < static_cast<uint64_t>(options_.low_disk_bytes);
+  const bool low = free.has_value() && *free < static_cast<uint64_t>(options_.low_disk_bytes);
   bool changed = false;
   {
     const std::lock_guard lock(state_mutex_);

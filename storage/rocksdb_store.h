@@ -37,8 +37,7 @@ class RocksDbStore : public Store {
   absl::Status Open();
 
   absl::StatusOr<CommitResult> Commit(
-      const CommitOptions& options,
-      absl::FunctionRef<absl::Status(CommitBatch&)> builder) override;
+      const CommitOptions& options, absl::FunctionRef<absl::Status(CommitBatch&)> builder) override;
   std::shared_ptr<const Snapshot> Latest() const override;
   void SetListener(CommitListener* listener) override { listener_ = listener; }
   absl::StatusOr<std::unique_ptr<LogReader>> ReadLog(const Position& after) override;
@@ -62,6 +61,8 @@ class RocksDbStore : public Store {
   absl::Status PrepareDirectory(StoreFile* file, bool* has_database);
   absl::Status LockDirectory();
   absl::Status ScanLog();
+  // Checks that the log begins where the sorted files end.
+  absl::Status CheckBase();
   absl::Status OpenDatabase(bool has_database);
   absl::Status LoadState(bool* initialised);
   absl::Status BeginSession(const StoreFile& file, bool initialised);
@@ -87,6 +88,10 @@ class RocksDbStore : public Store {
   absl::Status TryDisk();
   void Abort();
 
+  // Deletes the oldest files of the archive while it is larger than it may be, once
+  // enough was written since the last time.
+  void TrimArchive();
+  uint64_t KeptLogBytes() const;
   // Makes everything written so far durable.
   absl::Status SyncLog();
   void SyncPeriodically();
@@ -126,6 +131,7 @@ class RocksDbStore : public Store {
   LogScanReport scan_report_;
   uint64_t scan_next_sequence_ = 0;
   uint64_t scan_durable_sequence_ = 0;
+  std::optional<uint64_t> scan_base_commit_;
 
   CommitListener* listener_ = nullptr;
   CommitQueue queue_;
@@ -138,6 +144,9 @@ class RocksDbStore : public Store {
   // Applied, not yet published. Between leads only after a failure.
   std::vector<LogCommitPtr> unsettled_;
   int64_t last_resume_attempt_ms_ = 0;
+  uint64_t logged_since_trim_ = 0;
+  // Held while files of the archive are deleted, or must not be.
+  mutable std::mutex archive_mutex_;
 
   // Held around every write and sync of the log, so that what one does after an
   // error of the other cannot be mistaken for success.

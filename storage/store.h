@@ -50,8 +50,7 @@ class CommitBatch {
 
   // Reads the state that this commit builds upon: every earlier commit, those
   // not yet acknowledged included, but not this batch's own writes.
-  virtual absl::StatusOr<bool> Get(Family family, std::string_view key,
-                                   std::string* value) = 0;
+  virtual absl::StatusOr<bool> Get(Family family, std::string_view key, std::string* value) = 0;
   virtual std::unique_ptr<Iterator> Scan(Family family, ScanBounds bounds) = 0;
 
   // The logical change for readers of the log. Required when anything is

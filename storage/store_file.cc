@@ -71,11 +71,11 @@ absl::StatusOr<StoreFile> DecodeStoreFile(std::string_view text, uint32_t newest
     return damaged();
   }
   if (file.format_version > newest_format) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "the store has format " + std::to_string(file.format_version) +
-                         ", this program knows up to " + std::to_string(newest_format),
-                     {"INTERNAL", "", "Use the version of CookiX that wrote it, or a newer one.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition,
+        "the store has format " + std::to_string(file.format_version) +
+            ", this program knows up to " + std::to_string(newest_format),
+        {"INTERNAL", "", "Use the version of CookiX that wrote it, or a newer one.", false});
   }
   if (!TakeLine(&in, "id", &value) || !ParseId(value, &file.id)) return damaged();
   if (!TakeLine(&in, "copy", &value) || (value != "yes" && value != "no")) return damaged();

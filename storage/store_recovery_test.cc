@@ -273,6 +273,53 @@ TEST_F(StoreRecoveryTest, AMissingPieceOfTheLogIsRefused) {
   EXPECT_TRUE(Open().ok());
 }
 
+TEST_F(StoreRecoveryTest, AMissingFileOfTheLogIsRefused) {
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Put("a" + std::to_string(i), "v").ok());
+  Crash();
+  const auto first = Save();
+  const WalFile log = NewestLog();
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(Put("b" + std::to_string(i), "v").ok());
+  Crash();
+  // The sorted files of before, with the log of after.
+  std::map<std::string, std::string> mixed = first;
+  mixed.erase(log.path);
+  const WalFile later = NewestLog();
+  ASSERT_NE(later.path, log.path);
+  mixed[later.path] = ReadFile(later.path);
+  Restore(mixed);
+  const absl::Status opened = Open();
+  EXPECT_EQ(opened.code(), absl::StatusCode::kDataLoss) << opened;
+  EXPECT_NE(opened.message().find("missing"), absl::string_view::npos) << opened;
+}
+
+TEST_F(StoreRecoveryTest, TheArchiveStaysWithinItsBytes) {
+  options_.wal_keep_bytes = 4 << 20;
+  options_.ring_bytes = 0;
+  ASSERT_TRUE(Open().ok());
+  for (int i = 0; i < 200; ++i) {
+    ASSERT_TRUE(Put("k" + std::to_string(i % 10), std::string(100'000, 'v')).ok());
+    if (i % 10 == 9) {
+      ASSERT_TRUE(store_->Flush().ok());
+    }
+  }
+  uint64_t bytes = 0;
+  const auto files = ListWalFiles(*fs_, "/data/store/archive");
+  ASSERT_TRUE(files.ok());
+  for (const WalFile& file : *files) bytes += file.size;
+  EXPECT_GT(bytes, 0u);
+  // What was written since it was last looked at comes on top.
+  EXPECT_LE(bytes, static_cast<uint64_t>(options_.wal_keep_bytes) * 2);
+  // Readers are told, and those that need only what is left get it.
+  auto reader = store_->ReadLog({store_->id(), 1, 0});
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ((*reader)->Next(10, absl::ZeroDuration()).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(ReadAll(195).size(), 5u);
+  EXPECT_TRUE(store_->VerifyLog()->damage.empty());
+}
+
 TEST_F(StoreRecoveryTest, DamagedDataIsReportedWhenItIsRead) {
   ASSERT_TRUE(Open().ok());
   for (int i = 0; i < 200; ++i) ASSERT_TRUE(Put("k" + std::to_string(i), "value").ok());
@@ -334,8 +381,12 @@ TEST_F(StoreRecoveryTest, UnsyncedGroupsTornAnywhereAreDroppedNotRefused) {
     ASSERT_TRUE(Open().ok());
     for (int i = 1; i <= 60; ++i) {
       ASSERT_TRUE(Put(std::to_string(i), std::string(random() % 2000, 'v')).ok());
-      if (i == 20) { ASSERT_TRUE(store_->Sync().ok()); }
-      if (i == 40 && seed % 3 == 0) { ASSERT_TRUE(store_->Flush().ok()); }
+      if (i == 20) {
+        ASSERT_TRUE(store_->Sync().ok());
+      }
+      if (i == 40 && seed % 3 == 0) {
+        ASSERT_TRUE(store_->Flush().ok());
+      }
     }
     Crash();
     fs_->PowerFailure(seed);
@@ -392,8 +443,7 @@ TEST_F(StoreRecoveryTest, AFullDiskAtAnyWriteLeavesAStoreThatReopens) {
         acknowledged = result->position.commit;
       } else {
         failed = true;
-        EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted)
-            << result.status();
+        EXPECT_EQ(result.status().code(), absl::StatusCode::kResourceExhausted) << result.status();
         EXPECT_EQ(Reason(result.status()), "DISK_LOW");
         EXPECT_TRUE(GetErrorDetail(result.status())->retryable);
       }
@@ -560,7 +610,8 @@ TEST_F(StoreRecoveryTest, ANewerFormatIsRefusedBeforeAnythingIsWritten) {
   store_.reset();
   const std::string own = ReadFile("/data/store/COOKIX");
   // Whatever else a newer version may put there.
-  for (const std::string& text : {EncodeStoreFile(file), std::string("CookiX store\nformat 9\n?")}) {
+  for (const std::string& text :
+       {EncodeStoreFile(file), std::string("CookiX store\nformat 9\n?")}) {
     WriteFile("/data/store/COOKIX", text);
     const auto before = Save();
     const absl::Status opened = Open();

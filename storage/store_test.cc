@@ -471,11 +471,13 @@ TEST_P(StoreTest, IteratorsAgreeWithAModel) {
     key.push_back(static_cast<char>(i * 7 % 256));
     model[key] = std::to_string(i);
     ASSERT_TRUE(Put(key, std::to_string(i)).ok());
-    if (i == 150) { ASSERT_TRUE(store_->Flush().ok()); }
+    if (i == 150) {
+      ASSERT_TRUE(store_->Flush().ok());
+    }
   }
   const auto snapshot = store_->Latest();
-  std::vector<ScanBounds> all_bounds = {{}, {"\x40", ""}, {"", "\x90"}, {"\x40", "\x90", true},
-                                        {"\x90", "\x40"}};
+  std::vector<ScanBounds> all_bounds = {
+      {}, {"\x40", ""}, {"", "\x90"}, {"\x40", "\x90", true}, {"\x90", "\x40"}};
   for (const char* prefix : {"\x1f", "\xff", "\xff\xff", ""}) {
     all_bounds.push_back(PrefixBounds(prefix));
   }
@@ -503,12 +505,16 @@ TEST_P(StoreTest, IteratorsAgreeWithAModel) {
       auto after = std::find_if(expected.begin(), expected.end(),
                                 [&](const auto& entry) { return entry.first >= probe; });
       ASSERT_EQ(iterator->Valid(), after != expected.end());
-      if (iterator->Valid()) { EXPECT_EQ(iterator->key(), after->first); }
+      if (iterator->Valid()) {
+        EXPECT_EQ(iterator->key(), after->first);
+      }
       iterator->SeekForPrev(probe);
       auto before = std::find_if(expected.rbegin(), expected.rend(),
                                  [&](const auto& entry) { return entry.first <= probe; });
       ASSERT_EQ(iterator->Valid(), before != expected.rend());
-      if (iterator->Valid()) { EXPECT_EQ(iterator->key(), before->first); }
+      if (iterator->Valid()) {
+        EXPECT_EQ(iterator->key(), before->first);
+      }
     }
   }
 }
@@ -550,7 +556,9 @@ TEST_P(StoreTest, TheLogIsWholeFromEveryPositionInRingAndFiles) {
   constexpr uint64_t kCommits = 400;
   for (uint64_t i = 1; i <= kCommits; ++i) {
     ASSERT_TRUE(Put("k" + std::to_string(i), std::string(i % 50 * 40, 'v')).ok());
-    if (i % 97 == 0) { ASSERT_TRUE(store_->Flush().ok()); }
+    if (i % 97 == 0) {
+      ASSERT_TRUE(store_->Flush().ok());
+    }
     if (i % 150 == 0 && !in_memory()) Reopen();
   }
   for (uint64_t from = 0; from <= kCommits; ++from) {
@@ -580,7 +588,9 @@ TEST_P(StoreTest, AReaderWithoutARingFollowsTheTail) {
   ASSERT_TRUE(reader.ok());
   for (uint64_t i = 1; i <= 50; ++i) {
     ASSERT_TRUE(Put("k", std::to_string(i)).ok());
-    if (i % 10 == 0) { ASSERT_TRUE(store_->Flush().ok()); }
+    if (i % 10 == 0) {
+      ASSERT_TRUE(store_->Flush().ok());
+    }
     const auto commits = (*reader)->Next(10, absl::Seconds(10));
     ASSERT_TRUE(commits.ok()) << commits.status();
     ASSERT_EQ(commits->size(), 1u);
@@ -756,8 +766,7 @@ TEST(StoreOnDiskTest, ReopensWithEverything) {
     }
     std::string value;
     for (uint64_t i = 1; i <= round * 10; ++i) {
-      EXPECT_TRUE(
-          (*store)->Latest()->Get(Family::kObjects, std::to_string(i), &value).value());
+      EXPECT_TRUE((*store)->Latest()->Get(Family::kObjects, std::to_string(i), &value).value());
     }
   }
 }

@@ -38,9 +38,7 @@ bool AllZero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
 }
 
-std::string BaseName(const std::string& path) {
-  return path.substr(path.find_last_of('/') + 1);
-}
+std::string BaseName(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
 }  // namespace
 
@@ -117,10 +115,14 @@ WalFileReader::Fragment WalFileReader::Examine(size_t at) {
     return Fragment::kBad;
   }
   switch (recyclable ? type - (kRecyclableFullType - kFullType) : type) {
-    case kFullType: return Fragment::kFull;
-    case kFirstType: return Fragment::kFirst;
-    case kMiddleType: return Fragment::kMiddle;
-    default: return Fragment::kLast;
+    case kFullType:
+      return Fragment::kFull;
+    case kFirstType:
+      return Fragment::kFirst;
+    case kMiddleType:
+      return Fragment::kMiddle;
+    default:
+      return Fragment::kLast;
   }
   static_assert(kMiddleType == 3 && kLastType == 4);
 }
@@ -199,8 +201,7 @@ absl::StatusOr<WalFileReader::Event> WalFileReader::Next() {
 absl::StatusOr<std::vector<WalFile>> ListWalFiles(rocksdb::FileSystem& fs,
                                                   const std::string& directory) {
   std::vector<std::string> names;
-  const rocksdb::IOStatus status =
-      fs.GetChildren(directory, rocksdb::IOOptions(), &names, nullptr);
+  const rocksdb::IOStatus status = fs.GetChildren(directory, rocksdb::IOOptions(), &names, nullptr);
   if (IsMissing(status)) return std::vector<WalFile>();
   if (!status.ok()) return FromRocksDb(status, "listing the log");
   std::vector<WalFile> files;
@@ -270,8 +271,12 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
             why = "the record belongs to another store";
           }
           break;
-        case LogDecodeResult::kMalformed: why = "the record is not one of CookiX"; break;
-        case LogDecodeResult::kBadChecksum: why = "the record's own checksum is wrong"; break;
+        case LogDecodeResult::kMalformed:
+          why = "the record is not one of CookiX";
+          break;
+        case LogDecodeResult::kBadChecksum:
+          why = "the record's own checksum is wrong";
+          break;
         case LogDecodeResult::kNewerVersion:
           return MakeError(absl::StatusCode::kFailedPrecondition,
                            BaseName(files[i].path) + " was written by a newer version of CookiX",
@@ -319,6 +324,10 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
       if (!record.has_header) continue;
       const LogHeader& header = record.header;
       scan.last_epoch = header.epoch;
+      if (!scan.base_commit.has_value()) {
+        const bool is_commit = header.kind == LogKind::kCommit;
+        scan.base_commit = is_commit && header.commit > 0 ? header.commit - 1 : header.commit;
+      }
       if (header.kind == LogKind::kCommit) {
         // Commits come twice after a restart.
         if (have_commit && header.commit > report.last_commit + 1) {
@@ -339,8 +348,8 @@ absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFi
   }
 
   const auto place = [&](const Suspect& suspect) {
-    return BaseName(files[suspect.file].path) + " at byte " + std::to_string(suspect.offset) + ": " +
-           suspect.detail;
+    return BaseName(files[suspect.file].path) + " at byte " + std::to_string(suspect.offset) +
+           ": " + suspect.detail;
   };
   const auto written_meanwhile = [&](const Suspect& suspect) {
     return options.written_before != 0 && suspect.file + 1 == files.size() &&

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -94,6 +95,9 @@ struct WalCut {
 // What ScanWal found.
 struct WalScan {
   LogScanReport report;
+  // The commit that has to be in the sorted files already, because the first valid
+  // record builds upon it; nothing when there was none.
+  std::optional<uint64_t> base_commit;
   // The sequence after the last valid record; 0 when there was none.
   uint64_t next_sequence = 0;
   // Of the last record with a header.

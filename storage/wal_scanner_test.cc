@@ -97,8 +97,8 @@ class WalScannerTest : public testing::Test {
 TEST_F(WalScannerTest, RecordsOfEverySizeAcrossBlocks) {
   for (const bool recyclable : {false, true}) {
     std::string log;
-    const std::vector<size_t> sizes = {0,     1,     100,   32'500, 32'600, 32'640, 32'650,
-                                       32'768, 70'000, 200'000, 5,    32'700, 32'690, 32'680};
+    const std::vector<size_t> sizes = {0,      1,      100,     32'500, 32'600, 32'640, 32'650,
+                                       32'768, 70'000, 200'000, 5,      32'700, 32'690, 32'680};
     for (size_t i = 0; i < sizes.size(); ++i) {
       AddRecord(&log, Commit(i + 1, i + 1, i, sizes[i]), recyclable);
     }

@@ -77,8 +77,8 @@ TEST(CodingTest, LengthPrefixedNeverReadsPastTheEnd) {
 }
 
 TEST(CodingTest, VarintsHaveOneSpelling) {
-  for (const std::string_view overlong : {std::string_view("\x80\x00", 2),
-                                          std::string_view("\xff\x80\x00", 3)}) {
+  for (const std::string_view overlong :
+       {std::string_view("\x80\x00", 2), std::string_view("\xff\x80\x00", 3)}) {
     std::string_view in = overlong;
     uint64_t value = 0;
     EXPECT_FALSE(GetVarint64(&in, &value));

@@ -13,8 +13,7 @@ constexpr char kDetailUrl[] = "cookix.v1.ErrorDetail";
 
 }  // namespace
 
-absl::Status MakeError(absl::StatusCode code, std::string_view message,
-                       ErrorDetail detail) {
+absl::Status MakeError(absl::StatusCode code, std::string_view message, ErrorDetail detail) {
   absl::Status status(code, absl::string_view(message.data(), message.size()));
   std::string bytes;
   PutLengthPrefixed(&bytes, detail.reason);
@@ -55,8 +54,8 @@ absl::Status LimitExceeded(std::string_view field, std::string_view message,
                    {"LIMIT_EXCEEDED", std::string(field), std::string(remedy), false});
 }
 
-absl::Status NotFound(std::string_view reason, std::string_view field,
-                      std::string_view message, std::string_view remedy) {
+absl::Status NotFound(std::string_view reason, std::string_view field, std::string_view message,
+                      std::string_view remedy) {
   return MakeError(absl::StatusCode::kNotFound, message,
                    {std::string(reason), std::string(field), std::string(remedy), false});
 }

@@ -40,8 +40,7 @@ struct ErrorDetail {
 
 // A status with a detail. `message` is one sentence without a final period and
 // never contains secrets or file contents.
-absl::Status MakeError(absl::StatusCode code, std::string_view message,
-                       ErrorDetail detail);
+absl::Status MakeError(absl::StatusCode code, std::string_view message, ErrorDetail detail);
 
 // The detail of a status, if it has one.
 std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status);
@@ -55,8 +54,8 @@ absl::Status InvalidField(std::string_view field, std::string_view message,
 absl::Status LimitExceeded(std::string_view field, std::string_view message,
                            std::string_view remedy);
 // NOT_FOUND with the given reason.
-absl::Status NotFound(std::string_view reason, std::string_view field,
-                      std::string_view message, std::string_view remedy);
+absl::Status NotFound(std::string_view reason, std::string_view field, std::string_view message,
+                      std::string_view remedy);
 // DATA_LOSS, reason CORRUPTION.
 absl::Status Corruption(std::string_view message, std::string_view remedy);
 
@@ -68,11 +67,11 @@ absl::Status Corruption(std::string_view message, std::string_view remedy);
 // Returns from the function when `expr`, an absl::Status, is not OK.
 #define COOKIX_RETURN_IF_ERROR(expr) \
   COOKIX_RETURN_IF_ERROR_IMPL_(COOKIX_CONCAT_(cookix_status_, __COUNTER__), expr)
-#define COOKIX_RETURN_IF_ERROR_IMPL_(tmp, expr)       \
-  do {                                                \
-    if (absl::Status tmp = (expr); !tmp.ok()) {       \
-      return tmp;                                     \
-    }                                                 \
+#define COOKIX_RETURN_IF_ERROR_IMPL_(tmp, expr) \
+  do {                                          \
+    if (absl::Status tmp = (expr); !tmp.ok()) { \
+      return tmp;                               \
+    }                                           \
   } while (false)
 
 // Assigns the value of `expr`, an absl::StatusOr, to `lhs`, or returns its
