@@ -130,6 +130,11 @@ WalFileReader::Fragment WalFileReader::Examine(size_t at) {
 void WalFileReader::Resynchronise() {
   const std::string why = why_;
   for (++at_; at_ + kHeaderSize <= block_.size(); ++at_) {
+    // Zeros are skipped up to where a header can begin: its last byte is not zero.
+    const size_t nonzero = block_.find_first_not_of('\0', at_);
+    if (nonzero == std::string::npos) break;
+    if (nonzero >= kHeaderSize) at_ = std::max(at_, nonzero - (kHeaderSize - 1));
+    if (at_ + kHeaderSize > block_.size()) break;
     const Fragment fragment = Examine(at_);
     if (fragment != Fragment::kBad && fragment != Fragment::kTruncated &&
         fragment != Fragment::kVoid) {
