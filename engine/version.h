@@ -7,7 +7,7 @@
 namespace cookix::engine {
 
 // Semantic version. The format on disk and the wire have versions of their own.
-inline constexpr std::string_view kVersion = "0.1.0";
+inline constexpr std::string_view kProgramVersion = "0.1.0";
 
 }  // namespace cookix::engine
 

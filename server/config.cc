@@ -55,6 +55,10 @@ const Setting kSettings[] = {
      "Serves gRPC reflection, which describes the interface. Callers need a key like for any other "
      "call."},
     {"Network", COOKIX_INT(max_message_mb, "MiB"), "Largest request.", 1, 1024},
+    {"Network", COOKIX_INT(network_memory_mb, "MiB"),
+     "Memory for messages on their way, of all connections together. Connections that would need "
+     "more are cut. Several times max_message_mb.",
+     32, kMaxMb},
     {"Network", COOKIX_INT(max_concurrent_calls, "calls"),
      "Calls under way at the same time; more are refused with OVERLOADED.", 1, 1'000'000},
     {"Network", COOKIX_INT(max_streams, "streams"),
@@ -526,6 +530,11 @@ absl::Status ValidateConfig(const Config& config) {
     return InvalidField("bootstrap_admin_key_file",
                         "bootstrap_admin_key_file makes no sense with auth=off",
                         "Drop one of the two.");
+  }
+  if (config.network_memory_mb < 4 * config.max_message_mb) {
+    return InvalidField("network_memory_mb",
+                        "network_memory_mb is less than four times max_message_mb",
+                        "Raise network_memory_mb or lower max_message_mb.");
   }
   if (config.limits.default_wait_ms > config.limits.max_wait_ms) {
     return InvalidField("default_wait_ms", "default_wait_ms is above max_wait_ms",

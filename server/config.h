@@ -33,6 +33,7 @@ struct Config {
   bool insecure = false;
   bool reflection = false;
   int64_t max_message_mb = 16;
+  int64_t network_memory_mb = 256;
   int64_t max_concurrent_calls = 4096;
   int64_t max_streams = 256;
   int64_t max_calls_per_connection = 1024;

@@ -148,6 +148,9 @@ TEST(ConfigTest, FindsSettingsThatDoNotFitTogether) {
   config.bootstrap_admin_key_file = "key";
   EXPECT_EQ(FieldOf(ValidateConfig(config)), "bootstrap_admin_key_file");
   config = Config();
+  config.max_message_mb = 128;
+  EXPECT_EQ(FieldOf(ValidateConfig(config)), "network_memory_mb");
+  config = Config();
   config.limits.max_wait_ms = 1;
   EXPECT_EQ(FieldOf(ValidateConfig(config)), "default_wait_ms");
 }

@@ -17,7 +17,6 @@
 #include <utility>
 #include <vector>
 
-#include "engine/version.h"
 #include "server/config.h"
 #include "server/log.h"
 #include "server/server.h"
@@ -82,7 +81,7 @@ int Run(const std::vector<std::string>& arguments) {
     return 0;
   }
   if (parsed->version) {
-    std::cout << "cookixd " << engine::kVersion << "\n";
+    std::cout << "cookixd " << Server::Version() << "\n";
     return 0;
   }
   if (parsed->print_reference) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/version.h"
 #include "server/authenticator.h"
 #include "server/bootstrap.h"
 #include "server/environment.h"
@@ -302,7 +303,18 @@ absl::Status Server::Impl::StartGrpc(const ListenAddress& listen) {
   builder.SetMaxReceiveMessageSize(static_cast<int>(
       std::min<int64_t>(2 * config.max_message_mb * kMegabyte, (1LL << 31) - 1)));
   builder.SetMaxSendMessageSize(-1);
+  // gRPC would measure a message after decompressing it: a small one could fill the
+  // memory. So compressed messages are refused (UNIMPLEMENTED).
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const auto algorithm : {GRPC_COMPRESS_GZIP, GRPC_COMPRESS_DEFLATE}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
   int bound = -1;
+  // gRPC looks at a message's size when all of it is there; this bounds what
+  // waits until then.
+  grpc::ResourceQuota quota("cookix");
+  quota.Resize(static_cast<size_t>(config.network_memory_mb * kMegabyte));
+  builder.SetResourceQuota(quota);
   builder.AddListeningPort(listen.ToString(), credentials, &bound);
   calls = std::make_unique<CallServer>(*environment, router);
   calls->Register(builder);
@@ -359,6 +371,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Log&
   COOKIX_RETURN_IF_ERROR(server->impl_->Start());
   return server;
 }
+
+std::string_view Server::Version() { return engine::kProgramVersion; }
 
 int Server::port() const { return impl_->port; }
 

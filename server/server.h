@@ -3,6 +3,7 @@
 #define COOKIX_SERVER_SERVER_H_
 
 #include <memory>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "engine/database.h"
@@ -23,6 +24,9 @@ class Server {
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  // Of the program, such as "0.1.0".
+  static std::string_view Version();
 
   // The port calls are taken on; 0 for a Unix socket.
   int port() const;

@@ -203,6 +203,19 @@ TEST_F(ServerTest, TooLargeMessagesAreRefused) {
   EXPECT_TRUE(Put("a", std::string(500 << 10, 'x')).ok());
 }
 
+TEST_F(ServerTest, CompressedMessagesAreRefusedUnread) {
+  Start(TestConfig());
+  auto context = Context();
+  context->set_compression_algorithm(GRPC_COMPRESS_GZIP);
+  v1::GetObjectRequest request;
+  v1::GetObjectResponse response;
+  request.mutable_ref()->set_key(std::string(4 << 20, 'x'));
+  EXPECT_EQ(Stub<v1::ObjectService>()
+                ->GetObject(context.get(), request, &response)
+                .error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+}
+
 TEST_F(ServerTest, RatesHoldPerKey) {
   Start(TestConfig());
   const std::string admin = MakeKey("*", v1::ROLE_ADMIN);

@@ -65,7 +65,7 @@ absl::Status AdminApi::GetInfo(CallContext& context, const v1::GetInfoRequest& r
                                v1::GetInfoResponse* response) {
   COOKIX_RETURN_IF_ERROR(context.Check());
   const uint64_t commit = database_.Read().commit();
-  response->set_version(std::string(kVersion));
+  response->set_version(std::string(kProgramVersion));
   response->set_store_id(storage::StoreIdToHex(database_.store().id()));
   response->set_epoch(static_cast<int64_t>(database_.store().epoch()));
   response->set_commit(static_cast<int64_t>(commit));
