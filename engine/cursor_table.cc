@@ -52,8 +52,8 @@ absl::StatusOr<CursorTable::Page> CursorTable::Resume(std::string_view token,
   return Page{it->second.view, std::string(in), cursor};
 }
 
-std::string CursorTable::Next(uint64_t cursor, const ReadView& view,
-                              uint64_t request_fingerprint, std::string_view resume) {
+std::string CursorTable::Next(uint64_t cursor, const ReadView& view, uint64_t request_fingerprint,
+                              std::string_view resume) {
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const Clock::time_point now = Clock::now();

@@ -94,8 +94,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   self.view_host_ = std::make_unique<ViewHost>(
       *self.store_, [&self] { return self.Read(); }, self.options_.views);
   if (self.options_.field_index) {
-    self.field_index_ =
-        self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
+    self.field_index_ = self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
   }
   self.writer_->SetViews(self.view_host_.get());
   COOKIX_RETURN_IF_ERROR(self.view_host_->Start());
@@ -132,28 +131,28 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
   }
   COOKIX_RETURN_IF_ERROR(store_->CheckPosition(*position));
   const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits.default_wait_ms;
-  const auto deadline = std::min(
-      context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
+  const auto deadline =
+      std::min(context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
   while (true) {
     ReadView view = Read();
     if (view.commit() >= position->commit) return view;
     COOKIX_RETURN_IF_ERROR(context.Check());
     if (CallContext::Clock::now() >= deadline) {
-      return MakeError(absl::StatusCode::kUnavailable, "the position was not reached in time",
-                       {"POSITION_NOT_REACHED", "options.min_position",
-                        "Call again, or wait longer", true});
+      return MakeError(
+          absl::StatusCode::kUnavailable, "the position was not reached in time",
+          {"POSITION_NOT_REACHED", "options.min_position", "Call again, or wait longer", true});
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 
-std::unique_ptr<ArcReader> Database::Arcs(const CallContext& context,
-                                          const NamespaceView& view) {
+std::unique_ptr<ArcReader> Database::Arcs(const CallContext& context, const NamespaceView& view) {
   return NewStoreArcReader(view);
 }
 
-absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(
-    const CallContext& context, const NamespaceView& view, const CompiledFilter& filter) {
+absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(const CallContext& context,
+                                                                     const NamespaceView& view,
+                                                                     const CompiledFilter& filter) {
   if (field_index_ != nullptr) {
     const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
     if (view_host_->WaitVisible(field_index_, view.commit(), deadline)) {
@@ -172,10 +171,8 @@ std::string Database::PositionToken(uint64_t commit) const {
 absl::StatusOr<int64_t> Database::RunMaintenance(int64_t max_records) {
   int64_t removed = 0;
   for (int64_t next = writer_->next_expiry_ms();
-       next != 0 && next <= NowMs() && removed < max_records;
-       next = writer_->next_expiry_ms()) {
-    COOKIX_ASSIGN_OR_RETURN(const int64_t swept,
-                            writer_->SweepExpired(NowMs(), kSweepBatch));
+       next != 0 && next <= NowMs() && removed < max_records; next = writer_->next_expiry_ms()) {
+    COOKIX_ASSIGN_OR_RETURN(const int64_t swept, writer_->SweepExpired(NowMs(), kSweepBatch));
     if (swept == 0) break;
     removed += swept;
   }

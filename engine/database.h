@@ -90,9 +90,9 @@ class Database : public FilterEvaluator {
   // time, else from the store. The same answers either way.
   std::unique_ptr<ArcReader> Arcs(const CallContext& context, const NamespaceView& view);
 
-  absl::StatusOr<std::shared_ptr<const OrdinalSet>> Evaluate(
-      const CallContext& context, const NamespaceView& view,
-      const CompiledFilter& filter) override;
+  absl::StatusOr<std::shared_ptr<const OrdinalSet>> Evaluate(const CallContext& context,
+                                                             const NamespaceView& view,
+                                                             const CompiledFilter& filter) override;
 
   // Token of a commit of this store's present epoch, for answers.
   std::string PositionToken(uint64_t commit) const;
@@ -116,8 +116,8 @@ class Database : public FilterEvaluator {
   std::unique_ptr<CursorTable> cursors_;
   std::unique_ptr<KeyStore> keys_;
   std::unique_ptr<ViewHost> view_host_;
-  AdjacencyView* adjacency_ = nullptr;      // owned by view_host_
-  FieldIndexView* field_index_ = nullptr;   // owned by view_host_
+  AdjacencyView* adjacency_ = nullptr;     // owned by view_host_
+  FieldIndexView* field_index_ = nullptr;  // owned by view_host_
   std::atomic<int64_t> collected_{0};
   std::unique_ptr<Background> background_;
   ObjectApi object_api_;

@@ -25,8 +25,9 @@ class SortedOrdinals : public OrdinalSet {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const OrdinalSet>> EvaluateByRecords(
-    const CallContext& context, const NamespaceView& view, const CompiledFilter& filter) {
+absl::StatusOr<std::shared_ptr<const OrdinalSet>> EvaluateByRecords(const CallContext& context,
+                                                                    const NamespaceView& view,
+                                                                    const CompiledFilter& filter) {
   std::vector<Ordinal> ordinals;
   storage::ScanBounds bounds = storage::PrefixBounds(NamespacePrefix(view.id()));
   bounds.bypass_cache = true;
@@ -52,8 +53,7 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> EvaluateByRecords(
     }
   }
   COOKIX_RETURN_IF_ERROR(it->status());
-  return std::shared_ptr<const OrdinalSet>(
-      std::make_shared<SortedOrdinals>(std::move(ordinals)));
+  return std::shared_ptr<const OrdinalSet>(std::make_shared<SortedOrdinals>(std::move(ordinals)));
 }
 
 }  // namespace cookix::engine

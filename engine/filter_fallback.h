@@ -14,8 +14,9 @@
 namespace cookix::engine {
 
 // Takes time in proportion to the namespace. Fails as CallContext::Check() does.
-absl::StatusOr<std::shared_ptr<const OrdinalSet>> EvaluateByRecords(
-    const CallContext& context, const NamespaceView& view, const CompiledFilter& filter);
+absl::StatusOr<std::shared_ptr<const OrdinalSet>> EvaluateByRecords(const CallContext& context,
+                                                                    const NamespaceView& view,
+                                                                    const CompiledFilter& filter);
 
 }  // namespace cookix::engine
 

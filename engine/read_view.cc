@@ -32,9 +32,8 @@ absl::StatusOr<Ordinal> NamespaceView::FindOrdinal(const v1::ObjectRef& ref,
 absl::StatusOr<bool> NamespaceView::ReadRecord(Ordinal ordinal,
                                                internal::v1::ObjectRecord* record) const {
   std::string value;
-  COOKIX_ASSIGN_OR_RETURN(
-      const bool found,
-      snapshot->Get(storage::Family::kObjects, ObjectKey(ns->id, ordinal), &value));
+  COOKIX_ASSIGN_OR_RETURN(const bool found, snapshot->Get(storage::Family::kObjects,
+                                                          ObjectKey(ns->id, ordinal), &value));
   if (!found) return false;
   if (!record->ParseFromString(value)) {
     return Corruption("an object record is malformed", "Restore the store from a checkpoint");

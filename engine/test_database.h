@@ -38,8 +38,7 @@ class TestDatabase {
 };
 
 // Shorthands. `edge` is "relation:target" or "relation:target:weight".
-v1::Mutation PutObjectMutation(const std::string& key,
-                               const std::vector<std::string>& edges = {});
+v1::Mutation PutObjectMutation(const std::string& key, const std::vector<std::string>& edges = {});
 absl::Status PutObject(Database& database, const std::string& key,
                        const std::vector<std::string>& edges = {});
 

@@ -68,6 +68,18 @@ bool IsNeutralName(std::string_view name) {
          name == kLockName || name == std::string(kStoreFileName) + ".new" || name == "COOKIX.try";
 }
 
+// Cuts a file down to `size` bytes, durably. By way of a handle: the operating
+// system's file system of RocksDB has no call that takes a path.
+rocksdb::IOStatus CutFile(rocksdb::FileSystem& fs, const std::string& path, uint64_t size) {
+  std::unique_ptr<rocksdb::FSWritableFile> file;
+  rocksdb::IOStatus status = fs.ReopenWritableFile(path, {}, &file, nullptr);
+  if (!status.ok()) return status;
+  status = file->Truncate(size, kIo, nullptr);
+  if (status.ok()) status = file->Fsync(kIo, nullptr);
+  const rocksdb::IOStatus closed = file->Close(kIo, nullptr);
+  return status.ok() ? closed : status;
+}
+
 absl::Status MakeDirectories(rocksdb::FileSystem& fs, const std::string& path) {
   for (size_t slash = path.find('/', 1); slash != std::string::npos;
        slash = path.find('/', slash + 1)) {
@@ -377,7 +389,7 @@ absl::Status RocksDbStore::ScanLog() {
                        std::to_string(scan.report.last_commit) + ")");
   }
   for (const WalCut& cut : scan.cuts) {
-    const rocksdb::IOStatus status = fs_->Truncate(cut.path, cut.offset, kIo, nullptr);
+    const rocksdb::IOStatus status = CutFile(*fs_, cut.path, cut.offset);
     if (!status.ok()) return FromRocksDb(status, "cutting the incomplete end off the log");
   }
   scan_report_ = std::move(scan.report);

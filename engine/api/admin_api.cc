@@ -154,8 +154,7 @@ absl::Status AdminApi::CreateCheckpoint(CallContext& context,
   COOKIX_RETURN_IF_ERROR(context.Check());
   COOKIX_RETURN_IF_ERROR(CheckCollectionName(request.name(), "name"));
   if (database_.options().storage.in_memory) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "a store in memory has no checkpoints",
+    return MakeError(absl::StatusCode::kFailedPrecondition, "a store in memory has no checkpoints",
                      {"INVALID_FIELD", "", "Run the server with a data directory", false});
   }
   std::filesystem::path directory = database_.options().checkpoint_dir;

@@ -118,14 +118,12 @@ absl::Status CatalogApi::CreateNamespace(CallContext& context,
   return absl::OkStatus();
 }
 
-absl::Status CatalogApi::GetNamespace(CallContext& context,
-                                      const v1::GetNamespaceRequest& request,
+absl::Status CatalogApi::GetNamespace(CallContext& context, const v1::GetNamespaceRequest& request,
                                       v1::GetNamespaceResponse* response) {
   COOKIX_RETURN_IF_ERROR(context.Check());
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view,
                           InNamespace(database_.Read(), request.namespace_()));
-  *response->mutable_namespace_() =
-      ToProto(*view.ns, database_.writer().CountsOf(view.ns->id));
+  *response->mutable_namespace_() = ToProto(*view.ns, database_.writer().CountsOf(view.ns->id));
   return absl::OkStatus();
 }
 
@@ -141,8 +139,7 @@ absl::Status CatalogApi::ListNamespaces(CallContext& context,
       response->set_next_page_token(response->namespaces().rbegin()->name());
       break;
     }
-    *response->add_namespaces() =
-        ToProto(*it->second, database_.writer().CountsOf(it->second->id));
+    *response->add_namespaces() = ToProto(*it->second, database_.writer().CountsOf(it->second->id));
   }
   return absl::OkStatus();
 }
@@ -168,8 +165,7 @@ absl::Status CatalogApi::UpdateNamespace(CallContext& context,
         return absl::OkStatus();
       },
       response->mutable_result()));
-  const std::shared_ptr<const NamespaceInfo> ns =
-      writer.Read().catalog->Find(request.namespace_());
+  const std::shared_ptr<const NamespaceInfo> ns = writer.Read().catalog->Find(request.namespace_());
   if (ns != nullptr) *response->mutable_namespace_() = ToProto(*ns, writer.CountsOf(ns->id));
   return absl::OkStatus();
 }
@@ -184,8 +180,7 @@ absl::Status CatalogApi::DeleteNamespace(CallContext& context,
                                           request.options(), response->mutable_result());
 }
 
-absl::Status CatalogApi::CopyObjects(CallContext& context,
-                                     const v1::CopyObjectsRequest& request,
+absl::Status CatalogApi::CopyObjects(CallContext& context, const v1::CopyObjectsRequest& request,
                                      v1::CopyObjectsResponse* response) {
   const Limits& limits = database_.limits();
   Writer& writer = database_.writer();
@@ -206,8 +201,7 @@ absl::Status CatalogApi::CopyObjects(CallContext& context,
                     "Name a collection of the source namespace");
   }
   if (target.id() == source.id() &&
-      (!request.has_target_key_prefix() ||
-       request.target_key_prefix() == request.key_prefix())) {
+      (!request.has_target_key_prefix() || request.target_key_prefix() == request.key_prefix())) {
     return InvalidField("target_namespace", "the copy would overwrite its own source",
                         "Name another namespace or another key prefix");
   }
@@ -249,10 +243,9 @@ absl::Status CatalogApi::CopyObjects(CallContext& context,
     internal::v1::ObjectRecord existing;
     COOKIX_ASSIGN_OR_RETURN(const bool found, target.ReadRecord(there, &existing));
     if (!found || !existing.exists()) return absl::OkStatus();
-    return MakeError(absl::StatusCode::kAlreadyExists,
-                     absl::StrCat("object \"", key, "\" exists in the target"),
-                     {"ALREADY_EXISTS", "overwrite", "Set overwrite, or choose another prefix",
-                      false});
+    return MakeError(
+        absl::StatusCode::kAlreadyExists, absl::StrCat("object \"", key, "\" exists in the target"),
+        {"ALREADY_EXISTS", "overwrite", "Set overwrite, or choose another prefix", false});
   }));
   if (target.ns->FindCollection(collection_name) == nullptr) {
     v1::CreateCollectionRequest create;
@@ -284,34 +277,32 @@ absl::Status CatalogApi::CopyObjects(CallContext& context,
     batch.clear_mutations();
     return absl::OkStatus();
   };
-  COOKIX_RETURN_IF_ERROR(
-      each([&](Ordinal ordinal, internal::v1::ObjectRecord&& record) -> absl::Status {
-        v1::ObjectWrite* write = batch.add_mutations()->mutable_put_object();
-        write->mutable_object()->mutable_ref()->set_collection(collection_name);
-        write->mutable_object()->mutable_ref()->set_key(new_key(record.key()));
-        write->mutable_object()->set_content(record.content());
-        write->mutable_object()->mutable_properties()->swap(*record.mutable_properties());
-        write->mutable_object()->mutable_labels()->Swap(record.mutable_labels());
-        write->mutable_object()->set_expires_ms(record.expires_ms());
-        for (const std::string& name : record.vector_fields()) {
-          std::string value;
-          COOKIX_ASSIGN_OR_RETURN(
-              const bool found,
-              source.snapshot->Get(Family::kVectors, ObjectKey(source.id(), ordinal) + name,
-                                   &value));
-          if (!found ||
-              !(*write->mutable_object()->mutable_vectors())[name].ParseFromString(value)) {
-            return Corruption("a vector is missing or malformed", "Restore from a checkpoint");
-          }
-        }
-        response->set_objects(response->objects() + 1);
-        return batch.mutations_size() >= kCopyBatch ? flush() : absl::OkStatus();
-      }));
+  COOKIX_RETURN_IF_ERROR(each([&](Ordinal ordinal,
+                                  internal::v1::ObjectRecord&& record) -> absl::Status {
+    v1::ObjectWrite* write = batch.add_mutations()->mutable_put_object();
+    write->mutable_object()->mutable_ref()->set_collection(collection_name);
+    write->mutable_object()->mutable_ref()->set_key(new_key(record.key()));
+    write->mutable_object()->set_content(record.content());
+    write->mutable_object()->mutable_properties()->swap(*record.mutable_properties());
+    write->mutable_object()->mutable_labels()->Swap(record.mutable_labels());
+    write->mutable_object()->set_expires_ms(record.expires_ms());
+    for (const std::string& name : record.vector_fields()) {
+      std::string value;
+      COOKIX_ASSIGN_OR_RETURN(
+          const bool found,
+          source.snapshot->Get(Family::kVectors, ObjectKey(source.id(), ordinal) + name, &value));
+      if (!found || !(*write->mutable_object()->mutable_vectors())[name].ParseFromString(value)) {
+        return Corruption("a vector is missing or malformed", "Restore from a checkpoint");
+      }
+    }
+    response->set_objects(response->objects() + 1);
+    return batch.mutations_size() >= kCopyBatch ? flush() : absl::OkStatus();
+  }));
   COOKIX_RETURN_IF_ERROR(flush());
   COOKIX_RETURN_IF_ERROR(
       each([&](Ordinal ordinal, internal::v1::ObjectRecord&& record) -> absl::Status {
-        auto it = source.snapshot->Scan(
-            Family::kEdges, storage::PrefixBounds(EdgesPrefix(source.id(), ordinal)));
+        auto it = source.snapshot->Scan(Family::kEdges,
+                                        storage::PrefixBounds(EdgesPrefix(source.id(), ordinal)));
         for (it->SeekToFirst(); it->Valid(); it->Next()) {
           EdgeKey key;
           EdgeValue value;
@@ -321,17 +312,15 @@ absl::Status CatalogApi::CopyObjects(CallContext& context,
           if (source.ns->EdgeHidden(ordinal, key.far, value.version)) continue;
           internal::v1::ObjectRecord other;
           COOKIX_ASSIGN_OR_RETURN(const bool found, source.ReadRecord(key.far, &other));
-          const bool inside = found && other.exists() &&
-                              other.collection_id() == collection->id &&
-                              other.key().compare(0, request.key_prefix().size(),
-                                                  request.key_prefix()) == 0;
+          const bool inside =
+              found && other.exists() && other.collection_id() == collection->id &&
+              other.key().compare(0, request.key_prefix().size(), request.key_prefix()) == 0;
           if (!inside) {
             response->set_edges_outside(response->edges_outside() + 1);
             continue;
           }
           v1::Edge* edge = batch.add_mutations()->mutable_put_edge();
-          COOKIX_RETURN_IF_ERROR(
-              FillEdge(source, key.relation, key.discriminator, value, edge));
+          COOKIX_RETURN_IF_ERROR(FillEdge(source, key.relation, key.discriminator, value, edge));
           edge->mutable_source()->set_collection(collection_name);
           edge->mutable_source()->set_key(new_key(record.key()));
           edge->mutable_target()->set_collection(collection_name);
@@ -405,8 +394,7 @@ absl::Status CatalogApi::CreateCollection(CallContext& context,
       },
       response->mutable_result()));
   response->set_created(created);
-  const std::shared_ptr<const NamespaceInfo> ns =
-      writer.Read().catalog->Find(request.namespace_());
+  const std::shared_ptr<const NamespaceInfo> ns = writer.Read().catalog->Find(request.namespace_());
   if (ns != nullptr) {
     if (const CollectionInfo* collection = ns->FindCollection(given.name())) {
       *response->mutable_collection() = ToProto(*ns, *collection, writer);
@@ -462,8 +450,7 @@ absl::Status CatalogApi::DeleteCollection(CallContext& context,
         const CollectionInfo* collection = session.ns().FindCollection(request.collection());
         if (collection == nullptr) {
           return NotFound("COLLECTION_NOT_FOUND", "collection",
-                          absl::StrCat("collection \"", request.collection(),
-                                       "\" does not exist"),
+                          absl::StrCat("collection \"", request.collection(), "\" does not exist"),
                           "ListCollections shows those that do");
         }
         if (collection->id == kDefaultCollectionId) {
@@ -473,8 +460,7 @@ absl::Status CatalogApi::DeleteCollection(CallContext& context,
         }
         if (!request.force() && writer.ObjectsIn(session.ns().id, collection->id) > 0) {
           return MakeError(absl::StatusCode::kFailedPrecondition,
-                           absl::StrCat("collection \"", request.collection(),
-                                        "\" has objects"),
+                           absl::StrCat("collection \"", request.collection(), "\" has objects"),
                            {"NOT_EMPTY", "force", "Set force to delete them too", false});
         }
         const CollectionInfo copy = *collection;
@@ -484,8 +470,7 @@ absl::Status CatalogApi::DeleteCollection(CallContext& context,
       response->mutable_result());
 }
 
-absl::Status CatalogApi::PutRelation(CallContext& context,
-                                     const v1::PutRelationRequest& request,
+absl::Status CatalogApi::PutRelation(CallContext& context, const v1::PutRelationRequest& request,
                                      v1::PutRelationResponse* response) {
   const Limits& limits = database_.limits();
   const v1::Relation& given = request.relation();
@@ -509,14 +494,15 @@ absl::Status CatalogApi::PutRelation(CallContext& context,
                                 Editable(session, given.name()));
         v1::Relation* shown = relation->record.mutable_relation();
         const bool built_in = shown->built_in();
-        if (built_in && (shown->symmetric() != given.symmetric() ||
-                         shown->transitive() != given.transitive() ||
-                         shown->inverse() != given.inverse())) {
+        if (built_in &&
+            (shown->symmetric() != given.symmetric() || shown->transitive() != given.transitive() ||
+             shown->inverse() != given.inverse())) {
           return MakeError(absl::StatusCode::kFailedPrecondition,
                            absl::StrCat("the algebra of \"", given.name(),
                                         "\" is built in and cannot be changed"),
-                           {"BUILT_IN", "relation", "Change only description and asked_by, or "
-                                                    "use another name",
+                           {"BUILT_IN", "relation",
+                            "Change only description and asked_by, or "
+                            "use another name",
                             false});
         }
         const std::string old_inverse = shown->inverse();
@@ -541,10 +527,10 @@ absl::Status CatalogApi::PutRelation(CallContext& context,
           v1::Relation* other = mirror->record.mutable_relation();
           if (other->symmetric() ||
               (!other->inverse().empty() && other->inverse() != given.name())) {
-            return InvalidField("relation.inverse",
-                                absl::StrCat("\"", given.inverse(),
-                                             "\" is symmetric or has another inverse"),
-                                "Use another name for the inverse");
+            return InvalidField(
+                "relation.inverse",
+                absl::StrCat("\"", given.inverse(), "\" is symmetric or has another inverse"),
+                "Use another name for the inverse");
           }
           if (other->inverse().empty()) {
             if (other->built_in()) {
@@ -563,8 +549,7 @@ absl::Status CatalogApi::PutRelation(CallContext& context,
         return absl::OkStatus();
       },
       response->mutable_result()));
-  const std::shared_ptr<const NamespaceInfo> ns =
-      writer.Read().catalog->Find(request.namespace_());
+  const std::shared_ptr<const NamespaceInfo> ns = writer.Read().catalog->Find(request.namespace_());
   if (ns != nullptr) {
     if (const RelationInfo* relation = ns->FindRelation(given.name())) {
       *response->mutable_relation() = ToProto(*relation, writer.CountsOf(ns->id));
@@ -573,8 +558,7 @@ absl::Status CatalogApi::PutRelation(CallContext& context,
   return absl::OkStatus();
 }
 
-absl::Status CatalogApi::GetRelation(CallContext& context,
-                                     const v1::GetRelationRequest& request,
+absl::Status CatalogApi::GetRelation(CallContext& context, const v1::GetRelationRequest& request,
                                      v1::GetRelationResponse* response) {
   COOKIX_RETURN_IF_ERROR(context.Check());
   COOKIX_RETURN_IF_ERROR(CheckRelationName(request.name(), "name", database_.limits()));
@@ -582,8 +566,7 @@ absl::Status CatalogApi::GetRelation(CallContext& context,
                           InNamespace(database_.Read(), request.namespace_()));
   const RelationInfo* relation = view.ns->FindRelation(request.name());
   if (relation == nullptr) return RelationMissing(request.name());
-  *response->mutable_relation() =
-      ToProto(*relation, database_.writer().CountsOf(view.ns->id));
+  *response->mutable_relation() = ToProto(*relation, database_.writer().CountsOf(view.ns->id));
   return absl::OkStatus();
 }
 
@@ -629,8 +612,7 @@ absl::Status CatalogApi::DeleteRelation(CallContext& context,
         bare->record.set_registered(false);
         Replace(session, std::move(bare));
         if (!inverse.empty() && session.ns().FindRelation(inverse) != nullptr) {
-          COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<RelationInfo> other,
-                                  Editable(session, inverse));
+          COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<RelationInfo> other, Editable(session, inverse));
           if (other->record.relation().inverse() == request.name()) {
             other->record.mutable_relation()->clear_inverse();
             Replace(session, std::move(other));

@@ -30,9 +30,9 @@ absl::Status GraphApi::PutEdge(CallContext& context, const v1::PutEdgeRequest& r
   mutations[0].action = &request.edge();
   mutations[0].field = "edge";
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), EdgeFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), EdgeFingerprint(request),
+                                                  response->mutable_result(), &results));
   response->set_created(results[0]);
   return absl::OkStatus();
 }
@@ -51,11 +51,10 @@ absl::Status GraphApi::GetEdge(CallContext& context, const v1::GetEdgeRequest& r
   if (source != 0 && target != 0 && relation != nullptr) {
     std::string bytes;
     COOKIX_ASSIGN_OR_RETURN(
-        const bool found,
-        view.snapshot->Get(storage::Family::kEdges,
-                           EncodeEdgeKey(view.id(), source, relation->id, target,
-                                         request.discriminator()),
-                           &bytes));
+        const bool found, view.snapshot->Get(storage::Family::kEdges,
+                                             EncodeEdgeKey(view.id(), source, relation->id, target,
+                                                           request.discriminator()),
+                                             &bytes));
     if (found) {
       EdgeValue value;
       if (!DecodeEdgeValue(bytes, &value)) {
@@ -63,8 +62,7 @@ absl::Status GraphApi::GetEdge(CallContext& context, const v1::GetEdgeRequest& r
       }
       if (!view.ns->EdgeHidden(source, target, value.version)) {
         v1::Edge* edge = response->mutable_edge();
-        COOKIX_RETURN_IF_ERROR(
-            FillEdge(view, relation->id, request.discriminator(), value, edge));
+        COOKIX_RETURN_IF_ERROR(FillEdge(view, relation->id, request.discriminator(), value, edge));
         COOKIX_ASSIGN_OR_RETURN(*edge->mutable_source(), view.RefOf(source));
         COOKIX_ASSIGN_OR_RETURN(*edge->mutable_target(), view.RefOf(target));
         response->set_position(database_.PositionToken(read.commit()));
@@ -89,9 +87,9 @@ absl::Status GraphApi::DeleteEdge(CallContext& context, const v1::DeleteEdgeRequ
   mutations[0].action = &request.delete_();
   mutations[0].field = "delete";
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), EdgeFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), EdgeFingerprint(request),
+                                                  response->mutable_result(), &results));
   response->set_existed(results[0]);
   return absl::OkStatus();
 }

@@ -90,17 +90,15 @@ class NeighborRules {
 
 }  // namespace
 
-absl::Status GraphApi::ListNeighbors(CallContext& context,
-                                     const v1::ListNeighborsRequest& request,
+absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighborsRequest& request,
                                      v1::ListNeighborsResponse* response) {
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   COOKIX_RETURN_IF_ERROR(CheckRef(request.ref(), "ref", limits));
   COOKIX_RETURN_IF_ERROR(CheckRelations(request.relations(), "relations", limits));
   COOKIX_ASSIGN_OR_RETURN(const v1::Direction direction, CheckedDirection(request.direction()));
-  COOKIX_ASSIGN_OR_RETURN(
-      const int64_t page_size,
-      CheckedSize(request.page_size(), 100, limits.max_page_size, "page_size"));
+  COOKIX_ASSIGN_OR_RETURN(const int64_t page_size,
+                          CheckedSize(request.page_size(), 100, limits.max_page_size, "page_size"));
   v1::ListNeighborsRequest same = request;
   same.clear_page_token();
   same.clear_options();
@@ -113,8 +111,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context,
   } else {
     COOKIX_ASSIGN_OR_RETURN(page.view, database_.Read(context, request.options()));
   }
-  COOKIX_ASSIGN_OR_RETURN(const NamespaceView view,
-                          InNamespace(page.view, request.namespace_()));
+  COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(page.view, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, KnownOrdinal(view, request.ref(), "ref"));
   COOKIX_ASSIGN_OR_RETURN(
       const std::shared_ptr<const OrdinalSet> matching,
@@ -152,8 +149,8 @@ absl::Status GraphApi::ListNeighbors(CallContext& context,
       COOKIX_ASSIGN_OR_RETURN(const bool there, view.ReadRecord(key.far, &record));
       if (!there) continue;
       if (response->neighbors_size() == page_size) {
-        response->set_next_page_token(database_.cursors().Next(
-            page.cursor, page.view, fingerprint, EncodeCursor(cursor)));
+        response->set_next_page_token(
+            database_.cursors().Next(page.cursor, page.view, fingerprint, EncodeCursor(cursor)));
         return absl::OkStatus();
       }
       cursor = {in, std::string(it->key())};
@@ -165,12 +162,11 @@ absl::Status GraphApi::ListNeighbors(CallContext& context,
       if (in) {
         // Properties are stored with the forward edge only.
         std::string forward;
-        COOKIX_ASSIGN_OR_RETURN(
-            const bool found,
-            view.snapshot->Get(Family::kEdges,
-                               EncodeEdgeKey(view.id(), source, key.relation, target,
-                                             key.discriminator),
-                               &forward));
+        COOKIX_ASSIGN_OR_RETURN(const bool found,
+                                view.snapshot->Get(Family::kEdges,
+                                                   EncodeEdgeKey(view.id(), source, key.relation,
+                                                                 target, key.discriminator),
+                                                   &forward));
         if (!found || !DecodeEdgeValue(forward, &value)) {
           return Corruption("an edge has only one direction", "Restore from a checkpoint");
         }
@@ -182,8 +178,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context,
       *edge->mutable_target() = in ? self : object.ref();
       if (shown.as != 0) {
         neighbor->set_virtual_(true);
-        neighbor->set_virtual_relation(
-            view.ns->FindRelation(shown.as)->record.relation().name());
+        neighbor->set_virtual_relation(view.ns->FindRelation(shown.as)->record.relation().name());
       }
       if (request.with_objects()) *neighbor->mutable_object() = std::move(object);
     }
@@ -209,12 +204,11 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
   }
   int64_t max_depth = 3;
   if (request.has_max_depth()) {
-    COOKIX_ASSIGN_OR_RETURN(max_depth, CheckedSize(request.max_depth(), 0,
-                                                   limits.max_traversal_depth, "max_depth"));
+    COOKIX_ASSIGN_OR_RETURN(
+        max_depth, CheckedSize(request.max_depth(), 0, limits.max_traversal_depth, "max_depth"));
   }
-  COOKIX_ASSIGN_OR_RETURN(
-      const int64_t limit,
-      CheckedSize(request.limit(), 1000, limits.max_traversal_results, "limit"));
+  COOKIX_ASSIGN_OR_RETURN(const int64_t limit, CheckedSize(request.limit(), 1000,
+                                                           limits.max_traversal_results, "limit"));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const Ordinal start, KnownOrdinal(view, request.start(), "start"));
@@ -239,9 +233,9 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
     *visit->mutable_ref() = object.ref();
     if (request.with_objects()) *visit->mutable_object() = std::move(object);
     if (visited.parent >= 0) {
-      COOKIX_RETURN_IF_ERROR(
-          FillStep(view, walk.visits[static_cast<size_t>(visited.parent)].ordinal, visited.via,
-                   rules.valid_at_ms, visit->mutable_via()));
+      COOKIX_RETURN_IF_ERROR(FillStep(view,
+                                      walk.visits[static_cast<size_t>(visited.parent)].ordinal,
+                                      visited.via, rules.valid_at_ms, visit->mutable_via()));
     }
   }
   response->set_truncated(walk.truncated);
@@ -282,19 +276,18 @@ absl::Status GraphApi::FindPath(CallContext& context, const v1::FindPathRequest&
   }
   const std::unique_ptr<ArcReader> arcs = database_.Arcs(context, view);
   StepExpander steps(context, view, *arcs, rules, limits.max_edges_examined);
-  COOKIX_ASSIGN_OR_RETURN(const ShortestPathResult found,
-                          request.metric() == v1::PATH_METRIC_WEIGHT
-                              ? ShortestByWeight(steps, search)
-                              : ShortestByHops(steps, search));
+  COOKIX_ASSIGN_OR_RETURN(const ShortestPathResult found, request.metric() == v1::PATH_METRIC_WEIGHT
+                                                              ? ShortestByWeight(steps, search)
+                                                              : ShortestByHops(steps, search));
   response->set_objects_examined(found.examined);
   response->set_position(database_.PositionToken(read.commit()));
   if (!found.path.has_value()) {
-    response->set_reason(
-        request.max_hops() > 0
-            ? absl::StrCat("no path of at most ", request.max_hops(), " hops leads from \"",
-                           request.source().key(), "\" to \"", request.target().key(), "\"")
-            : absl::StrCat("no path leads from \"", request.source().key(), "\" to \"",
-                           request.target().key(), "\""));
+    response->set_reason(request.max_hops() > 0
+                             ? absl::StrCat("no path of at most ", request.max_hops(),
+                                            " hops leads from \"", request.source().key(),
+                                            "\" to \"", request.target().key(), "\"")
+                             : absl::StrCat("no path leads from \"", request.source().key(),
+                                            "\" to \"", request.target().key(), "\""));
     return absl::OkStatus();
   }
   response->set_found(true);

@@ -55,12 +55,11 @@ absl::Status AddVectors(const NamespaceView& view, Ordinal ordinal,
                         const std::vector<std::string>& names, v1::Object* object) {
   for (const std::string& name : names) {
     std::string value;
-    COOKIX_ASSIGN_OR_RETURN(const bool found,
-                            view.snapshot->Get(Family::kVectors,
-                                               ObjectKey(view.id(), ordinal) + name, &value));
+    COOKIX_ASSIGN_OR_RETURN(
+        const bool found,
+        view.snapshot->Get(Family::kVectors, ObjectKey(view.id(), ordinal) + name, &value));
     if (!found || !(*object->mutable_vectors())[name].ParseFromString(value)) {
-      return Corruption("a vector is missing or malformed",
-                        "Restore the store from a checkpoint");
+      return Corruption("a vector is missing or malformed", "Restore the store from a checkpoint");
     }
   }
   return absl::OkStatus();
@@ -112,8 +111,7 @@ class ObjectScan {
   // Calls `each` with key and ordinal, from after `after` on (from the first when it
   // is empty), until it returns false or an error.
   template <typename Each>
-  absl::Status Run(const CallContext& context, bool reverse, std::string_view after,
-                   Each&& each) {
+  absl::Status Run(const CallContext& context, bool reverse, std::string_view after, Each&& each) {
     if (empty_) return absl::OkStatus();
     if (after.empty()) {
       reverse ? it_->SeekToLast() : it_->SeekToFirst();
@@ -128,8 +126,7 @@ class ObjectScan {
       std::string_view bytes = it_->value();
       Ordinal ordinal;
       if (!GetFixed64(&bytes, &ordinal)) {
-        return Corruption("an identity record is malformed",
-                          "Restore the store from a checkpoint");
+        return Corruption("an identity record is malformed", "Restore the store from a checkpoint");
       }
       COOKIX_ASSIGN_OR_RETURN(const bool more, each(it_->key().substr(base_.size()), ordinal));
       if (!more) return absl::OkStatus();
@@ -162,14 +159,13 @@ absl::Status ObjectApi::PutObject(CallContext& context, const v1::PutObjectReque
   COOKIX_ASSIGN_OR_RETURN(PreparedMutation prepared,
                           Prepare(request.write(), "write", database_.limits()));
   if (request.write().edges_size() > database_.limits().max_batch_edges) {
-    return TooMany("write.edges", request.write().edges_size(),
-                   database_.limits().max_batch_edges);
+    return TooMany("write.edges", request.write().edges_size(), database_.limits().max_batch_edges);
   }
   mutations.push_back(std::move(prepared));
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), WriteFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), WriteFingerprint(request),
+                                                  response->mutable_result(), &results));
   response->set_created(results[0]);
   return absl::OkStatus();
 }
@@ -200,9 +196,9 @@ absl::Status ObjectApi::BatchPutObjects(CallContext& context,
                         "Send each object once");
   }
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), WriteFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), WriteFingerprint(request),
+                                                  response->mutable_result(), &results));
   response->set_created_count(std::count(results.begin(), results.end(), true));
   return absl::OkStatus();
 }
@@ -212,9 +208,8 @@ absl::Status ObjectApi::GetObject(CallContext& context, const v1::GetObjectReque
   COOKIX_RETURN_IF_ERROR(CheckRef(request.ref(), "ref", database_.limits()));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
-  COOKIX_ASSIGN_OR_RETURN(
-      const bool found,
-      ReadObject(view, request.ref(), request.mask(), "ref", response->mutable_object()));
+  COOKIX_ASSIGN_OR_RETURN(const bool found, ReadObject(view, request.ref(), request.mask(), "ref",
+                                                       response->mutable_object()));
   if (!found) return ObjectMissing(request.ref());
   response->set_position(database_.PositionToken(read.commit()));
   return absl::OkStatus();
@@ -226,8 +221,7 @@ absl::Status ObjectApi::BatchGetObjects(CallContext& context,
   const Limits& limits = database_.limits();
   COOKIX_RETURN_IF_ERROR(CheckCount("refs", request.refs_size(), limits.max_batch_objects));
   for (int i = 0; i < request.refs_size(); ++i) {
-    COOKIX_RETURN_IF_ERROR(
-        CheckRef(request.refs(i), absl::StrCat("refs[", i, "]"), limits));
+    COOKIX_RETURN_IF_ERROR(CheckRef(request.refs(i), absl::StrCat("refs[", i, "]"), limits));
   }
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
@@ -252,21 +246,19 @@ absl::Status ObjectApi::PatchObject(CallContext& context, const v1::PatchObjectR
   mutations[0].field = "patch";
   std::vector<bool> results;
   return database_.writer().Apply(context, request.namespace_(), mutations, request.options(),
-                                  WriteFingerprint(request), response->mutable_result(),
-                                  &results);
+                                  WriteFingerprint(request), response->mutable_result(), &results);
 }
 
-absl::Status ObjectApi::DeleteObject(CallContext& context,
-                                     const v1::DeleteObjectRequest& request,
+absl::Status ObjectApi::DeleteObject(CallContext& context, const v1::DeleteObjectRequest& request,
                                      v1::DeleteObjectResponse* response) {
   COOKIX_RETURN_IF_ERROR(CheckRef(request.delete_().ref(), "delete.ref", database_.limits()));
   std::vector<PreparedMutation> mutations(1);
   mutations[0].action = &request.delete_();
   mutations[0].field = "delete";
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), WriteFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), WriteFingerprint(request),
+                                                  response->mutable_result(), &results));
   response->set_existed(results[0]);
   return absl::OkStatus();
 }
@@ -296,8 +288,7 @@ absl::Status ObjectApi::ScanObjects(CallContext& context, const v1::ScanObjectsR
   } else {
     COOKIX_ASSIGN_OR_RETURN(page.view, database_.Read(context, request.options()));
   }
-  COOKIX_ASSIGN_OR_RETURN(const NamespaceView view,
-                          InNamespace(page.view, request.namespace_()));
+  COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(page.view, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
                           FindCollection(view, request.collection()));
   std::shared_ptr<const OrdinalSet> matching;
@@ -308,22 +299,22 @@ absl::Status ObjectApi::ScanObjects(CallContext& context, const v1::ScanObjectsR
                   request.end_key());
   std::string last_key;
   bool more = false;
-  COOKIX_RETURN_IF_ERROR(scan.Run(
-      context, request.reverse(), page.resume,
-      [&](std::string_view key, Ordinal ordinal) -> absl::StatusOr<bool> {
-        if (matching != nullptr && !matching->Contains(ordinal)) return true;
-        internal::v1::ObjectRecord record;
-        COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, &record));
-        if (!found || !record.exists()) return true;
-        if (response->objects_size() == page_size) {
-          more = true;
-          return false;
-        }
-        last_key = key;
-        COOKIX_RETURN_IF_ERROR(FillObject(view, ordinal, request.mask(), std::move(record),
-                                          response->add_objects()));
-        return true;
-      }));
+  COOKIX_RETURN_IF_ERROR(
+      scan.Run(context, request.reverse(), page.resume,
+               [&](std::string_view key, Ordinal ordinal) -> absl::StatusOr<bool> {
+                 if (matching != nullptr && !matching->Contains(ordinal)) return true;
+                 internal::v1::ObjectRecord record;
+                 COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, &record));
+                 if (!found || !record.exists()) return true;
+                 if (response->objects_size() == page_size) {
+                   more = true;
+                   return false;
+                 }
+                 last_key = key;
+                 COOKIX_RETURN_IF_ERROR(FillObject(view, ordinal, request.mask(), std::move(record),
+                                                   response->add_objects()));
+                 return true;
+               }));
   if (more) {
     response->set_next_page_token(
         database_.cursors().Next(page.cursor, page.view, fingerprint, last_key));
@@ -334,12 +325,10 @@ absl::Status ObjectApi::ScanObjects(CallContext& context, const v1::ScanObjectsR
   return absl::OkStatus();
 }
 
-absl::Status ObjectApi::StreamObjects(CallContext& context,
-                                      const v1::StreamObjectsRequest& request,
+absl::Status ObjectApi::StreamObjects(CallContext& context, const v1::StreamObjectsRequest& request,
                                       absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) {
-  COOKIX_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const CompiledFilter> filter,
-      CompiledFilter::Compile(request.filter(), "filter", database_.limits()));
+  COOKIX_ASSIGN_OR_RETURN(const std::shared_ptr<const CompiledFilter> filter,
+                          CompiledFilter::Compile(request.filter(), "filter", database_.limits()));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
@@ -369,12 +358,12 @@ absl::Status ObjectApi::StreamObjects(CallContext& context,
         COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, &record));
         if (!found || !record.exists()) return true;
         v1::ObjectWrite* write = chunk.add_objects();
-        COOKIX_RETURN_IF_ERROR(FillObject(view, ordinal, request.mask(), std::move(record),
-                                          write->mutable_object()));
+        COOKIX_RETURN_IF_ERROR(
+            FillObject(view, ordinal, request.mask(), std::move(record), write->mutable_object()));
         bytes += write->object().ByteSizeLong();
         if (request.with_edges()) {
-          auto it = view.snapshot->Scan(
-              Family::kEdges, storage::PrefixBounds(EdgesPrefix(view.id(), ordinal)));
+          auto it = view.snapshot->Scan(Family::kEdges,
+                                        storage::PrefixBounds(EdgesPrefix(view.id(), ordinal)));
           for (it->SeekToFirst(); it->Valid(); it->Next()) {
             EdgeKey edge_key;
             EdgeValue value;
@@ -387,8 +376,8 @@ absl::Status ObjectApi::StreamObjects(CallContext& context,
             COOKIX_ASSIGN_OR_RETURN(const bool there, view.ReadRecord(edge_key.far, &target));
             if (!there) continue;
             v1::Edge* edge = write->add_edges();
-            COOKIX_RETURN_IF_ERROR(FillEdge(view, edge_key.relation, edge_key.discriminator,
-                                            value, edge));
+            COOKIX_RETURN_IF_ERROR(
+                FillEdge(view, edge_key.relation, edge_key.discriminator, value, edge));
             *edge->mutable_target() = view.ToObject(std::move(target)).ref();
             bytes += edge->ByteSizeLong();
           }
@@ -400,22 +389,19 @@ absl::Status ObjectApi::StreamObjects(CallContext& context,
   return chunk.objects_size() > 0 ? flush() : absl::OkStatus();
 }
 
-absl::Status ObjectApi::CountObjects(CallContext& context,
-                                     const v1::CountObjectsRequest& request,
+absl::Status ObjectApi::CountObjects(CallContext& context, const v1::CountObjectsRequest& request,
                                      v1::CountObjectsResponse* response) {
-  COOKIX_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const CompiledFilter> filter,
-      CompiledFilter::Compile(request.filter(), "filter", database_.limits()));
+  COOKIX_ASSIGN_OR_RETURN(const std::shared_ptr<const CompiledFilter> filter,
+                          CompiledFilter::Compile(request.filter(), "filter", database_.limits()));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
                           FindCollection(view, request.collection()));
   if (filter->matches_everything()) {
     std::string value;
-    COOKIX_ASSIGN_OR_RETURN(const bool found,
-                            view.snapshot->Get(Family::kCatalog,
-                                               ObjectCountKey(view.id(), collection->id),
-                                               &value));
+    COOKIX_ASSIGN_OR_RETURN(
+        const bool found,
+        view.snapshot->Get(Family::kCatalog, ObjectCountKey(view.id(), collection->id), &value));
     std::string_view bytes = value;
     uint64_t count = 0;
     if (found && !GetFixed64(&bytes, &count)) {
@@ -459,9 +445,9 @@ absl::Status ObjectApi::Write(CallContext& context, const v1::WriteRequest& requ
     return TooMany("mutations.edges", edges, limits.max_batch_edges);
   }
   std::vector<bool> results;
-  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(
-      context, request.namespace_(), mutations, request.options(), WriteFingerprint(request),
-      response->mutable_result(), &results));
+  COOKIX_RETURN_IF_ERROR(database_.writer().Apply(context, request.namespace_(), mutations,
+                                                  request.options(), WriteFingerprint(request),
+                                                  response->mutable_result(), &results));
   for (const bool changed : results) {
     response->add_results()->set_changed_existence(changed);
   }

@@ -2,10 +2,10 @@
 #ifndef COOKIX_ENGINE_API_OBJECT_API_H_
 #define COOKIX_ENGINE_API_OBJECT_API_H_
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cookix/v1/object_service.pb.h"
 #include "engine/call_context.h"
-#include "absl/functional/function_ref.h"
 
 namespace cookix::engine {
 
@@ -35,7 +35,7 @@ class ObjectApi {
   // Calls `sink` with each chunk, in order, until it returns false (the reader
   // went away: CANCELLED) or the end.
   absl::Status StreamObjects(CallContext& context, const v1::StreamObjectsRequest& request,
-                   absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink);
+                             absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink);
   absl::Status CountObjects(CallContext& context, const v1::CountObjectsRequest& request,
                             v1::CountObjectsResponse* response);
   absl::Status Write(CallContext& context, const v1::WriteRequest& request,

@@ -53,9 +53,8 @@ absl::StatusOr<std::vector<FoundPath>> OneStep(StepExpander& steps, Ordinal anch
     auto [at, inserted] = index.Insert(step.to, static_cast<uint32_t>(found.size()));
     if (inserted) {
       found.push_back({step.to, step.weight, 1, {step}});
-    } else if (FoundPath& path = found[*at];
-               std::tie(step.weight, step.reversed) <
-               std::tie(path.weight, path.steps[0].reversed)) {
+    } else if (FoundPath& path = found[*at]; std::tie(step.weight, step.reversed) <
+                                             std::tie(path.weight, path.steps[0].reversed)) {
       path.weight = step.weight;
       path.steps[0] = step;
     }
@@ -136,9 +135,9 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   response->set_position(database_.PositionToken(read.commit()));
   v1::QueryDiagnostics* diagnostics = response->mutable_diagnostics();
   diagnostics->set_mode(mode);
-  COOKIX_ASSIGN_OR_RETURN(const std::shared_ptr<const OrdinalSet> matching,
-                          MatchingObjects(database_, context, view, request.filter(), "filter",
-                                          request.labels()));
+  COOKIX_ASSIGN_OR_RETURN(
+      const std::shared_ptr<const OrdinalSet> matching,
+      MatchingObjects(database_, context, view, request.filter(), "filter", request.labels()));
   const bool direct =
       !request.relation().empty() && !request.has_target() && request.chain_size() == 0;
   diagnostics->set_strategy(direct                     ? "direct"
@@ -223,8 +222,8 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   options.valid_at_ms = request.valid_at_ms();
   int rank = 0;
   for (const FoundPath& path : found) {
-    COOKIX_RETURN_IF_ERROR(FillHit(view, anchor, request.anchor(), path, ++rank, options,
-                                   response->add_hits()));
+    COOKIX_RETURN_IF_ERROR(
+        FillHit(view, anchor, request.anchor(), path, ++rank, options, response->add_hits()));
   }
   return finish();
 }
@@ -262,8 +261,7 @@ absl::Status ReasoningApi::FindContradictions(CallContext& context,
   return absl::OkStatus();
 }
 
-absl::Status ReasoningApi::VerifyChain(CallContext& context,
-                                       const v1::VerifyChainRequest& request,
+absl::Status ReasoningApi::VerifyChain(CallContext& context, const v1::VerifyChainRequest& request,
                                        v1::VerifyChainResponse* response) {
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
@@ -293,8 +291,8 @@ absl::Status ReasoningApi::VerifyChain(CallContext& context,
     const Step* best = nullptr;
     for (const Step& step : next) {
       if (step.to != target) continue;
-      if (best == nullptr || std::tie(step.reversed, step.weight) <
-                                 std::tie(best->reversed, best->weight)) {
+      if (best == nullptr ||
+          std::tie(step.reversed, step.weight) < std::tie(best->reversed, best->weight)) {
         best = &step;
       }
     }
@@ -314,9 +312,8 @@ absl::Status ReasoningApi::VerifyChain(CallContext& context,
     v1::LinkVerdict* verdict = response->add_verdicts();
     verdict->set_connected(i == 0 || (source != 0 && source == previous));
     if (source != 0 && target != 0) {
-      COOKIX_ASSIGN_OR_RETURN(const bool supported,
-                              find(link.relation(), v1::DIRECTION_OUT, source, target,
-                                   verdict->mutable_evidence()));
+      COOKIX_ASSIGN_OR_RETURN(const bool supported, find(link.relation(), v1::DIRECTION_OUT, source,
+                                                         target, verdict->mutable_evidence()));
       verdict->set_supported(supported);
       if (!supported) verdict->clear_evidence();
       COOKIX_ASSIGN_OR_RETURN(const bool contradicted,
@@ -324,8 +321,8 @@ absl::Status ReasoningApi::VerifyChain(CallContext& context,
                                    verdict->mutable_contradiction()));
       if (!contradicted) verdict->clear_contradiction();
     }
-    consistent = consistent && verdict->connected() && verdict->supported() &&
-                 !verdict->has_contradiction();
+    consistent =
+        consistent && verdict->connected() && verdict->supported() && !verdict->has_contradiction();
     previous = target;
   }
   response->set_consistent(consistent);

@@ -19,7 +19,8 @@ class ReasoningApi {
 
   absl::Status Query(CallContext& context, const v1::QueryRequest& request,
                      v1::QueryResponse* response);
-  absl::Status FindContradictions(CallContext& context, const v1::FindContradictionsRequest& request,
+  absl::Status FindContradictions(CallContext& context,
+                                  const v1::FindContradictionsRequest& request,
                                   v1::FindContradictionsResponse* response);
   absl::Status VerifyChain(CallContext& context, const v1::VerifyChainRequest& request,
                            v1::VerifyChainResponse* response);

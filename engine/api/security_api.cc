@@ -21,15 +21,14 @@ absl::Status SecurityApi::CreateKey(CallContext& context, const v1::CreateKeyReq
   // could create a second one.
   if (!keys.HasAdministrator() && !grants.empty() &&
       (!HasEverywhere(wanted, v1::ROLE_ADMIN) || request.expires_ms() != 0)) {
-    return MakeError(absl::StatusCode::kFailedPrecondition,
-                     "There is no administrator key yet",
-                     {"NO_ADMINISTRATOR", "grants",
-                      "Create a key with the role admin on \"*\" that does not expire first.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition, "There is no administrator key yet",
+        {"NO_ADMINISTRATOR", "grants",
+         "Create a key with the role admin on \"*\" that does not expire first.", false});
   }
-  COOKIX_ASSIGN_OR_RETURN(KeyStore::NewKey created,
-                          keys.Create(request.name(), grants, request.expires_ms(),
-                                      request.requests_per_minute()));
+  COOKIX_ASSIGN_OR_RETURN(
+      KeyStore::NewKey created,
+      keys.Create(request.name(), grants, request.expires_ms(), request.requests_per_minute()));
   *response->mutable_key() = std::move(created.key);
   response->set_secret(std::move(created.secret));
   return absl::OkStatus();

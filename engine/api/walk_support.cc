@@ -38,8 +38,8 @@ absl::Status CheckRelations(const google::protobuf::RepeatedPtrField<std::string
     return LimitExceeded(field, "more than 1000 relations are named", "Name fewer");
   }
   for (int i = 0; i < relations.size(); ++i) {
-    COOKIX_RETURN_IF_ERROR(CheckRelationName(
-        relations[i], absl::StrCat(std::string(field), "[", i, "]"), limits));
+    COOKIX_RETURN_IF_ERROR(
+        CheckRelationName(relations[i], absl::StrCat(std::string(field), "[", i, "]"), limits));
   }
   return absl::OkStatus();
 }
@@ -49,8 +49,9 @@ absl::StatusOr<Ordinal> KnownOrdinal(const NamespaceView& view, const v1::Object
   COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, view.FindOrdinal(ref, field));
   if (ordinal != 0) return ordinal;
   return NotFound("OBJECT_NOT_FOUND", field,
-                  absl::StrCat("object \"", ref.key(), "\" does not exist, and nothing points "
-                                                       "at it"),
+                  absl::StrCat("object \"", ref.key(),
+                               "\" does not exist, and nothing points "
+                               "at it"),
                   "Check collection and key");
 }
 
@@ -61,8 +62,8 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> MatchingObjects(
   COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<const CompiledFilter> compiled,
                           CompiledFilter::Compile(filter, field, database.limits()));
   if (!labels.empty()) {
-    compiled = CompiledFilter::And(
-        compiled, CompiledFilter::AnyLabel({labels.begin(), labels.end()}));
+    compiled =
+        CompiledFilter::And(compiled, CompiledFilter::AnyLabel({labels.begin(), labels.end()}));
   }
   if (compiled->matches_everything()) return std::shared_ptr<const OrdinalSet>();
   return database.Evaluate(context, view, *compiled);

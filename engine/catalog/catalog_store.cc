@@ -56,13 +56,12 @@ std::string ExpiryKey(int64_t expires_ms, NamespaceId ns, Ordinal ordinal) {
   PutBigEndian64(&key, ordinal);
   return key;
 }
-bool DecodeExpiryKey(std::string_view key, int64_t* expires_ms, NamespaceId* ns,
-                     Ordinal* ordinal) {
+bool DecodeExpiryKey(std::string_view key, int64_t* expires_ms, NamespaceId* ns, Ordinal* ordinal) {
   if (key.empty() || key.front() != 'x') return false;
   key.remove_prefix(1);
   uint64_t time;
-  if (!GetBigEndian64(&key, &time) || !GetBigEndian32(&key, ns) ||
-      !GetBigEndian64(&key, ordinal) || !key.empty()) {
+  if (!GetBigEndian64(&key, &time) || !GetBigEndian32(&key, ns) || !GetBigEndian64(&key, ordinal) ||
+      !key.empty()) {
     return false;
   }
   *expires_ms = static_cast<int64_t>(time);
@@ -100,16 +99,15 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
     }
     return it->status();
   };
-  COOKIX_RETURN_IF_ERROR(
-      scan("n", [&](std::string_view, std::string_view value) -> absl::Status {
-        auto ns = std::make_shared<NamespaceInfo>();
-        if (!ns->record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-          return Malformed();
-        }
-        ns->id = ns->record.id();
-        namespaces[ns->id] = ns;
-        return absl::OkStatus();
-      }));
+  COOKIX_RETURN_IF_ERROR(scan("n", [&](std::string_view, std::string_view value) -> absl::Status {
+    auto ns = std::make_shared<NamespaceInfo>();
+    if (!ns->record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+      return Malformed();
+    }
+    ns->id = ns->record.id();
+    namespaces[ns->id] = ns;
+    return absl::OkStatus();
+  }));
   COOKIX_RETURN_IF_ERROR(
       scan("c", [&](std::string_view key, std::string_view value) -> absl::Status {
         NamespaceId id;
@@ -178,8 +176,7 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
         } else if (record.has_collection()) {
           if (auto it = namespaces.find(record.collection().namespace_id());
               it != namespaces.end()) {
-            it->second->dropped_collections[record.collection().collection_id()] =
-                record.commit();
+            it->second->dropped_collections[record.collection().collection_id()] = record.commit();
           }
         }
         loaded.tombstones.emplace_back("t" + std::string(key), std::move(record));
@@ -196,8 +193,7 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
     COOKIX_RETURN_IF_ERROR(it->status());
   }
   std::string value;
-  COOKIX_ASSIGN_OR_RETURN(bool found,
-                          snapshot.Get(Family::kCatalog, NextNamespaceIdKey(), &value));
+  COOKIX_ASSIGN_OR_RETURN(bool found, snapshot.Get(Family::kCatalog, NextNamespaceIdKey(), &value));
   if (found) {
     std::string_view bytes = value;
     if (!GetFixed32(&bytes, &loaded.next_namespace_id)) return Malformed();

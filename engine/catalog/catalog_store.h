@@ -34,8 +34,7 @@ std::string EdgeCountKey(NamespaceId ns, RelationId relation);
 std::string TombstoneKey(uint64_t commit, uint32_t sequence);
 std::string ExpiryKey(int64_t expires_ms, NamespaceId ns, Ordinal ordinal);
 // False on malformed bytes.
-bool DecodeExpiryKey(std::string_view key, int64_t* expires_ms, NamespaceId* ns,
-                     Ordinal* ordinal);
+bool DecodeExpiryKey(std::string_view key, int64_t* expires_ms, NamespaceId* ns, Ordinal* ordinal);
 
 struct LoadedCatalog {
   std::shared_ptr<const Catalog> catalog;

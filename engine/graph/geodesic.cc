@@ -143,13 +143,12 @@ absl::StatusOr<GeodesicResult> Geodesic(StepExpander& steps, const GeodesicReque
     s.nodes[node_at].settled_hops = top.hops;
     if (first) {
       ++result.settled;
-      const bool wanted = request.target != 0 ? top.ordinal == request.target
-                                              : top.ordinal != request.anchor;
+      const bool wanted =
+          request.target != 0 ? top.ordinal == request.target : top.ordinal != request.anchor;
       if (wanted && (!request.accept || request.accept(top.ordinal))) {
-        result.found.push_back(
-            {top.ordinal, top.weight, static_cast<int32_t>(top.hops), StepsTo(s.labels, top.label)});
-        if (request.target != 0 ||
-            static_cast<int64_t>(result.found.size()) >= request.limit) {
+        result.found.push_back({top.ordinal, top.weight, static_cast<int32_t>(top.hops),
+                                StepsTo(s.labels, top.label)});
+        if (request.target != 0 || static_cast<int64_t>(result.found.size()) >= request.limit) {
           return result;
         }
       } else if (wanted && request.target != 0) {
@@ -226,12 +225,10 @@ absl::StatusOr<GeodesicResult> FollowChain(std::vector<StepExpander>& chain, Ord
                               chain[hop].Expand(labels[from].ordinal, false));
       for (const Step& step : next) {
         const double weight = labels[from].weight + step.weight;
-        auto [at, inserted] =
-            in_layer.Insert(step.to, static_cast<uint32_t>(labels.size()));
+        auto [at, inserted] = in_layer.Insert(step.to, static_cast<uint32_t>(labels.size()));
         if (inserted) {
           next_layer.push_back(*at);
-          labels.push_back(
-              {weight, step.to, from, static_cast<uint32_t>(hop) + 1, kNone, step});
+          labels.push_back({weight, step.to, from, static_cast<uint32_t>(hop) + 1, kNone, step});
           continue;
         }
         Label& label = labels[*at];

@@ -133,17 +133,14 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
     const Step* best = nullptr;
     for (const Step& step : next) {
       const bool leads =
-          level <= split
-              ? on_path[static_cast<size_t>(level)].Find(step.to) != OrdinalMap::kNone
-              : sides[1].depth.Find(step.to) == static_cast<uint32_t>(length - level);
+          level <= split ? on_path[static_cast<size_t>(level)].Find(step.to) != OrdinalMap::kNone
+                         : sides[1].depth.Find(step.to) == static_cast<uint32_t>(length - level);
       if (!leads) continue;
-      if (level > split && step.to != request.target && request.onto &&
-          !request.onto(step.to)) {
+      if (level > split && step.to != request.target && request.onto && !request.onto(step.to)) {
         continue;
       }
-      if (best == nullptr ||
-          std::tie(step.to, step.weight, step.reversed) <
-              std::tie(best->to, best->weight, best->reversed)) {
+      if (best == nullptr || std::tie(step.to, step.weight, step.reversed) <
+                                 std::tie(best->to, best->weight, best->reversed)) {
         best = &step;
       }
     }

@@ -9,8 +9,8 @@
 
 namespace cookix::engine {
 
-StepExpander::StepExpander(const CallContext& context, const NamespaceView& view,
-                           ArcReader& arcs, const StepRules& rules, int64_t max_edges_examined)
+StepExpander::StepExpander(const CallContext& context, const NamespaceView& view, ArcReader& arcs,
+                           const StepRules& rules, int64_t max_edges_examined)
     : context_(context),
       view_(view),
       arcs_(arcs),
@@ -25,8 +25,7 @@ StepExpander::StepExpander(const CallContext& context, const NamespaceView& view
   forward_.assign(count, kNo);
   backward_.assign(count, kNo);
   const bool out = rules.direction != v1::DIRECTION_IN;
-  const bool in =
-      rules.direction == v1::DIRECTION_IN || rules.direction == v1::DIRECTION_BOTH;
+  const bool in = rules.direction == v1::DIRECTION_IN || rules.direction == v1::DIRECTION_BOTH;
   for (RelationId id = 0; id < count; ++id) {
     const RelationInfo* relation = view.ns->relations_by_id[id].get();
     if (relation == nullptr) continue;
@@ -76,17 +75,16 @@ absl::StatusOr<bool> StepExpander::ValidAt(Ordinal source, RelationId relation, 
 
 absl::Status StepExpander::Append(Ordinal from, bool out, const std::vector<RelationId>& table,
                                   bool reversed) {
-  COOKIX_ASSIGN_OR_RETURN(const std::span<const Arc> arcs,
-                          out ? arcs_.Out(from) : arcs_.In(from));
+  COOKIX_ASSIGN_OR_RETURN(const std::span<const Arc> arcs, out ? arcs_.Out(from) : arcs_.In(from));
   edges_examined_ += static_cast<int64_t>(arcs.size());
   if (edges_examined_ >= next_check_) {
     next_check_ = edges_examined_ + 256;
     COOKIX_RETURN_IF_ERROR(context_.Check());
     if (edges_examined_ > max_edges_examined_) {
-      return MakeError(absl::StatusCode::kDeadlineExceeded,
-                       absl::StrCat("the query looked at more than ", max_edges_examined_,
-                                    " edges"),
-                       {"QUERY_TIMEOUT", "", "Ask for fewer hops, or name relations", false});
+      return MakeError(
+          absl::StatusCode::kDeadlineExceeded,
+          absl::StrCat("the query looked at more than ", max_edges_examined_, " edges"),
+          {"QUERY_TIMEOUT", "", "Ask for fewer hops, or name relations", false});
     }
   }
   size_t group = 0;
@@ -102,9 +100,8 @@ absl::Status StepExpander::Append(Ordinal from, bool out, const std::vector<Rela
              arcs[group - 1].other() == arc.other()) {
         --group;
       }
-      COOKIX_ASSIGN_OR_RETURN(
-          const bool valid,
-          ValidAt(out ? from : arc.other(), relation, out ? arc.other() : from, i - group));
+      COOKIX_ASSIGN_OR_RETURN(const bool valid, ValidAt(out ? from : arc.other(), relation,
+                                                        out ? arc.other() : from, i - group));
       if (!valid) continue;
     }
     steps_.push_back({arc.other(), arc.weight, relation, as, reversed});

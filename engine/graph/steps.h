@@ -65,8 +65,7 @@ class StepExpander {
  private:
   static constexpr RelationId kNo = ~RelationId{0};
 
-  absl::Status Append(Ordinal from, bool out, const std::vector<RelationId>& table,
-                      bool reversed);
+  absl::Status Append(Ordinal from, bool out, const std::vector<RelationId>& table, bool reversed);
   absl::StatusOr<bool> ValidAt(Ordinal source, RelationId relation, Ordinal target,
                                size_t index_in_group) const;
 

@@ -13,12 +13,8 @@ class StoreArcReader : public ArcReader {
  public:
   explicit StoreArcReader(const NamespaceView& view) : view_(view) {}
 
-  absl::StatusOr<std::span<const Arc>> Out(Ordinal ordinal) override {
-    return Read(ordinal, true);
-  }
-  absl::StatusOr<std::span<const Arc>> In(Ordinal ordinal) override {
-    return Read(ordinal, false);
-  }
+  absl::StatusOr<std::span<const Arc>> Out(Ordinal ordinal) override { return Read(ordinal, true); }
+  absl::StatusOr<std::span<const Arc>> In(Ordinal ordinal) override { return Read(ordinal, false); }
 
  private:
   absl::StatusOr<std::span<const Arc>> Read(Ordinal ordinal, bool out) {
@@ -27,17 +23,15 @@ class StoreArcReader : public ArcReader {
       COOKIX_ASSIGN_OR_RETURN(const bool there, Shown(ordinal));
       if (!there) return std::span<const Arc>();
     }
-    auto it = view_.snapshot->Scan(
-        out ? storage::Family::kEdges : storage::Family::kReverseEdges,
-        storage::PrefixBounds(EdgesPrefix(view_.id(), ordinal)));
+    auto it = view_.snapshot->Scan(out ? storage::Family::kEdges : storage::Family::kReverseEdges,
+                                   storage::PrefixBounds(EdgesPrefix(view_.id(), ordinal)));
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       EdgeKey key;
       EdgeValue value;
       if (!DecodeEdgeKey(it->key(), &key) || !DecodeEdgeValue(it->value(), &value)) {
         return Corruption("an edge record is malformed", "Restore the store from a checkpoint");
       }
-      if (view_.ns->EdgeHidden(out ? ordinal : key.far, out ? key.far : ordinal,
-                               value.version)) {
+      if (view_.ns->EdgeHidden(out ? ordinal : key.far, out ? key.far : ordinal, value.version)) {
         continue;
       }
       if (!view_.ns->dropped_collections.empty()) {

@@ -12,8 +12,8 @@ constexpr size_t kPrefetchAhead = 8;
 
 }  // namespace
 
-absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth,
-                                  int64_t limit, const OrdinalSet* onto) {
+absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
+                                  const OrdinalSet* onto) {
   Walk walk;
   OrdinalMap& visited = visited_scratch;
   visited.Clear();
@@ -40,8 +40,8 @@ absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_de
   return walk;
 }
 
-absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_depth,
-                                int64_t limit, const OrdinalSet* onto) {
+absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
+                                const OrdinalSet* onto) {
   Walk walk;
   OrdinalMap& index = visited_scratch;
   index.Clear();

@@ -27,14 +27,14 @@ struct Walk {
 
 // By depth, then in order of discovery. `onto` null = any object. At most `limit`
 // objects, the start included.
-absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth,
-                                  int64_t limit, const OrdinalSet* onto);
+absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
+                                  const OrdinalSet* onto);
 
 // Preorder; steps of one object in the order of StepExpander. An object met again at a
 // smaller depth is expanded again but not visited again, so that the depth limit loses
 // nothing.
-absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_depth,
-                                int64_t limit, const OrdinalSet* onto);
+absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
+                                const OrdinalSet* onto);
 
 }  // namespace cookix::engine
 

@@ -149,11 +149,10 @@ absl::Status CheckProperties(const google::protobuf::Map<std::string, v1::Value>
     bytes += name.size() + value.ByteSizeLong() + 8;
   }
   if (static_cast<int64_t>(bytes) > limits.max_properties_bytes) {
-    return LimitExceeded(
-        field,
-        absl::StrCat("the properties take ", bytes, " bytes, more than ",
-                     limits.max_properties_bytes),
-        "Store less, or put large text into the content");
+    return LimitExceeded(field,
+                         absl::StrCat("the properties take ", bytes, " bytes, more than ",
+                                      limits.max_properties_bytes),
+                         "Store less, or put large text into the content");
   }
   return absl::OkStatus();
 }
@@ -162,8 +161,7 @@ absl::Status CheckObject(const v1::Object& object, std::string_view field, const
   COOKIX_RETURN_IF_ERROR(CheckRef(object.ref(), Sub(field, "ref"), limits));
   COOKIX_RETURN_IF_ERROR(CheckContent(object.content(), Sub(field, "content"), limits));
   if (!object.properties().empty()) {
-    COOKIX_RETURN_IF_ERROR(
-        CheckProperties(object.properties(), Sub(field, "properties"), limits));
+    COOKIX_RETURN_IF_ERROR(CheckProperties(object.properties(), Sub(field, "properties"), limits));
   }
   if (!object.labels().empty()) {
     COOKIX_RETURN_IF_ERROR(CheckLabels(object.labels(), Sub(field, "labels"), limits));
@@ -210,7 +208,8 @@ absl::Status CheckObjectWrite(const v1::ObjectWrite& write, std::string_view fie
   for (int i = 0; i < write.edges_size(); ++i) {
     const v1::Edge& edge = write.edges(i);
     const absl::Status status = CheckEdge(edge, false, "", limits);
-    if (!status.ok()) return CheckEdge(edge, false, Sub(field, absl::StrCat("edges[", i, "]")), limits);
+    if (!status.ok())
+      return CheckEdge(edge, false, Sub(field, absl::StrCat("edges[", i, "]")), limits);
     if (edge.has_source() && !edge.source().key().empty()) {
       const v1::ObjectRef& own = write.object().ref();
       auto name = [](const v1::ObjectRef& ref) {
@@ -267,8 +266,7 @@ absl::Status CheckCollectionName(std::string_view name, std::string_view field) 
   bool good = !name.empty() && name.size() <= 64;
   for (size_t i = 0; good && i < name.size(); ++i) {
     const char c = name[i];
-    const bool letter =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     good = letter || (i > 0 && (c == '_' || c == '-' || c == '.'));
   }
   if (good) return absl::OkStatus();

@@ -25,8 +25,7 @@ absl::Status CheckObjectWrite(const v1::ObjectWrite& write, std::string_view fie
                               const Limits& limits);
 absl::Status CheckObjectPatch(const v1::ObjectPatch& patch, std::string_view field,
                               const Limits& limits);
-absl::Status CheckRelationName(std::string_view name, std::string_view field,
-                               const Limits& limits);
+absl::Status CheckRelationName(std::string_view name, std::string_view field, const Limits& limits);
 absl::Status CheckNamespaceName(std::string_view name, std::string_view field);
 absl::Status CheckCollectionName(std::string_view name, std::string_view field);
 absl::Status CheckWriteOptions(const v1::WriteOptions& options, const Limits& limits);

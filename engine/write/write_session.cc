@@ -85,9 +85,8 @@ void WriteSession::PutRelationRecord(const RelationInfo& relation) {
                                relation.record.SerializeAsString());
 }
 void WriteSession::PutCollectionRecord(const CollectionInfo& collection) {
-  catalog_writes_.emplace_back(
-      CollectionRecordKey(ns_->id, collection.record.collection().name()),
-      collection.record.SerializeAsString());
+  catalog_writes_.emplace_back(CollectionRecordKey(ns_->id, collection.record.collection().name()),
+                               collection.record.SerializeAsString());
 }
 void WriteSession::PutNamespaceRecord() {
   catalog_writes_.emplace_back(NamespaceRecordKey(ns_->record.name()),
@@ -153,8 +152,7 @@ std::string WriteSession::IdentityOf(const ObjectRecord& record) const {
   return IdentityKey(ns_->id, record.collection_id(), record.key());
 }
 
-WriteSession::StagedObject* WriteSession::NewObject(CollectionId collection,
-                                                    std::string_view key) {
+WriteSession::StagedObject* WriteSession::NewObject(CollectionId collection, std::string_view key) {
   auto object = std::make_unique<StagedObject>();
   object->ordinal = next_ordinal_++;
   object->has_record = true;
@@ -173,8 +171,7 @@ absl::StatusOr<WriteSession::StagedObject*> WriteSession::LoadObject(Ordinal ord
   auto object = std::make_unique<StagedObject>();
   object->ordinal = ordinal;
   COOKIX_ASSIGN_OR_RETURN(
-      const bool found,
-      batch_.Get(Family::kObjects, ObjectKey(ns_->id, ordinal), &object->before));
+      const bool found, batch_.Get(Family::kObjects, ObjectKey(ns_->id, ordinal), &object->before));
   if (found) {
     if (!object->record.ParseFromString(object->before)) return MalformedObject();
     object->had_record = object->has_record = true;
@@ -202,20 +199,19 @@ absl::Status WriteSession::CheckCondition(const v1::Condition& condition,
   switch (condition.requirement_case()) {
     case v1::Condition::kExists:
       if (condition.exists() == exists) return absl::OkStatus();
-      return MakeError(
-          absl::StatusCode::kAborted,
-          exists ? "the object exists already" : "the object does not exist",
-          {"CONDITION_FAILED", Sub(field, "condition.exists"), "Read the object and decide again",
-           false});
+      return MakeError(absl::StatusCode::kAborted,
+                       exists ? "the object exists already" : "the object does not exist",
+                       {"CONDITION_FAILED", Sub(field, "condition.exists"),
+                        "Read the object and decide again", false});
     case v1::Condition::kVersion: {
       const int64_t version = exists ? static_cast<int64_t>(object->record.version()) : 0;
       if (condition.version() == version) return absl::OkStatus();
-      return MakeError(absl::StatusCode::kAborted,
-                       exists ? absl::StrCat("the object is at version ", version, ", not ",
-                                             condition.version())
-                              : std::string("the object does not exist"),
-                       {"CONDITION_FAILED", Sub(field, "condition.version"),
-                        "Read the object and decide again", false});
+      return MakeError(
+          absl::StatusCode::kAborted,
+          exists ? absl::StrCat("the object is at version ", version, ", not ", condition.version())
+                 : std::string("the object does not exist"),
+          {"CONDITION_FAILED", Sub(field, "condition.version"), "Read the object and decide again",
+           false});
     }
     case v1::Condition::REQUIREMENT_NOT_SET:
       return absl::OkStatus();
@@ -350,9 +346,9 @@ absl::StatusOr<bool> WriteSession::PatchObject(const v1::ObjectPatch& patch,
   object->dirty = true;
   SetExpiry(*object);
   for (int i = 0; i < patch.add_edges_size(); ++i) {
-    COOKIX_RETURN_IF_ERROR(StageEdge(*object, patch.add_edges(i),
-                                     Sub(field, absl::StrCat("add_edges[", i, "]")))
-                               .status());
+    COOKIX_RETURN_IF_ERROR(
+        StageEdge(*object, patch.add_edges(i), Sub(field, absl::StrCat("add_edges[", i, "]")))
+            .status());
   }
   return false;
 }
@@ -402,9 +398,8 @@ absl::StatusOr<bool> WriteSession::StageEdge(StagedObject& source, const v1::Edg
   COOKIX_ASSIGN_OR_RETURN(const Ordinal target,
                           OrdinalForTarget(edge.target(), Sub(field, "target")));
   // Only objects have outgoing edges, so what was none has none stored.
-  COOKIX_ASSIGN_OR_RETURN(StagedEdge * staged,
-                          LoadEdge(source.ordinal, relation, target, edge.discriminator(),
-                                   source.existed));
+  COOKIX_ASSIGN_OR_RETURN(StagedEdge * staged, LoadEdge(source.ordinal, relation, target,
+                                                        edge.discriminator(), source.existed));
   EdgeValue value;
   const bool existed = !staged->after.empty();
   if (existed) {
@@ -467,8 +462,8 @@ absl::StatusOr<bool> WriteSession::DeleteEdge(const v1::EdgeDelete& request,
   COOKIX_ASSIGN_OR_RETURN(const Ordinal target,
                           FindOrdinal(target_collection, request.target().key()));
   if (relation == nullptr || source == 0 || target == 0) return false;
-  COOKIX_ASSIGN_OR_RETURN(StagedEdge * edge, LoadEdge(source, relation->id, target,
-                                                      request.discriminator(), true));
+  COOKIX_ASSIGN_OR_RETURN(StagedEdge * edge,
+                          LoadEdge(source, relation->id, target, request.discriminator(), true));
   if (edge->after.empty()) return false;
   RemoveEdge(edge);
   return true;
@@ -486,8 +481,7 @@ absl::Status WriteSession::Check(const v1::ConditionCheck& check, std::string_vi
 }
 
 absl::StatusOr<std::vector<WriteSession::StagedEdge*>> WriteSession::EdgesAt(Ordinal ordinal,
-                                                                             bool out,
-                                                                             size_t limit,
+                                                                             bool out, size_t limit,
                                                                              bool* more) {
   *more = false;
   std::vector<StagedEdge*> found;
@@ -538,8 +532,8 @@ absl::StatusOr<bool> WriteSession::HasIncoming(Ordinal ordinal, Ordinal except_s
       return MalformedEdge();
     }
     if (key.far == except_source || ns_->EdgeHidden(key.far, ordinal, value.version)) continue;
-    auto staged = edges_.find(
-        EncodeEdgeKey(ns_->id, key.far, key.relation, ordinal, key.discriminator));
+    auto staged =
+        edges_.find(EncodeEdgeKey(ns_->id, key.far, key.relation, ordinal, key.discriminator));
     if (staged == edges_.end()) return true;
     // A staged edge was looked at above.
   }
@@ -558,8 +552,8 @@ void WriteSession::MakeTombstone(Ordinal ordinal, internal::v1::TombstoneScope s
   NamespaceInfo* ns = MutableNamespace();
   (scope == internal::v1::TOMBSTONE_SCOPE_BOTH ? ns->tombstones_both
                                                : ns->tombstones_out)[ordinal] = commit_ - 1;
-  new_tombstones_.emplace_back(
-      TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())), std::move(record));
+  new_tombstones_.emplace_back(TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())),
+                               std::move(record));
   // Staged edges that were stored before and are hidden now stop being visible.
   auto hide = [&](std::vector<StagedEdge*>& edges) {
     for (StagedEdge* edge : edges) {
@@ -663,9 +657,8 @@ absl::Status WriteSession::CollectEdge(Ordinal source, RelationId relation, Ordi
 void WriteSession::RemoveTombstone(const std::string& key, const TombstoneRecord& record) {
   NamespaceInfo* ns = MutableNamespace();
   if (record.has_edges()) {
-    auto& table = record.edges().scope() == internal::v1::TOMBSTONE_SCOPE_BOTH
-                      ? ns->tombstones_both
-                      : ns->tombstones_out;
+    auto& table = record.edges().scope() == internal::v1::TOMBSTONE_SCOPE_BOTH ? ns->tombstones_both
+                                                                               : ns->tombstones_out;
     auto it = table.find(record.edges().ordinal());
     if (it != table.end() && it->second <= record.commit()) table.erase(it);
   } else if (record.has_collection()) {
@@ -686,8 +679,8 @@ void WriteSession::DropCollection(const CollectionInfo& collection) {
   record.mutable_collection()->set_namespace_id(ns_->id);
   record.mutable_collection()->set_collection_id(collection.id);
   record.set_commit(commit_);
-  catalog_writes_.emplace_back(
-      CollectionRecordKey(ns_->id, collection.record.collection().name()), std::nullopt);
+  catalog_writes_.emplace_back(CollectionRecordKey(ns_->id, collection.record.collection().name()),
+                               std::nullopt);
   catalog_writes_.emplace_back(ObjectCountKey(ns_->id, collection.id), std::nullopt);
   const std::string name = collection.record.collection().name();
   const CollectionId id = collection.id;
@@ -695,8 +688,8 @@ void WriteSession::DropCollection(const CollectionInfo& collection) {
   ns->collections.erase(name);
   ns->collections_by_id.erase(id);
   ns->dropped_collections[id] = commit_;
-  new_tombstones_.emplace_back(
-      TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())), std::move(record));
+  new_tombstones_.emplace_back(TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())),
+                               std::move(record));
 }
 
 absl::Status WriteSession::DropUnreferencedTargets() {

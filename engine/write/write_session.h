@@ -53,14 +53,13 @@ class IdentityCache {
 class WriteSession {
  public:
   WriteSession(storage::CommitBatch& batch, std::shared_ptr<const NamespaceInfo> ns,
-               const NamespaceCounters& counters, IdentityCache& identities,
-               const Limits& limits);
+               const NamespaceCounters& counters, IdentityCache& identities, const Limits& limits);
 
   // Each returns what MutationResult.changed_existence says. `field` is the path
   // of the mutation in the request. `record` is a prepared object (content,
   // properties, labels, expiry, vector fields set); it is consumed.
-  absl::StatusOr<bool> PutObject(const v1::ObjectWrite& write,
-                                 internal::v1::ObjectRecord&& record, std::string_view field);
+  absl::StatusOr<bool> PutObject(const v1::ObjectWrite& write, internal::v1::ObjectRecord&& record,
+                                 std::string_view field);
   absl::StatusOr<bool> PatchObject(const v1::ObjectPatch& patch, std::string_view field);
   absl::StatusOr<bool> DeleteObject(const v1::ObjectDelete& request, std::string_view field);
   absl::StatusOr<bool> PutEdge(const v1::Edge& edge, std::string_view field);
@@ -96,8 +95,7 @@ class WriteSession {
   // Adds what this commit counted to the writer's counters.
   void ApplyCounters(NamespaceCounters* counters) const;
   void TeachIdentities();
-  const std::vector<std::pair<std::string, internal::v1::TombstoneRecord>>& new_tombstones()
-      const {
+  const std::vector<std::pair<std::string, internal::v1::TombstoneRecord>>& new_tombstones() const {
     return new_tombstones_;
   }
   const std::vector<std::string>& removed_tombstones() const { return removed_tombstones_; }
@@ -107,11 +105,11 @@ class WriteSession {
  private:
   struct StagedObject {
     Ordinal ordinal = 0;
-    bool had_record = false;    // a record was stored before
-    bool existed = false;       // and it was an object, not a dangling target
-    std::string before;         // its bytes
+    bool had_record = false;  // a record was stored before
+    bool existed = false;     // and it was an object, not a dangling target
+    std::string before;       // its bytes
     int64_t expires_before = 0;
-    bool has_record = false;    // a record will be stored
+    bool has_record = false;  // a record will be stored
     bool dirty = false;
     internal::v1::ObjectRecord record;
     std::vector<std::pair<std::string, std::string>> vectors;  // field, bytes
@@ -122,9 +120,9 @@ class WriteSession {
     RelationId relation = 0;
     Ordinal target = 0;
     std::string discriminator;
-    std::string before;   // stored bytes; empty = none
+    std::string before;  // stored bytes; empty = none
     bool visible_before = false;
-    std::string after;    // empty = none
+    std::string after;  // empty = none
     bool dirty = false;
   };
 

@@ -77,8 +77,7 @@ std::shared_ptr<NamespaceInfo> NewNamespace(NamespaceId id, const v1::Namespace&
 }
 
 void PutNamespace(storage::CommitBatch& batch, const NamespaceInfo& ns, NamespaceId next_id) {
-  batch.Put(Family::kCatalog, NamespaceRecordKey(ns.record.name()),
-            ns.record.SerializeAsString());
+  batch.Put(Family::kCatalog, NamespaceRecordKey(ns.record.name()), ns.record.SerializeAsString());
   for (const auto& [name, collection] : ns.collections) {
     batch.Put(Family::kCatalog, CollectionRecordKey(ns.id, name),
               collection->record.SerializeAsString());
@@ -173,8 +172,7 @@ absl::StatusOr<PreparedMutation> Prepare(const v1::Mutation& mutation, std::stri
 Writer::Writer(storage::Store& store, const Limits& limits)
     : store_(store), limits_(limits), identities_(kIdentityCacheEntries) {}
 
-absl::StatusOr<std::unique_ptr<Writer>> Writer::Open(storage::Store& store,
-                                                     const Limits& limits) {
+absl::StatusOr<std::unique_ptr<Writer>> Writer::Open(storage::Store& store, const Limits& limits) {
   std::unique_ptr<Writer> writer(new Writer(store, limits));
   const std::shared_ptr<const storage::Snapshot> snapshot = store.Latest();
   COOKIX_RETURN_IF_ERROR(writer->Load(*snapshot));
@@ -291,16 +289,15 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
   COOKIX_RETURN_IF_ERROR(CheckWriteOptions(options, limits_));
   COOKIX_RETURN_IF_ERROR(context.Check());
   if (views_ != nullptr) COOKIX_RETURN_IF_ERROR(views_->WaitForRoom(context));
-  COOKIX_ASSIGN_OR_RETURN(storage::CommitResult committed,
-                          store_.Commit(commit_options, builder));
+  COOKIX_ASSIGN_OR_RETURN(storage::CommitResult committed, store_.Commit(commit_options, builder));
   result->set_position(storage::EncodePosition(committed.position));
   result->set_commit(static_cast<int64_t>(committed.position.commit));
   result->set_replayed(committed.replayed);
   if (response != nullptr) *response = std::move(committed.response);
   if (options.wait_for_views() && views_ != nullptr) {
     const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits_.default_wait_ms;
-    const auto deadline = std::min(
-        context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
+    const auto deadline =
+        std::min(context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
     result->set_visible(views_->WaitAllVisible(committed.position.commit, deadline));
   }
   return absl::OkStatus();
@@ -326,8 +323,8 @@ absl::Status Writer::Apply(CallContext& context, std::string_view namespace_name
   std::string flags;
   auto builder = [&](storage::CommitBatch& batch) -> absl::Status {
     flags.clear();
-    COOKIX_RETURN_IF_ERROR(InSession(
-        batch, namespace_name, [&](WriteSession& session) -> absl::Status {
+    COOKIX_RETURN_IF_ERROR(
+        InSession(batch, namespace_name, [&](WriteSession& session) -> absl::Status {
           for (PreparedMutation& mutation : mutations) {
             absl::StatusOr<bool> changed = false;
             if (auto* put = std::get_if<const v1::ObjectWrite*>(&mutation.action)) {
@@ -353,8 +350,7 @@ absl::Status Writer::Apply(CallContext& context, std::string_view namespace_name
     return absl::OkStatus();
   };
   std::string response;
-  COOKIX_RETURN_IF_ERROR(
-      Commit(context, commit_options, options, builder, result, &response));
+  COOKIX_RETURN_IF_ERROR(Commit(context, commit_options, options, builder, result, &response));
   // A builder that wrote nothing leaves no response behind.
   if (response.empty()) response = flags;
   results->clear();
@@ -378,8 +374,8 @@ absl::Status Writer::ChangeNamespace(CallContext& context, std::string_view name
   }
   return Commit(
       context, commit_options, options,
-      [&](storage::CommitBatch& batch) { return InSession(batch, namespace_name, change); },
-      result, nullptr);
+      [&](storage::CommitBatch& batch) { return InSession(batch, namespace_name, change); }, result,
+      nullptr);
 }
 
 absl::Status Writer::CreateNamespace(CallContext& context, const v1::Namespace& ns,
@@ -557,8 +553,7 @@ absl::StatusOr<int64_t> Writer::Collect(int64_t max_records) {
   return removed;
 }
 
-absl::StatusOr<int64_t> Writer::CollectEdges(const std::string& key,
-                                             const TombstoneRecord& record,
+absl::StatusOr<int64_t> Writer::CollectEdges(const std::string& key, const TombstoneRecord& record,
                                              int64_t max_records) {
   const NamespaceId ns_id = record.edges().namespace_id();
   const Ordinal ordinal = record.edges().ordinal();
@@ -610,9 +605,9 @@ absl::StatusOr<int64_t> Writer::CollectEdges(const std::string& key,
               return Corruption("an edge record is malformed", "Restore from a checkpoint");
             }
             if (value.version > record.commit()) continue;
-            COOKIX_RETURN_IF_ERROR(session.CollectEdge(
-                out ? ordinal : edge.far, edge.relation, out ? edge.far : ordinal,
-                edge.discriminator, record.commit()));
+            COOKIX_RETURN_IF_ERROR(session.CollectEdge(out ? ordinal : edge.far, edge.relation,
+                                                       out ? edge.far : ordinal, edge.discriminator,
+                                                       record.commit()));
             ++batch_removed;
           }
           COOKIX_RETURN_IF_ERROR(it->status());
@@ -700,8 +695,7 @@ absl::StatusOr<int64_t> Writer::CollectNamespace(const std::string& key,
       batch.DeleteRange(family, begin, end);
     }
     for (const char kind : {'c', 'r', 'k'}) {
-      batch.DeleteRange(Family::kCatalog, std::string(1, kind) + begin,
-                        std::string(1, kind) + end);
+      batch.DeleteRange(Family::kCatalog, std::string(1, kind) + begin, std::string(1, kind) + end);
     }
     batch.Delete(Family::kCatalog, key);
     internal::v1::ChangeRecord change;

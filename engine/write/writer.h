@@ -57,8 +57,7 @@ absl::StatusOr<PreparedMutation> Prepare(const v1::Mutation& mutation, std::stri
 class Writer : public storage::CommitListener {
  public:
   // Reads the catalog; creates the namespace "default" in an empty store.
-  static absl::StatusOr<std::unique_ptr<Writer>> Open(storage::Store& store,
-                                                      const Limits& limits);
+  static absl::StatusOr<std::unique_ptr<Writer>> Open(storage::Store& store, const Limits& limits);
 
   // Views that writes wait for. Set once, before the first write.
   void SetViews(ViewHost* views) { views_ = views; }
@@ -75,16 +74,15 @@ class Writer : public storage::CommitListener {
 
   // Runs `change` as one commit on a namespace. `reclaims` marks deletions.
   // `response` is stored with the request id and returned when it is replayed.
-  absl::Status ChangeNamespace(CallContext& context, std::string_view namespace_name,
-                               bool reclaims, const v1::WriteOptions& options,
-                               uint64_t request_fingerprint,
+  absl::Status ChangeNamespace(CallContext& context, std::string_view namespace_name, bool reclaims,
+                               const v1::WriteOptions& options, uint64_t request_fingerprint,
                                absl::FunctionRef<absl::Status(WriteSession&)> change,
                                v1::WriteResult* result);
 
   // `created` is false when it existed and `if_not_exists`.
-  absl::Status CreateNamespace(CallContext& context, const v1::Namespace& ns,
-                               bool if_not_exists, const v1::WriteOptions& options,
-                               v1::WriteResult* result, bool* created);
+  absl::Status CreateNamespace(CallContext& context, const v1::Namespace& ns, bool if_not_exists,
+                               const v1::WriteOptions& options, v1::WriteResult* result,
+                               bool* created);
   absl::Status DropNamespace(CallContext& context, std::string_view name, bool force,
                              const v1::WriteOptions& options, v1::WriteResult* result);
 
