@@ -130,7 +130,8 @@ absl::Status NamespaceLabels(Context& context) {
   }
   context.Answer(result, [&] {
     Table table({{"LABEL", false, Tone::kBold}, {"VALUE"}});
-    for (const auto& [name, value] : ToJson(result)["labels"].items()) {
+    const Json labels = ToJson(result).value("labels", Json::object());
+    for (const auto& [name, value] : labels.items()) {
       table.Add({name, value.get<std::string>()});
     }
     if (table.empty()) {

@@ -143,6 +143,11 @@ absl::Status Run(const std::vector<std::string>& words, const Environment& envir
   size_t taken = 0;
   const Command* command = Find(line, &taken);
   if (command == nullptr) return UnknownCommand(line);
+  // `keys creat`: the group's own command takes no words, so it was meant as one.
+  if (taken == 1 && line.size() > 1 && line[1][0] != '-' && command->positionals.empty() &&
+      !command->raw && !Subcommands(line[0]).empty()) {
+    return UnknownCommand(line);
+  }
 
   std::vector<std::string> rest(words.begin(), words.begin() + static_cast<std::ptrdiff_t>(first));
   rest.insert(rest.end(), line.begin() + static_cast<std::ptrdiff_t>(taken), line.end());

@@ -81,7 +81,8 @@ absl::Status GetEdge(Context& context) {
     table.Add({"relation", edge.relation()});
     table.Add({"target", RefText(edge.target())});
     table.Add({"weight", NumberText(edge.weight())});
-    for (const auto& [name, value] : ToJson(edge)["properties"].items()) {
+    const Json properties = ToJson(edge).value("properties", Json::object());
+    for (const auto& [name, value] : properties.items()) {
       table.Add({name, Dump(value)});
     }
     if (edge.valid_from_ms() != 0) table.Add({"valid from", TimeText(edge.valid_from_ms())});
