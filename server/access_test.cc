@@ -134,13 +134,12 @@ TEST_F(AccessTest, EveryMethodWithEveryKey) {
       auto context = Context(key.secret);
       const grpc::Status status = CallRaw(name, "", context.get());
       EXPECT_NE(status.error_code(), grpc::StatusCode::UNAUTHENTICATED) << name << " " << key.name;
-      EXPECT_EQ(status.error_code() != grpc::StatusCode::PERMISSION_DENIED,
-                Allows(key.name, rule))
+      EXPECT_EQ(status.error_code() != grpc::StatusCode::PERMISSION_DENIED, Allows(key.name, rule))
           << name << " with " << key.name << ": " << status.error_message();
       EXPECT_NE(status.error_code(), grpc::StatusCode::UNIMPLEMENTED) << name;
     }
-    for (const std::string& bad : {std::string(), std::string("ckx_0000000000000000_wrong"),
-                                   keys_[0].secret + "x"}) {
+    for (const std::string& bad :
+         {std::string(), std::string("ckx_0000000000000000_wrong"), keys_[0].secret + "x"}) {
       auto context = Context(bad);
       const grpc::Status status = CallRaw(name, "", context.get());
       EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAUTHENTICATED) << name;
@@ -196,6 +195,23 @@ TEST_F(AccessTest, ListingShowsWhatTheCallerMayRead) {
     for (const auto& entry : response.namespaces()) names.push_back(entry.name());
     return names;
   };
+  // Page by page, without a trace of what is hidden.
+  const auto pages = [&](const std::string& secret) {
+    std::vector<std::string> names;
+    v1::ListNamespacesRequest request;
+    request.set_page_size(1);
+    do {
+      v1::ListNamespacesResponse response;
+      EXPECT_TRUE(stub->ListNamespaces(Context(secret).get(), request, &response).ok());
+      EXPECT_EQ(response.namespaces_size(), 1);
+      for (const auto& entry : response.namespaces()) names.push_back(entry.name());
+      request.set_page_token(response.next_page_token());
+    } while (!request.page_token().empty() && names.size() < 10);
+    return names;
+  };
+  EXPECT_EQ(pages(keys_[2].secret), list(keys_[2].secret));
+  EXPECT_EQ(pages(keys_[5].secret), list(keys_[5].secret));
+  EXPECT_EQ(pages(keys_[6].secret), list(keys_[6].secret));
   using Names = std::vector<std::string>;
   EXPECT_EQ(list(keys_[2].secret), (Names{"default", "other", "third"}));
   EXPECT_EQ(list(keys_[5].secret), (Names{"default"}));
@@ -252,8 +268,7 @@ TEST_F(OpenServerTest, WithoutKeysEveryoneIsAdministrator) {
   ASSERT_TRUE(security->WhoAmI(Context().get(), v1::WhoAmIRequest(), &who).ok());
   EXPECT_TRUE(who.open());
   // A key that means nothing is still an error: its sender believes otherwise.
-  EXPECT_EQ(security->WhoAmI(Context("ckx_nonsense").get(), v1::WhoAmIRequest(), &who)
-                .error_code(),
+  EXPECT_EQ(security->WhoAmI(Context("ckx_nonsense").get(), v1::WhoAmIRequest(), &who).error_code(),
             grpc::StatusCode::UNAUTHENTICATED);
   // The first key must be able to make others.
   v1::CreateKeyRequest create;
@@ -269,8 +284,7 @@ TEST_F(OpenServerTest, WithoutKeysEveryoneIsAdministrator) {
   // And from now on keys are needed.
   EXPECT_EQ(security->WhoAmI(Context().get(), v1::WhoAmIRequest(), &who).error_code(),
             grpc::StatusCode::UNAUTHENTICATED);
-  EXPECT_TRUE(
-      security->WhoAmI(Context(created.secret()).get(), v1::WhoAmIRequest(), &who).ok());
+  EXPECT_TRUE(security->WhoAmI(Context(created.secret()).get(), v1::WhoAmIRequest(), &who).ok());
   EXPECT_FALSE(who.open());
 }
 
@@ -281,15 +295,13 @@ TEST_F(OpenServerTest, HealthIsForEveryoneOnlyWhenAllowed) {
   MakeKey("*", v1::ROLE_ADMIN);
   auto stub = Stub<grpc::health::v1::Health>();
   grpc::health::v1::HealthCheckResponse response;
-  ASSERT_TRUE(
-      stub->Check(Context().get(), grpc::health::v1::HealthCheckRequest(), &response).ok());
+  ASSERT_TRUE(stub->Check(Context().get(), grpc::health::v1::HealthCheckRequest(), &response).ok());
   EXPECT_EQ(response.status(), grpc::health::v1::HealthCheckResponse::SERVING);
   // Nothing else.
   v1::GetInfoResponse info;
-  EXPECT_EQ(Stub<v1::AdminService>()
-                ->GetInfo(Context().get(), v1::GetInfoRequest(), &info)
-                .error_code(),
-            grpc::StatusCode::UNAUTHENTICATED);
+  EXPECT_EQ(
+      Stub<v1::AdminService>()->GetInfo(Context().get(), v1::GetInfoRequest(), &info).error_code(),
+      grpc::StatusCode::UNAUTHENTICATED);
   // A wrong key is not better than none.
   EXPECT_EQ(stub->Check(Context("wrong").get(), grpc::health::v1::HealthCheckRequest(), &response)
                 .error_code(),

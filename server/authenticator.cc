@@ -10,10 +10,10 @@ namespace {
 constexpr std::string_view kScheme = "bearer ";
 
 absl::Status Unauthenticated() {
-  return MakeError(absl::StatusCode::kUnauthenticated, "A valid API key is required",
-                   {"UNAUTHENTICATED", "",
-                    "Send a valid key as `authorization: Bearer <key>` or `x-api-key: <key>`.",
-                    false});
+  return MakeError(
+      absl::StatusCode::kUnauthenticated, "A valid API key is required",
+      {"UNAUTHENTICATED", "",
+       "Send a valid key as `authorization: Bearer <key>` or `x-api-key: <key>`.", false});
 }
 
 // The secret in an `authorization` value; empty when the scheme is another.

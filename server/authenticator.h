@@ -37,8 +37,7 @@ class Authenticator {
   // Takes the values of the metadata `authorization` ("Bearer <secret>") and
   // `x-api-key`, empty when absent. The first counts when both are there. Error:
   // UNAUTHENTICATED, the same whatever is wrong with the key.
-  absl::StatusOr<Identity> Identify(std::string_view authorization,
-                                    std::string_view api_key) const;
+  absl::StatusOr<Identity> Identify(std::string_view authorization, std::string_view api_key) const;
 
  private:
   const engine::KeyStore& keys_;

@@ -27,13 +27,12 @@ constexpr size_t kMaxFileBytes = 1 << 20;
 constexpr std::string_view kEnvironmentPrefix = "COOKIX_";
 
 #define COOKIX_TEXT(member) \
-  #member, +[](Config& config) -> std::string& { return config.member; }, ""
-#define COOKIX_BOOL(member) \
-  #member, +[](Config& config) -> bool& { return config.member; }, ""
+#member, +[](Config & config) -> std::string& { return config.member; }, ""
+#define COOKIX_BOOL(member) #member, +[](Config & config) -> bool& { return config.member; }, ""
 #define COOKIX_INT(member, unit) \
-  #member, +[](Config& config) -> int64_t& { return config.member; }, unit
+#member, +[](Config & config) -> int64_t& { return config.member; }, unit
 #define COOKIX_LIMIT(member, unit) \
-  #member, +[](Config& config) -> int64_t& { return config.limits.member; }, unit
+#member, +[](Config & config) -> int64_t& { return config.limits.member; }, unit
 
 const Setting kSettings[] = {
     {"Network", COOKIX_TEXT(listen),
@@ -96,15 +95,16 @@ const Setting kSettings[] = {
      "normal_sync_interval_ms; a crash of the machine may lose the last writes. off: whenever the "
      "operating system writes.",
      0, 0, "full|normal|off"},
-    {"Store", COOKIX_INT(normal_sync_interval_ms, "ms"), "Longest time between syncs in sync mode normal.",
-     1, 3'600'000},
+    {"Store", COOKIX_INT(normal_sync_interval_ms, "ms"),
+     "Longest time between syncs in sync mode normal.", 1, 3'600'000},
     {"Store", COOKIX_TEXT(compression), "Compression of sorted files.", 0, 0, "lz4|zstd|none"},
     {"Store", COOKIX_INT(zstd_level, ""), "Level of zstd.", 1, 22},
-    {"Store", COOKIX_INT(memory_budget_mb, "MiB"), "Memory for block cache and memory tables together.",
-     16, kMaxMb},
-    {"Store", COOKIX_INT(background_jobs, "threads"), "Threads for flushes and compactions.", 1, 256},
-    {"Store", COOKIX_INT(log_ring_mb, "MiB"), "Recent commits kept in memory for views and replicas.", 1,
-     kMaxMb},
+    {"Store", COOKIX_INT(memory_budget_mb, "MiB"),
+     "Memory for block cache and memory tables together.", 16, kMaxMb},
+    {"Store", COOKIX_INT(background_jobs, "threads"), "Threads for flushes and compactions.", 1,
+     256},
+    {"Store", COOKIX_INT(log_ring_mb, "MiB"),
+     "Recent commits kept in memory for views and replicas.", 1, kMaxMb},
     {"Store", COOKIX_INT(wal_keep_mb, "MiB"),
      "How much of the log is kept on disk for readers that fall behind.", 1, kMaxMb},
     {"Store", COOKIX_INT(wal_keep_seconds, "s"), "How long the log is kept on disk for them.", 1,
@@ -134,26 +134,30 @@ const Setting kSettings[] = {
      "Threads for streams, each busy for as long as its stream has work.", 1, 1024},
 
     {"Limits", COOKIX_LIMIT(max_key_bytes, "bytes"), "Longest key of an object.", 1, 65'536},
-    {"Limits", COOKIX_LIMIT(max_content_bytes, "bytes"), "Longest content of an object.", 1, 1 << 30},
+    {"Limits", COOKIX_LIMIT(max_content_bytes, "bytes"), "Longest content of an object.", 1,
+     1 << 30},
     {"Limits", COOKIX_LIMIT(max_properties_bytes, "bytes"),
      "Encoded properties of one object or edge.", 1, 1 << 30},
     {"Limits", COOKIX_LIMIT(max_labels, ""), "Labels of one object.", 1, 65'536},
-    {"Limits", COOKIX_LIMIT(max_name_bytes, "bytes"), "Longest name of a relation, property or label.",
-     1, 65'536},
-    {"Limits", COOKIX_LIMIT(max_batch_objects, ""), "Objects or mutations of one write.", 1, kBillion},
+    {"Limits", COOKIX_LIMIT(max_name_bytes, "bytes"),
+     "Longest name of a relation, property or label.", 1, 65'536},
+    {"Limits", COOKIX_LIMIT(max_batch_objects, ""), "Objects or mutations of one write.", 1,
+     kBillion},
     {"Limits", COOKIX_LIMIT(max_batch_edges, ""), "Edges of one write.", 1, kBillion},
     {"Limits", COOKIX_LIMIT(max_page_size, ""), "Entries of one page.", 1, 1'000'000},
     {"Limits", COOKIX_LIMIT(max_filter_nodes, ""), "Nodes of a filter.", 1, 1'000'000},
     {"Limits", COOKIX_LIMIT(max_filter_depth, ""), "Depth of a filter.", 1, 96},
-    {"Limits", COOKIX_LIMIT(max_membership_values, ""), "Values of one membership test.", 1, kBillion},
-    {"Limits", COOKIX_LIMIT(max_traversal_depth, "hops"), "Greatest depth of a traversal.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_membership_values, ""), "Values of one membership test.", 1,
+     kBillion},
+    {"Limits", COOKIX_LIMIT(max_traversal_depth, "hops"), "Greatest depth of a traversal.", 1,
+     1'000'000},
     {"Limits", COOKIX_LIMIT(max_traversal_results, ""), "Objects that one traversal returns.", 1,
      kBillion},
     {"Limits", COOKIX_LIMIT(max_query_hops, "hops"), "Most hops of a query.", 1, 1'000'000},
     {"Limits", COOKIX_LIMIT(max_chain_length, ""), "Relations in a chain.", 1, 1024},
     {"Limits", COOKIX_LIMIT(max_query_results, ""), "Answers of one query.", 1, kBillion},
-    {"Limits", COOKIX_LIMIT(max_edges_examined, "edges"),
-     "Edges that one query may look at.", 1, kMaxInt},
+    {"Limits", COOKIX_LIMIT(max_edges_examined, "edges"), "Edges that one query may look at.", 1,
+     kMaxInt},
     {"Limits", COOKIX_LIMIT(max_query_ms, "ms"),
      "Longest time of a call, when its caller allows more. Streams, copies and maintenance have "
      "the caller's own deadline only.",
@@ -167,7 +171,8 @@ const Setting kSettings[] = {
      0, 1'000'000},
     {"Limits", COOKIX_LIMIT(cursor_keep_ms, "ms"),
      "How long the state that a paged scan reads is kept after its last page.", 0, 86'400'000},
-    {"Limits", COOKIX_LIMIT(max_cursors, ""), "Paged scans under way at the same time.", 1, 1'000'000},
+    {"Limits", COOKIX_LIMIT(max_cursors, ""), "Paged scans under way at the same time.", 1,
+     1'000'000},
     {"Limits", COOKIX_LIMIT(default_wait_ms, "ms"),
      "How long reads and writes wait for positions and views by default.", 0, 3'600'000},
     {"Limits", COOKIX_LIMIT(max_wait_ms, "ms"), "The longest such wait.", 0, 3'600'000},
@@ -182,9 +187,10 @@ const Setting kSettings[] = {
     {"Operation", COOKIX_TEXT(log_level),
      "Least level that is logged. debug has every call, info failed and slow ones.", 0, 0,
      "debug|info|warning|error|off"},
-    {"Operation", COOKIX_TEXT(log_file), "File that the log is appended to; empty = standard error."},
-    {"Operation", COOKIX_INT(slow_call_ms, "ms"), "Calls that take longer are logged at level info.", 0,
-     86'400'000},
+    {"Operation", COOKIX_TEXT(log_file),
+     "File that the log is appended to; empty = standard error."},
+    {"Operation", COOKIX_INT(slow_call_ms, "ms"),
+     "Calls that take longer are logged at level info.", 0, 86'400'000},
     {"Operation", COOKIX_INT(shutdown_grace_ms, "ms"),
      "How long calls under way may go on after SIGTERM before they are cancelled.", 0, 3'600'000},
     {"Operation", COOKIX_TEXT(port_file),
@@ -235,11 +241,11 @@ Nearest NearestSetting(std::string_view name) {
 }
 
 absl::Status UnknownSetting(std::string_view name, std::string_view source) {
-  return InvalidField(name,
-                      absl::StrCat(ToAbsl(source), ": unknown setting \"", ToAbsl(name),
-                                   "\"; the nearest is \"", ToAbsl(NearestSetting(name).name),
-                                   "\""),
-                      "cookixd --help lists all settings.");
+  return InvalidField(
+      name,
+      absl::StrCat(ToAbsl(source), ": unknown setting \"", ToAbsl(name), "\"; the nearest is \"",
+                   ToAbsl(NearestSetting(name).name), "\""),
+      "cookixd --help lists all settings.");
 }
 
 absl::Status BadValue(const Setting& setting, std::string_view value, std::string_view source,
@@ -325,10 +331,10 @@ std::string TypeText(const Setting& setting) {
     return text;
   }
   if (std::holds_alternative<int64_t& (*)(Config&)>(setting.value)) {
-    return absl::StrCat(setting.least, " to ",
-                        setting.greatest == kMaxInt ? std::string("2^63-1")
-                                                    : absl::StrCat(setting.greatest),
-                        setting.unit.empty() ? "" : " ", ToAbsl(setting.unit));
+    return absl::StrCat(
+        setting.least, " to ",
+        setting.greatest == kMaxInt ? std::string("2^63-1") : absl::StrCat(setting.greatest),
+        setting.unit.empty() ? "" : " ", ToAbsl(setting.unit));
   }
   return "text";
 }
@@ -357,10 +363,10 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
     text.assign(buffer.data(), static_cast<size_t>(file.gcount()));
   }
   if (!file.eof() || text.size() > kMaxFileBytes) {
-    return InvalidField("config",
-                        absl::StrCat("The configuration file ", path,
-                                     " cannot be read or is larger than 1 MiB"),
-                        "Name a readable YAML file with --config.");
+    return InvalidField(
+        "config",
+        absl::StrCat("The configuration file ", path, " cannot be read or is larger than 1 MiB"),
+        "Name a readable YAML file with --config.");
   }
   return text;
 }
@@ -404,8 +410,7 @@ absl::Status ApplyYaml(std::string_view text, std::string_view source, Config* c
                                            " must be a single value, not a list or a map"),
                               "See deploy/config/cookix.yaml.");
         }
-        entries.emplace_back(name,
-                             entry.second.IsNull() ? "" : entry.second.as<std::string>());
+        entries.emplace_back(name, entry.second.IsNull() ? "" : entry.second.as<std::string>());
       }
     }
   } catch (const std::exception& error) {
@@ -492,8 +497,8 @@ absl::StatusOr<ParsedConfig> ParseConfig(const std::vector<std::string>& argumen
     for (char& c : setting_name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
     const Setting* setting = FindSetting(setting_name);
     if (setting != nullptr && name == EnvironmentName(setting->name)) {
-      COOKIX_RETURN_IF_ERROR(Assign(*setting, value, absl::StrCat("environment ", name),
-                                    &parsed.config));
+      COOKIX_RETURN_IF_ERROR(
+          Assign(*setting, value, absl::StrCat("environment ", name), &parsed.config));
       continue;
     }
     // Other programs have variables with this prefix too, and Kubernetes makes

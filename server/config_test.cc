@@ -58,8 +58,8 @@ TEST(ConfigTest, NamesAreUniqueAndExplained) {
 }
 
 TEST(ConfigTest, FlagsWinOverEnvironmentOverFile) {
-  const std::string file = WriteTemporary(
-      "precedence.yaml", "slow_call_ms: 1\nzstd_level: 2\nexecutor_threads: 3\n");
+  const std::string file =
+      WriteTemporary("precedence.yaml", "slow_call_ms: 1\nzstd_level: 2\nexecutor_threads: 3\n");
   const auto parsed =
       ParseConfig({"--config", file, "--slow_call_ms=100"},
                   {{"COOKIX_SLOW_CALL_MS", "50"}, {"COOKIX_ZSTD_LEVEL", "5"}, {"HOME", "/x"}});
@@ -88,8 +88,8 @@ TEST(ConfigTest, RefusesUnknownNamesAndNamesTheNearest) {
   EXPECT_EQ(FieldOf(flag.status()), "lisen");
   EXPECT_THAT(std::string(flag.status().message()), HasSubstr("\"listen\""));
 
-  const auto file = ParseConfig({"--config=" + WriteTemporary("unknown.yaml", "sync_mod: off\n")},
-                                {});
+  const auto file =
+      ParseConfig({"--config=" + WriteTemporary("unknown.yaml", "sync_mod: off\n")}, {});
   ASSERT_EQ(file.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(FieldOf(file.status()), "sync_mod");
   EXPECT_THAT(std::string(file.status().message()), HasSubstr("\"sync_mode\""));

@@ -43,9 +43,9 @@ class HealthState {
 
  private:
   mutable std::mutex mutex_;
-  bool serving_ = false;                   // guarded by mutex_
-  int64_t next_id_ = 1;                    // guarded by mutex_
-  std::map<int64_t, Watcher> watchers_;    // guarded by mutex_
+  bool serving_ = false;                 // guarded by mutex_
+  int64_t next_id_ = 1;                  // guarded by mutex_
+  std::map<int64_t, Watcher> watchers_;  // guarded by mutex_
 };
 
 }  // namespace cookix::server

@@ -16,10 +16,10 @@ constexpr std::string_view kUnixScheme = "unix:";
 constexpr size_t kMaxUnixPath = 107;
 
 absl::Status BadAddress(std::string_view text, std::string_view setting) {
-  return InvalidField(setting,
-                      absl::StrCat(ToAbsl(setting), ": \"", ToAbsl(text),
-                                   "\" is not an address to listen on"),
-                      "Write host:port, such as 127.0.0.1:7625 or [::1]:7625.");
+  return InvalidField(
+      setting,
+      absl::StrCat(ToAbsl(setting), ": \"", ToAbsl(text), "\" is not an address to listen on"),
+      "Write host:port, such as 127.0.0.1:7625 or [::1]:7625.");
 }
 
 }  // namespace

@@ -9,12 +9,18 @@ namespace {
 
 TEST(ListenAddressTest, TellsWhoCanReachIt) {
   const std::pair<const char*, bool> cases[] = {
-      {"127.0.0.1:7625", true},       {"127.8.9.1:0", true},
-      {"localhost:1", true},          {"[::1]:7625", true},
-      {"[::ffff:127.0.0.1]:1", true}, {"unix:/run/cookix.sock", true},
-      {"0.0.0.0:7625", false},        {"[::]:7625", false},
-      {"10.0.0.1:1", false},          {"db.example.com:1", false},
-      {"localhost.example.com:1", false}, {"[::ffff:10.0.0.1]:1", false},
+      {"127.0.0.1:7625", true},
+      {"127.8.9.1:0", true},
+      {"localhost:1", true},
+      {"[::1]:7625", true},
+      {"[::ffff:127.0.0.1]:1", true},
+      {"unix:/run/cookix.sock", true},
+      {"0.0.0.0:7625", false},
+      {"[::]:7625", false},
+      {"10.0.0.1:1", false},
+      {"db.example.com:1", false},
+      {"localhost.example.com:1", false},
+      {"[::ffff:10.0.0.1]:1", false},
       {"127.0.0.1.example.com:1", false},
   };
   for (const auto& [text, local] : cases) {

@@ -14,13 +14,12 @@ namespace {
 using nlohmann::json;
 
 TEST(LogTest, LinesAreJsonWithTheFieldsGiven) {
-  const std::string line =
-      FormatLogLine(1'767'225'600'007, LogLevel::kWarning, "rpc", "call",
-                    {{"text", std::string_view("a\"b\\c\n\t\x01z\x7f")},
-                     {"int", int64_t{-5}},
-                     {"double", 1.5},
-                     {"nan", std::numeric_limits<double>::quiet_NaN()},
-                     {"bool", true}});
+  const std::string line = FormatLogLine(1'767'225'600'007, LogLevel::kWarning, "rpc", "call",
+                                         {{"text", std::string_view("a\"b\\c\n\t\x01z\x7f")},
+                                          {"int", int64_t{-5}},
+                                          {"double", 1.5},
+                                          {"nan", std::numeric_limits<double>::quiet_NaN()},
+                                          {"bool", true}});
   EXPECT_EQ(line.find('\n'), std::string::npos);
   const json parsed = json::parse(line);
   EXPECT_EQ(parsed["time"], "2026-01-01T00:00:00.007Z");

@@ -41,9 +41,9 @@ constexpr int kCodes = 17;
 constexpr auto kSampleInterval = std::chrono::seconds(1);
 
 const std::vector<double>& Buckets() {
-  static const auto* const kBuckets = new std::vector<double>{
-      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
-      0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
+  static const auto* const kBuckets =
+      new std::vector<double>{0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
+                              0.05,    0.1,    0.25,    0.5,    1,     2.5,    5,     10};
   return *kBuckets;
 }
 
@@ -53,8 +53,7 @@ class Builder {
   void Gauge(const std::string& name, const std::string& help, double value, Labels labels = {}) {
     Add(name, help, MetricType::Gauge, value, std::move(labels));
   }
-  void Counter(const std::string& name, const std::string& help, double value,
-               Labels labels = {}) {
+  void Counter(const std::string& name, const std::string& help, double value, Labels labels = {}) {
     Add(name, help, MetricType::Counter, value, std::move(labels));
   }
   std::vector<MetricFamily> Take() && { return std::move(families_); }
@@ -128,9 +127,9 @@ void AddProcess(Builder* out) {
 }
 
 void AddStore(const v1::GetStatsResponse& stats, const v1::GetInfoResponse& info, Builder* out) {
-  out->Gauge("cookix_build_info", "The version that runs; always 1.", 1,
-             {{"version", info.version()},
-              {"format_version", absl::StrCat(info.format_version())}});
+  out->Gauge(
+      "cookix_build_info", "The version that runs; always 1.", 1,
+      {{"version", info.version()}, {"format_version", absl::StrCat(info.format_version())}});
   out->Gauge("cookix_store_commit", "The last commit.", static_cast<double>(info.commit()));
   out->Gauge("cookix_store_epoch", "The present epoch.", static_cast<double>(info.epoch()));
   out->Gauge("cookix_read_only", "1 when writes are refused.", info.read_only() ? 1 : 0);
@@ -219,11 +218,11 @@ struct Metrics::Impl {
     }
 
     mutable std::mutex mutex;
-    Source source;                        // guarded by mutex
-    mutable bool sampled = false;         // guarded by mutex
+    Source source;                         // guarded by mutex
+    mutable bool sampled = false;          // guarded by mutex
     mutable Clock::time_point sampled_at;  // guarded by mutex
-    mutable v1::GetStatsResponse stats;   // guarded by mutex
-    mutable v1::GetInfoResponse info;     // guarded by mutex
+    mutable v1::GetStatsResponse stats;    // guarded by mutex
+    mutable v1::GetInfoResponse info;      // guarded by mutex
   };
 
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();
@@ -241,9 +240,8 @@ struct Metrics::Impl {
     prometheus::Counter* counter = method.codes[slot].load(std::memory_order_acquire);
     if (counter == nullptr) {
       // Adding the same labels again gives the same counter.
-      counter = &calls->Add(
-          {{"method", method.name},
-           {"code", std::string(CodeName(static_cast<grpc::StatusCode>(slot)))}});
+      counter = &calls->Add({{"method", method.name},
+                             {"code", std::string(CodeName(static_cast<grpc::StatusCode>(slot)))}});
       method.codes[slot].store(counter, std::memory_order_release);
     }
     return *counter;
@@ -279,8 +277,7 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
   impl_->methods = std::vector<Impl::Method>(table.size() + 1);
   for (size_t i = 0; i <= table.size(); ++i) {
     impl_->methods[i].name = i < table.size() ? std::string(table[i].name) : "unknown";
-    impl_->methods[i].duration =
-        &durations.Add({{"method", impl_->methods[i].name}}, Buckets());
+    impl_->methods[i].duration = &durations.Add({{"method", impl_->methods[i].name}}, Buckets());
   }
 }
 
@@ -300,9 +297,7 @@ void Metrics::AuthFailure() { impl_->auth_failures->Increment(); }
 
 void Metrics::RateLimited() { impl_->rate_limited->Increment(); }
 
-int64_t Metrics::calls_in_flight() const {
-  return static_cast<int64_t>(impl_->in_flight->Value());
-}
+int64_t Metrics::calls_in_flight() const { return static_cast<int64_t>(impl_->in_flight->Value()); }
 
 void Metrics::SetSource(Source source) {
   std::lock_guard<std::mutex> lock(impl_->sampler->mutex);

@@ -7,9 +7,8 @@ QueryRegistry::Entry::Entry(QueryRegistry& registry, std::string_view method,
     : registry_(registry) {
   std::lock_guard<std::mutex> lock(registry_.mutex_);
   id_ = registry_.next_id_++;
-  registry_.running_.emplace(id_,
-                             Running{std::string(method), std::string(namespace_name), &context,
-                                     std::chrono::steady_clock::now()});
+  registry_.running_.emplace(id_, Running{std::string(method), std::string(namespace_name),
+                                          &context, std::chrono::steady_clock::now()});
 }
 
 QueryRegistry::Entry::~Entry() {

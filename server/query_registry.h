@@ -49,7 +49,7 @@ class QueryRegistry {
   };
 
   mutable std::mutex mutex_;
-  int64_t next_id_ = 1;                // guarded by mutex_
+  int64_t next_id_ = 1;                 // guarded by mutex_
   std::map<int64_t, Running> running_;  // guarded by mutex_; ids grow with time
 };
 

@@ -35,7 +35,7 @@ class RateLimiter {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Bucket> buckets_;  // guarded by mutex_
-  Clock::time_point swept_{};                         // guarded by mutex_
+  Clock::time_point swept_{};                        // guarded by mutex_
 };
 
 }  // namespace cookix::server

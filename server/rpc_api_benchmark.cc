@@ -4,8 +4,8 @@
 // a few channels; a server in another process answers from memory, on one API or
 // the other, with or without handing the call to a thread pool first. "Generic"
 // is one queue handler for all methods that gets the metadata first and asks for
-// the message afterwards. Both processes share the machine. Every answer is compared with what was asked.
-// Isolates the cost of the RPC layer: no engine, no store, no identity.
+// the message afterwards. Both processes share the machine. Every answer is compared with what was
+// asked. Isolates the cost of the RPC layer: no engine, no store, no identity.
 //
 //   bazel run -c opt //server:rpc_api_benchmark -- [seconds] [in_flight] [channels]
 //
@@ -309,8 +309,7 @@ Figures Load(int port, double seconds, int in_flight, int channels) {
   while (outstanding > 0 && queue.Next(&tag, &ok)) {
     auto* call = static_cast<ClientCall*>(tag);
     const auto now = Clock::now();
-    if (!call->status.ok() ||
-        call->response.object().ref().key() != call->request.ref().key()) {
+    if (!call->status.ok() || call->response.object().ref().key() != call->request.ref().key()) {
       std::fprintf(stderr, "wrong answer: %s\n", call->status.error_message().c_str());
       std::exit(1);
     }
@@ -364,15 +363,15 @@ bool Run(Api api, double seconds, int in_flight, int channels) {
 
 int main(int argc, char** argv) {
   const double seconds = argc > 1 ? std::atof(argv[1]) : 3.0;
-  std::printf("| API | in flight | channels | calls/s | p50 us | p99 us |\n|---|---|---|---|---|---|\n");
+  std::printf(
+      "| API | in flight | channels | calls/s | p50 us | p99 us |\n|---|---|---|---|---|---|\n");
   std::fflush(stdout);
   std::vector<std::pair<int, int>> loads = {{1, 1}, {64, 1}, {64, 4}, {512, 4}};
   if (argc > 3) loads = {{std::atoi(argv[2]), std::max(1, std::atoi(argv[3]))}};
   bool ok = true;
   for (const auto& [in_flight, channels] : loads) {
-    for (const Api api :
-         {Api::kCallbackInline, Api::kCallbackPool, Api::kQueueInline, Api::kQueuePool,
-          Api::kGenericInline, Api::kGenericPool}) {
+    for (const Api api : {Api::kCallbackInline, Api::kCallbackPool, Api::kQueueInline,
+                          Api::kQueuePool, Api::kGenericInline, Api::kGenericPool}) {
       ok = Run(api, seconds, in_flight, channels) && ok;
     }
   }

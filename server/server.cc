@@ -185,10 +185,9 @@ absl::Status Server::Impl::Start() {
     absl::StatusCode code = opened.status().code();
     // Exit code 2 is for settings that cannot work anywhere.
     if (code == absl::StatusCode::kInvalidArgument) code = absl::StatusCode::kFailedPrecondition;
-    return MakeError(code,
-                     std::string_view(opened.status().message().data(),
-                                      opened.status().message().size()),
-                     detail);
+    return MakeError(
+        code, std::string_view(opened.status().message().data(), opened.status().message().size()),
+        detail);
   }
   database = *std::move(opened);
   COOKIX_RETURN_IF_ERROR(EnsureAdministrator(config, database->keys(), log));
@@ -269,10 +268,10 @@ absl::Status Server::Impl::StartMetrics() {
     COOKIX_ASSIGN_OR_RETURN(password, ReadPassword(config.metrics_password_file));
   }
   if (!address.IsLocal() && password.empty() && !config.allow_anonymous_metrics) {
-    return SettingError("metrics_listen",
-                        absl::StrCat("Refusing to serve metrics on ", address.ToString(),
-                                     " to everyone"),
-                        "Set metrics_password_file, or --allow-anonymous-metrics.");
+    return SettingError(
+        "metrics_listen",
+        absl::StrCat("Refusing to serve metrics on ", address.ToString(), " to everyone"),
+        "Set metrics_password_file, or --allow-anonymous-metrics.");
   }
   ListenAddress bound = address;
   // civetweb takes addresses, not names.
@@ -300,8 +299,8 @@ absl::Status Server::Impl::StartGrpc(const ListenAddress& listen) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   // gRPC cuts a message off without saying what to do; up to twice the limit we
   // read it and say so ourselves.
-  builder.SetMaxReceiveMessageSize(static_cast<int>(
-      std::min<int64_t>(2 * config.max_message_mb * kMegabyte, (1LL << 31) - 1)));
+  builder.SetMaxReceiveMessageSize(
+      static_cast<int>(std::min<int64_t>(2 * config.max_message_mb * kMegabyte, (1LL << 31) - 1)));
   builder.SetMaxSendMessageSize(-1);
   // gRPC would measure a message after decompressing it: a small one could fill the
   // memory. So compressed messages are refused (UNIMPLEMENTED).

@@ -98,8 +98,7 @@ class ServerFixture : public testing::Test {
   static std::unique_ptr<grpc::ClientContext> Context(const std::string& key = "",
                                                       int64_t timeout_ms = 60'000) {
     auto context = std::make_unique<grpc::ClientContext>();
-    context->set_deadline(std::chrono::system_clock::now() +
-                          std::chrono::milliseconds(timeout_ms));
+    context->set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(timeout_ms));
     if (!key.empty()) context->AddMetadata("authorization", "Bearer " + key);
     return context;
   }
@@ -110,8 +109,7 @@ class ServerFixture : public testing::Test {
     v1::Grant grant;
     grant.set_namespace_(namespace_name);
     grant.set_role(role);
-    auto created =
-        server_->database().keys().Create("test", {grant}, 0, requests_per_minute);
+    auto created = server_->database().keys().Create("test", {grant}, 0, requests_per_minute);
     EXPECT_TRUE(created.ok()) << created.status();
     if (!created.ok()) return "";
     if (id != nullptr) *id = created->key.id();

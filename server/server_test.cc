@@ -43,8 +43,7 @@ std::string HttpGet(int port, const std::string& request) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   std::string answer;
   if (connect(descriptor, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0 &&
-      send(descriptor, request.data(), request.size(), 0) ==
-          static_cast<ssize_t>(request.size())) {
+      send(descriptor, request.data(), request.size(), 0) == static_cast<ssize_t>(request.size())) {
     char buffer[4096];
     for (ssize_t n; (n = recv(descriptor, buffer, sizeof(buffer), 0)) > 0;) {
       answer.append(buffer, static_cast<size_t>(n));
@@ -75,8 +74,8 @@ class ServerTest : public ServerFixture {
 
   std::vector<v1::RunningQuery> Queries() {
     v1::ListQueriesResponse response;
-    const grpc::Status status = Stub<v1::AdminService>()->ListQueries(
-        Context().get(), v1::ListQueriesRequest(), &response);
+    const grpc::Status status =
+        Stub<v1::AdminService>()->ListQueries(Context().get(), v1::ListQueriesRequest(), &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return {response.queries().begin(), response.queries().end()};
   }
@@ -130,8 +129,7 @@ TEST_F(ServerTest, RequestIdsAreKeptWhenTheyAreSane) {
         Stub<v1::AdminService>()->GetInfo(context.get(), v1::GetInfoRequest(), &response).ok());
     const auto& metadata = context->GetServerInitialMetadata();
     const auto it = metadata.find("x-request-id");
-    return it == metadata.end() ? std::string()
-                                : std::string(it->second.data(), it->second.size());
+    return it == metadata.end() ? std::string() : std::string(it->second.data(), it->second.size());
   };
   EXPECT_EQ(id_of("Order-17_b.2"), "Order-17_b.2");
   const std::string made = id_of("");
@@ -146,12 +144,12 @@ TEST_F(ServerTest, UnknownMethodsAndBadMessagesAreRefused) {
   const grpc::Status unknown = CallRaw("cookix.v1.ObjectService/Nothing", "", Context().get());
   EXPECT_EQ(unknown.error_code(), grpc::StatusCode::UNIMPLEMENTED);
   EXPECT_EQ(ErrorInfoOf(unknown).reason(), "UNKNOWN_METHOD");
-  const grpc::Status reflection = CallRaw(
-      "grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "", Context().get());
+  const grpc::Status reflection =
+      CallRaw("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", "", Context().get());
   EXPECT_EQ(reflection.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  for (const char* method : {"cookix.v1.ObjectService/GetObject", "cookix.v1.ObjectService/Write",
-                             "cookix.v1.ObjectService/StreamObjects",
-                             "cookix.v1.ObjectService/BulkWrite"}) {
+  for (const char* method :
+       {"cookix.v1.ObjectService/GetObject", "cookix.v1.ObjectService/Write",
+        "cookix.v1.ObjectService/StreamObjects", "cookix.v1.ObjectService/BulkWrite"}) {
     // A length that runs past the end; a key that is not UTF-8.
     for (const std::string& bytes : {std::string("\x0a\x7fx"), std::string("\x0a\x02\xff\xfe")}) {
       const grpc::Status bad = CallRaw(method, bytes, Context().get());
@@ -168,10 +166,9 @@ TEST_F(ServerTest, DeepNestingIsAnErrorNotACrash) {
   for (int i = 0; i < 200; ++i) filter = filter->mutable_negation();
   filter->mutable_existence()->set_field("x");
   v1::CountObjectsResponse response;
-  EXPECT_EQ(Stub<v1::ObjectService>()
-                ->CountObjects(Context().get(), request, &response)
-                .error_code(),
-            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(
+      Stub<v1::ObjectService>()->CountObjects(Context().get(), request, &response).error_code(),
+      grpc::StatusCode::INVALID_ARGUMENT);
   // Deeper than any parser would go.
   std::string bytes;
   for (int i = 0; i < 20'000; ++i) {
@@ -210,9 +207,7 @@ TEST_F(ServerTest, CompressedMessagesAreRefusedUnread) {
   v1::GetObjectRequest request;
   v1::GetObjectResponse response;
   request.mutable_ref()->set_key(std::string(4 << 20, 'x'));
-  EXPECT_EQ(Stub<v1::ObjectService>()
-                ->GetObject(context.get(), request, &response)
-                .error_code(),
+  EXPECT_EQ(Stub<v1::ObjectService>()->GetObject(context.get(), request, &response).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
 }
 
@@ -660,8 +655,7 @@ TEST_F(StartTest, UnixSockets) {
   EXPECT_EQ(server_->port(), 0);
   channel_ = grpc::CreateChannel(config.listen, grpc::InsecureChannelCredentials());
   v1::GetInfoResponse info;
-  EXPECT_TRUE(
-      Stub<v1::AdminService>()->GetInfo(Context().get(), v1::GetInfoRequest(), &info).ok());
+  EXPECT_TRUE(Stub<v1::AdminService>()->GetInfo(Context().get(), v1::GetInfoRequest(), &info).ok());
 }
 
 TEST_F(StartTest, ReflectionDescribesTheServerWhenSwitchedOn) {

@@ -208,8 +208,8 @@ TEST_F(StreamTest, MoreStreamsThanAllowedAreRefused) {
   config.max_streams = 2;
   Start(config);
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
-  std::vector<std::unique_ptr<
-      grpc::ClientReaderWriter<v1::BulkWriteRequest, v1::BulkWriteResponse>>>
+  std::vector<
+      std::unique_ptr<grpc::ClientReaderWriter<v1::BulkWriteRequest, v1::BulkWriteResponse>>>
       streams;
   auto stub = Stub<v1::ObjectService>();
   for (int i = 0; i < 2; ++i) {
@@ -262,8 +262,8 @@ TEST_F(StreamTest, AClientThatDoesNotReadHoldsTheScanBack) {
   PutMuch();
   auto channel = NewChannel();
   auto context = Context();
-  auto reader = v1::ObjectService::NewStub(channel)->StreamObjects(context.get(),
-                                                                  v1::StreamObjectsRequest());
+  auto reader =
+      v1::ObjectService::NewStub(channel)->StreamObjects(context.get(), v1::StreamObjectsRequest());
   ASSERT_TRUE(Eventually([&] { return RunningStreams() == 1; }));
   // Still there after the time it takes others to do work: it waits for the client.
   for (int i = 0; i < 50; ++i) EXPECT_EQ(Count(), 64);
@@ -283,8 +283,8 @@ TEST_F(StreamTest, AStalledStreamIsEnded) {
   PutMuch();
   auto channel = NewChannel();
   auto context = Context();
-  auto reader = v1::ObjectService::NewStub(channel)->StreamObjects(context.get(),
-                                                                  v1::StreamObjectsRequest());
+  auto reader =
+      v1::ObjectService::NewStub(channel)->StreamObjects(context.get(), v1::StreamObjectsRequest());
   ASSERT_TRUE(Eventually([&] { return RunningStreams() == 1; }));
   EXPECT_TRUE(Eventually([&] { return RunningStreams() == 0; }));
   v1::StreamObjectsResponse response;
@@ -300,7 +300,7 @@ TEST_F(StreamTest, StreamsCanBeCancelledFromBothSides) {
   {
     auto context = Context();
     auto reader = v1::ObjectService::NewStub(channel)->StreamObjects(context.get(),
-                                                                    v1::StreamObjectsRequest());
+                                                                     v1::StreamObjectsRequest());
     ASSERT_TRUE(Eventually([&] { return RunningStreams() == 1; }));
     context->TryCancel();
     EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
@@ -309,7 +309,7 @@ TEST_F(StreamTest, StreamsCanBeCancelledFromBothSides) {
   {
     auto context = Context();
     auto reader = v1::ObjectService::NewStub(channel)->StreamObjects(context.get(),
-                                                                    v1::StreamObjectsRequest());
+                                                                     v1::StreamObjectsRequest());
     ASSERT_TRUE(Eventually([&] { return RunningStreams() == 1; }));
     v1::ListQueriesResponse queries;
     auto admin = Stub<v1::AdminService>();

@@ -46,7 +46,8 @@ class TlsTest : public ServerFixture {
 
   void MakeAuthority(const std::string& name) {
     Run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        " -subj /CN=" + name + " -keyout " + name + ".key -out " + name + ".crt");
+        " -subj /CN=" +
+        name + " -keyout " + name + ".key -out " + name + ".crt");
   }
 
   // <name>.crt and <name>.key, good for localhost.

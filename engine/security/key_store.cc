@@ -47,9 +47,8 @@ std::string RandomBase64(size_t bytes) {
   randombytes_buf(random.data(), random.size());
   std::string text(sodium_base64_ENCODED_LEN(bytes, sodium_base64_VARIANT_URLSAFE_NO_PADDING),
                    '\0');
-  sodium_bin2base64(text.data(), text.size(),
-                    reinterpret_cast<const unsigned char*>(random.data()), random.size(),
-                    sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+  sodium_bin2base64(text.data(), text.size(), reinterpret_cast<const unsigned char*>(random.data()),
+                    random.size(), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
   text.resize(text.find('\0'));
   sodium_memzero(random.data(), random.size());
   return text;
@@ -80,10 +79,9 @@ bool ValidGrantNamespace(std::string_view name) {
 
 absl::Status KeyNotFound(std::string_view id) {
   // The id comes from the caller: it is shown only when it looks like one.
-  const bool plausible =
-      id.size() == 16 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
-        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-      });
+  const bool plausible = id.size() == 16 && std::all_of(id.begin(), id.end(), [](unsigned char c) {
+                           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                         });
   return NotFound("KEY_NOT_FOUND", "id",
                   plausible ? absl::StrCat("There is no key with id ", ToAbsl(id))
                             : std::string("There is no key with that id"),
@@ -117,8 +115,8 @@ struct KeyStore::Impl {
 
   // Fills the record's hash with that of a new secret, and returns that.
   std::string NewSecret(KeyRecord* record) const {
-    std::string secret = absl::StrCat(ToAbsl(kSecretPrefix), record->key().id(), "_",
-                                      RandomBase64(32));
+    std::string secret =
+        absl::StrCat(ToAbsl(kSecretPrefix), record->key().id(), "_", RandomBase64(32));
     const Hash hash = HashOf(secret);
     record->set_hash(hash.data(), hash.size());
     return secret;
@@ -180,9 +178,9 @@ absl::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(storage::Store& store) 
   COOKIX_ASSIGN_OR_RETURN(const bool found, snapshot->Get(Family::kSecurity, kPepperKey, &pepper));
   if (!found) {
     randombytes_buf(impl->pepper.data(), impl->pepper.size());
-    COOKIX_RETURN_IF_ERROR(
-        impl->Commit(kPepperKey, std::string_view(reinterpret_cast<char*>(impl->pepper.data()),
-                                                  impl->pepper.size())));
+    COOKIX_RETURN_IF_ERROR(impl->Commit(
+        kPepperKey,
+        std::string_view(reinterpret_cast<char*>(impl->pepper.data()), impl->pepper.size())));
     return std::unique_ptr<KeyStore>(new KeyStore(std::move(impl)));
   }
   if (pepper.size() != kPepperBytes) {
@@ -209,8 +207,7 @@ absl::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(storage::Store& store) 
 
 absl::StatusOr<KeyStore::NewKey> KeyStore::Create(std::string_view name,
                                                   const std::vector<v1::Grant>& grants,
-                                                  int64_t expires_ms,
-                                                  int32_t requests_per_minute) {
+                                                  int64_t expires_ms, int32_t requests_per_minute) {
   if (name.empty() || name.size() > kMaxNameBytes) {
     return InvalidField("name", "The name of a key has 1 to 128 bytes",
                         "Say in a few words what the key is for.");

@@ -237,8 +237,7 @@ TEST_F(KeyStoreTest, ChecksWhatItIsGiven) {
   EXPECT_FALSE(keys_->HasKeys());
   const auto created = Create();
   EXPECT_EQ(FieldOf(keys_->Rotate(created.key.id(), -1).status()), "grace_ms");
-  EXPECT_EQ(FieldOf(keys_->Rotate(created.key.id(), 8LL * 24 * 3600 * 1000).status()),
-            "grace_ms");
+  EXPECT_EQ(FieldOf(keys_->Rotate(created.key.id(), 8LL * 24 * 3600 * 1000).status()), "grace_ms");
 }
 
 TEST(RolesTest, TheHighestMatchingGrantCounts) {

@@ -103,8 +103,7 @@ absl::Status BulkWriteSession::WriteOne(grpc::ByteBuffer bytes) {
   COOKIX_RETURN_IF_ERROR(scope_.RequireRole(write.namespace_(), scope_.method.role));
   COOKIX_RETURN_IF_ERROR(scope_.RequireWritable());
   v1::WriteResponse written;
-  COOKIX_RETURN_IF_ERROR(
-      scope_.env.database.objects().Write(scope_.context, write, &written));
+  COOKIX_RETURN_IF_ERROR(scope_.env.database.objects().Write(scope_.context, write, &written));
   v1::BulkWriteResponse response;
   response.set_sequence(request.sequence());
   *response.mutable_result() = std::move(*written.mutable_result());

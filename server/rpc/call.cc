@@ -57,9 +57,9 @@ std::string PeerAddress(std::string peer) {
 }
 
 absl::Status Overloaded(std::string_view what) {
-  return MakeError(absl::StatusCode::kResourceExhausted, what,
-                   {"OVERLOADED", "", "Try again after a pause, with fewer calls at a time.",
-                    true});
+  return MakeError(
+      absl::StatusCode::kResourceExhausted, what,
+      {"OVERLOADED", "", "Try again after a pause, with fewer calls at a time.", true});
 }
 
 absl::Status ShuttingDown() {
@@ -145,13 +145,11 @@ absl::Status Call::Admit() {
   const std::string_view api_key = FindMetadata(grpc_context_, "x-api-key");
   const bool anonymous = authorization.empty() && api_key.empty();
   const std::string_view request_id = FindMetadata(grpc_context_, "x-request-id");
-  scope.context.request_id =
-      IsSaneRequestId(request_id) ? std::string(request_id) : NewRequestId();
+  scope.context.request_id = IsSaneRequestId(request_id) ? std::string(request_id) : NewRequestId();
   grpc_context_.AddInitialMetadata("x-request-id", scope.context.request_id);
   if (!(anonymous && scope.method.access == Access::kHealth &&
         env_.config.allow_anonymous_health)) {
-    COOKIX_ASSIGN_OR_RETURN(scope.identity,
-                            env_.authenticator.Identify(authorization, api_key));
+    COOKIX_ASSIGN_OR_RETURN(scope.identity, env_.authenticator.Identify(authorization, api_key));
   }
   if (scope.identity.key.has_value()) scope.context.key_id = scope.identity.key->id();
   if (anonymous) scope.peer = PeerAddress(grpc_context_.peer());
@@ -164,9 +162,9 @@ absl::Status Call::Admit() {
     return Overloaded("The server has too many calls under way");
   }
   if (method_ >= MethodTable().size() || !server_.router_.Has(method_)) {
-    return MakeError(absl::StatusCode::kUnimplemented, "The server has no such method",
-                     {"UNKNOWN_METHOD", "", "Check the method's name and the server's version.",
-                      false});
+    return MakeError(
+        absl::StatusCode::kUnimplemented, "The server has no such method",
+        {"UNKNOWN_METHOD", "", "Check the method's name and the server's version.", false});
   }
   COOKIX_RETURN_IF_ERROR(scope.TakeFromRate());
   if (scope.method.access == Access::kEverywhere) {
@@ -315,8 +313,7 @@ void Call::Record(const absl::Status& status, grpc::StatusCode code) {
                     {"ms", ms}});
     return;
   }
-  if ((code == grpc::StatusCode::UNAUTHENTICATED ||
-       code == grpc::StatusCode::RESOURCE_EXHAUSTED) &&
+  if ((code == grpc::StatusCode::UNAUTHENTICATED || code == grpc::StatusCode::RESOURCE_EXHAUSTED) &&
       env_.rate_limiter.Take("log", kRefusalsLoggedPerMinute) != 0) {
     return;
   }
@@ -325,19 +322,19 @@ void Call::Record(const absl::Status& status, grpc::StatusCode code) {
   // what its operator needs.
   const bool show_message = IsServerFault(status.code()) || detail.reason == "IO_ERROR";
   const std::string peer = PeerAddress(grpc_context_.peer());
-  env_.log.Write(level, "rpc", "call",
-                 {{"request_id", std::string_view(scope.context.request_id)},
-                  {"method", scope.method.name},
-                  {"namespace", std::string_view(scope.namespace_name)},
-                  {"key_id", std::string_view(scope.context.key_id)},
-                  {"peer", std::string_view(peer)},
-                  {"status", CodeName(code)},
-                  {"reason", std::string_view(detail.reason)},
-                  {"field", std::string_view(detail.field)},
-                  {"error", show_message ? std::string_view(status.message().data(),
-                                                            status.message().size())
-                                         : std::string_view()},
-                  {"ms", ms}});
+  env_.log.Write(
+      level, "rpc", "call",
+      {{"request_id", std::string_view(scope.context.request_id)},
+       {"method", scope.method.name},
+       {"namespace", std::string_view(scope.namespace_name)},
+       {"key_id", std::string_view(scope.context.key_id)},
+       {"peer", std::string_view(peer)},
+       {"status", CodeName(code)},
+       {"reason", std::string_view(detail.reason)},
+       {"field", std::string_view(detail.field)},
+       {"error", show_message ? std::string_view(status.message().data(), status.message().size())
+                              : std::string_view()},
+       {"ms", ms}});
 }
 
 void Call::OnFinish(bool ok) {}
@@ -373,12 +370,9 @@ void Call::Send(grpc::ByteBuffer bytes) {
 }
 
 bool Call::SendAndWait(grpc::ByteBuffer bytes) {
-  const auto stalled_at =
-      Clock::now() + std::chrono::milliseconds(env_.config.stream_stall_ms);
+  const auto stalled_at = Clock::now() + std::chrono::milliseconds(env_.config.stream_stall_ms);
   std::unique_lock<std::mutex> lock(mutex_);
-  const auto free = [this] {
-    return broken_ || closing_ || (!writing_ && outgoing_.empty());
-  };
+  const auto free = [this] { return broken_ || closing_ || (!writing_ && outgoing_.empty()); };
   // In slices, since an operator may cancel the query meanwhile.
   while (!changed_.wait_for(lock, kCancelCheckInterval, free)) {
     if (scope_->context.cancelled()) return false;

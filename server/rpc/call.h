@@ -111,12 +111,12 @@ class Call final : public StreamPort {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::list<grpc::ByteBuffer> outgoing_;  // guarded by mutex_
-  grpc::ByteBuffer writing_bytes_;         // guarded by mutex_; belongs to gRPC while writing_
-  bool writing_ = false;                   // guarded by mutex_
-  bool reading_ = false;                   // guarded by mutex_
-  bool broken_ = false;                    // guarded by mutex_; the client takes no more
-  bool closing_ = false;                   // guarded by mutex_
-  absl::Status close_status_;              // guarded by mutex_
+  grpc::ByteBuffer writing_bytes_;        // guarded by mutex_; belongs to gRPC while writing_
+  bool writing_ = false;                  // guarded by mutex_
+  bool reading_ = false;                  // guarded by mutex_
+  bool broken_ = false;                   // guarded by mutex_; the client takes no more
+  bool closing_ = false;                  // guarded by mutex_
+  absl::Status close_status_;             // guarded by mutex_
 };
 
 }  // namespace cookix::server

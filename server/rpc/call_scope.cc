@@ -21,26 +21,26 @@ std::string_view RoleName(v1::Role role) {
 
 absl::Status CallScope::RequireRole(std::string_view name, v1::Role role) const {
   if (identity.RoleOn(name) >= role) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kPermissionDenied,
-                   absl::StrCat("The key does not have the role ", ToAbsl(RoleName(role)),
-                                " on the namespace"),
-                   {"PERMISSION_DENIED", "namespace",
-                    "Use a key with that role, or ask an administrator for the grant.", false});
+  return MakeError(
+      absl::StatusCode::kPermissionDenied,
+      absl::StrCat("The key does not have the role ", ToAbsl(RoleName(role)), " on the namespace"),
+      {"PERMISSION_DENIED", "namespace",
+       "Use a key with that role, or ask an administrator for the grant.", false});
 }
 
 absl::Status CallScope::RequireEverywhere(v1::Role role) const {
   if (identity.HasEverywhere(role)) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kPermissionDenied,
-                   absl::StrCat("The key does not have the role ", ToAbsl(RoleName(role)),
-                                " on all namespaces"),
-                   {"PERMISSION_DENIED", "", "Use a key with that role on \"*\".", false});
+  return MakeError(
+      absl::StatusCode::kPermissionDenied,
+      absl::StrCat("The key does not have the role ", ToAbsl(RoleName(role)), " on all namespaces"),
+      {"PERMISSION_DENIED", "", "Use a key with that role on \"*\".", false});
 }
 
 absl::Status CallScope::RequireWritable() const {
   if (!env.read_only.load(std::memory_order_relaxed)) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kFailedPrecondition, "The server is in read-only mode",
-                   {"READ_ONLY", "",
-                    "Wait, or have an administrator switch read-only mode off.", false});
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, "The server is in read-only mode",
+      {"READ_ONLY", "", "Wait, or have an administrator switch read-only mode off.", false});
 }
 
 absl::Status CallScope::TakeFromRate() {
@@ -49,17 +49,17 @@ absl::Status CallScope::TakeFromRate() {
     per_minute = identity.key->requests_per_minute();
   }
   if (per_minute <= 0) return absl::OkStatus();
-  retry_after_ms = env.rate_limiter.Take(
-      identity.key.has_value() ? absl::StrCat("key:", identity.key->id())
-                               : absl::StrCat("peer:", peer),
-      per_minute);
+  retry_after_ms =
+      env.rate_limiter.Take(identity.key.has_value() ? absl::StrCat("key:", identity.key->id())
+                                                     : absl::StrCat("peer:", peer),
+                            per_minute);
   if (retry_after_ms == 0) return absl::OkStatus();
   env.metrics.RateLimited();
-  return MakeError(absl::StatusCode::kResourceExhausted,
-                   absl::StrCat("More than ", per_minute, " calls a minute"),
-                   {"RATE_LIMITED", "",
-                    absl::StrCat("Try again in ", retry_after_ms, " ms, or ask for a higher rate."),
-                    true});
+  return MakeError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("More than ", per_minute, " calls a minute"),
+      {"RATE_LIMITED", "",
+       absl::StrCat("Try again in ", retry_after_ms, " ms, or ask for a higher rate."), true});
 }
 
 absl::Status CallScope::RequireActiveKey() const {

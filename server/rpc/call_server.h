@@ -67,8 +67,8 @@ class CallServer {
 
   std::mutex mutex_;
   std::condition_variable no_calls_;
-  int64_t calls_ = 0;          // guarded by mutex_
-  std::set<Call*> streams_;    // guarded by mutex_
+  int64_t calls_ = 0;        // guarded by mutex_
+  std::set<Call*> streams_;  // guarded by mutex_
 };
 
 }  // namespace cookix::server

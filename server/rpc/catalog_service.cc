@@ -8,25 +8,32 @@
 namespace cookix::server {
 namespace {
 
+// Of the contract, for page_size 0.
+constexpr int kDefaultPageSize = 100;
+
 using engine::CatalogApi;
 using engine::Database;
 
-// Shows only what the caller may read. Pages may therefore be shorter than asked
-// for, empty ones included; the token says whether there is more.
+// Shows only what the caller may read; the token too names nothing else.
 absl::Status ListNamespaces(CallScope& scope, const v1::ListNamespacesRequest& request,
                             v1::ListNamespacesResponse* response) {
-  v1::ListNamespacesResponse all;
-  COOKIX_RETURN_IF_ERROR(
-      scope.env.database.catalog().ListNamespaces(scope.context, request, &all));
-  for (v1::Namespace& entry : *all.mutable_namespaces()) {
-    if (scope.identity.RoleOn(entry.name()) >= v1::ROLE_READ) {
+  v1::ListNamespacesRequest next = request;
+  for (;;) {
+    v1::ListNamespacesResponse page;
+    COOKIX_RETURN_IF_ERROR(scope.env.database.catalog().ListNamespaces(scope.context, next, &page));
+    // The engine has checked it.
+    const int size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
+    for (v1::Namespace& entry : *page.mutable_namespaces()) {
+      if (scope.identity.RoleOn(entry.name()) < v1::ROLE_READ) continue;
+      if (response->namespaces_size() == size) {
+        response->set_next_page_token(response->namespaces().rbegin()->name());
+        return absl::OkStatus();
+      }
       *response->add_namespaces() = std::move(entry);
     }
+    if (page.next_page_token().empty()) return absl::OkStatus();
+    next.set_page_token(page.next_page_token());
   }
-  // The engine's token may name the last namespace of its page; that is no more
-  // than a name, and only shown to holders of a valid key.
-  response->set_next_page_token(all.next_page_token());
-  return absl::OkStatus();
 }
 
 absl::Status CopyObjects(CallScope& scope, const v1::CopyObjectsRequest& request,

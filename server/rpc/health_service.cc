@@ -55,8 +55,7 @@ class WatchSession final : public Session {
       Send(response);
       return;
     }
-    const int64_t id =
-        scope_.env.health.Add([this](bool serving) { Send(ResponseOf(serving)); });
+    const int64_t id = scope_.env.health.Add([this](bool serving) { Send(ResponseOf(serving)); });
     std::lock_guard<std::mutex> lock(mutex_);
     id_ = id;
   }
@@ -67,8 +66,7 @@ class WatchSession final : public Session {
 
   void OnShutdown() override {
     port_.Close(MakeError(absl::StatusCode::kUnavailable, "The server is shutting down",
-                          {"SHUTTING_DOWN", "", "Watch another server, or this one later.",
-                           true}));
+                          {"SHUTTING_DOWN", "", "Watch another server, or this one later.", true}));
   }
 
  private:

@@ -10,8 +10,10 @@ using engine::ReasoningApi;
 
 void AddReasoningService(Router& router) {
   Forward(router, "cookix.v1.ReasoningService/Query", &Database::reasoning, &ReasoningApi::Query);
-  Forward(router, "cookix.v1.ReasoningService/FindContradictions", &Database::reasoning, &ReasoningApi::FindContradictions);
-  Forward(router, "cookix.v1.ReasoningService/VerifyChain", &Database::reasoning, &ReasoningApi::VerifyChain);
+  Forward(router, "cookix.v1.ReasoningService/FindContradictions", &Database::reasoning,
+          &ReasoningApi::FindContradictions);
+  Forward(router, "cookix.v1.ReasoningService/VerifyChain", &Database::reasoning,
+          &ReasoningApi::VerifyChain);
 }
 
 }  // namespace cookix::server

@@ -73,8 +73,7 @@ ServerReflectionResponse Answer(const ServerReflectionRequest& request) {
       break;
     }
     case ServerReflectionRequest::kFileContainingSymbol: {
-      const FileDescriptor* file =
-          pool->FindFileContainingSymbol(request.file_containing_symbol());
+      const FileDescriptor* file = pool->FindFileContainingSymbol(request.file_containing_symbol());
       if (IsPublic(file)) {
         AddFiles(file, &response);
       } else {
@@ -106,8 +105,7 @@ class ReflectionSession final : public Session {
     absl::Status status = ParseMessage(&bytes, &request);
     if (status.ok()) status = scope_.RequireActiveKey();
     if (status.ok() && ++requests_ > kMaxRequests) {
-      status = LimitExceeded("", "The stream has asked too many questions",
-                             "Open another stream.");
+      status = LimitExceeded("", "The stream has asked too many questions", "Open another stream.");
     }
     grpc::ByteBuffer answer;
     if (status.ok()) status = SerializeMessage(Answer(request), &answer);

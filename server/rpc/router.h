@@ -183,8 +183,9 @@ class UnaryInvocation final : public Invocation {
 template <typename Request, typename Response>
 void Router::Unary(std::string_view name,
                    std::function<absl::Status(CallScope&, const Request&, Response*)> handler) {
-  auto shared = std::make_shared<
-      std::function<absl::Status(CallScope&, const Request&, Response*)>>(std::move(handler));
+  auto shared =
+      std::make_shared<std::function<absl::Status(CallScope&, const Request&, Response*)>>(
+          std::move(handler));
   routes_.at(FindMethod(name)).invocation = [shared] {
     return std::make_unique<UnaryInvocation<Request, Response>>(*shared);
   };

@@ -9,10 +9,14 @@ using engine::Database;
 using engine::SecurityApi;
 
 void AddSecurityService(Router& router) {
-  Forward(router, "cookix.v1.SecurityService/CreateKey", &Database::security, &SecurityApi::CreateKey);
-  Forward(router, "cookix.v1.SecurityService/ListKeys", &Database::security, &SecurityApi::ListKeys);
-  Forward(router, "cookix.v1.SecurityService/RevokeKey", &Database::security, &SecurityApi::RevokeKey);
-  Forward(router, "cookix.v1.SecurityService/RotateKey", &Database::security, &SecurityApi::RotateKey);
+  Forward(router, "cookix.v1.SecurityService/CreateKey", &Database::security,
+          &SecurityApi::CreateKey);
+  Forward(router, "cookix.v1.SecurityService/ListKeys", &Database::security,
+          &SecurityApi::ListKeys);
+  Forward(router, "cookix.v1.SecurityService/RevokeKey", &Database::security,
+          &SecurityApi::RevokeKey);
+  Forward(router, "cookix.v1.SecurityService/RotateKey", &Database::security,
+          &SecurityApi::RotateKey);
   Forward(router, "cookix.v1.SecurityService/WhoAmI", &Database::security, &SecurityApi::WhoAmI);
 }
 
