@@ -129,7 +129,9 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
     return InvalidField("options.min_position", "the position is malformed",
                         "Send a position that this server gave");
   }
-  COOKIX_RETURN_IF_ERROR(store_->CheckPosition(*position));
+  if (const absl::Status known = store_->CheckPosition(*position); !known.ok()) {
+    return WithField(known, "options.min_position");
+  }
   const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits.default_wait_ms;
   const auto deadline =
       std::min(context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));

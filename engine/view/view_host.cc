@@ -36,7 +36,7 @@ absl::Status Stopped() {
 }
 
 absl::Status UnknownView(std::string_view name) {
-  return NotFound("VIEW_NOT_FOUND", "view", absl::StrCat("there is no view ", ToAbsl(name)),
+  return NotFound("VIEW_NOT_FOUND", "name", absl::StrCat("there is no view ", ToAbsl(name)),
                   "Use one of the names that the statistics list");
 }
 

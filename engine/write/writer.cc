@@ -289,7 +289,15 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
   COOKIX_RETURN_IF_ERROR(CheckWriteOptions(options, limits_));
   COOKIX_RETURN_IF_ERROR(context.Check());
   if (views_ != nullptr) COOKIX_RETURN_IF_ERROR(views_->WaitForRoom(context));
-  COOKIX_ASSIGN_OR_RETURN(storage::CommitResult committed, store_.Commit(commit_options, builder));
+  absl::StatusOr<storage::CommitResult> answer = store_.Commit(commit_options, builder);
+  if (!answer.ok()) {
+    const std::optional<ErrorDetail> detail = GetErrorDetail(answer.status());
+    if (detail.has_value() && detail->reason == "REQUEST_ID_REUSED") {
+      return WithField(answer.status(), "options.request_id");
+    }
+    return answer.status();
+  }
+  storage::CommitResult committed = *std::move(answer);
   result->set_position(storage::EncodePosition(committed.position));
   result->set_commit(static_cast<int64_t>(committed.position.commit));
   result->set_replayed(committed.replayed);

@@ -42,6 +42,15 @@ std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status) {
   return detail;
 }
 
+absl::Status WithField(const absl::Status& status, std::string_view field) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  if (!detail.has_value()) return status;
+  detail->field = std::string(field);
+  const absl::string_view message = status.message();
+  return MakeError(status.code(), std::string_view(message.data(), message.size()),
+                   *std::move(detail));
+}
+
 absl::Status InvalidField(std::string_view field, std::string_view message,
                           std::string_view remedy) {
   return MakeError(absl::StatusCode::kInvalidArgument, message,

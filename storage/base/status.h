@@ -45,6 +45,10 @@ absl::Status MakeError(absl::StatusCode code, std::string_view message, ErrorDet
 // The detail of a status, if it has one.
 std::optional<ErrorDetail> GetErrorDetail(const absl::Status& status);
 
+// The same error, at fault another field: for a layer that knows what its caller's
+// request calls it. A status without detail is returned as it is.
+absl::Status WithField(const absl::Status& status, std::string_view field);
+
 // Shorthands for the commonest errors.
 
 // INVALID_ARGUMENT, reason INVALID_FIELD.
