@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <ostream>
 
 #include "tests/support/requests.h"
 #include "tests/support/status_matchers.h"
@@ -153,7 +154,7 @@ std::vector<BadInput> Table() {
       PutKey(std::string(1025, 'k')));
   add("ControlCharacterInKey", kInvalid, "INVALID_FIELD", "write.object.ref.key",
       PutKey(std::string("a\nb")));
-  add("MissingRef", kInvalid, "INVALID_FIELD", "write.object.ref.key",
+  add("MissingObject", kInvalid, "INVALID_FIELD", "write.object",
       [](client::Client& c) { return Put(c, v1::PutObjectRequest()); });
   // Weights.
   add("NegativeWeight", kInvalid, "INVALID_FIELD", "edge.weight", LinkWeight(-0.5));
@@ -187,7 +188,7 @@ std::vector<BadInput> Table() {
   add("ContentTooLarge", kInvalid, "LIMIT_EXCEEDED", "write.object.content",
       [](client::Client& c) { return Put(c, PutRequest("a", std::string((1 << 20) + 1, 'x'))); });
   // Batches.
-  add("DuplicateInBatch", kInvalid, "INVALID_FIELD", "writes[2].object.ref.key",
+  add("DuplicateInBatch", kInvalid, "INVALID_FIELD", "writes[2].object.ref",
       [](client::Client& c) {
         v1::BatchPutObjectsRequest request;
         for (const char* key : {"x", "y", "x"}) *request.add_writes() = MakeObject(key);
@@ -252,7 +253,7 @@ std::vector<BadInput> Table() {
       QueryWith([](v1::QueryRequest* request) {
         for (int i = 0; i < 17; ++i) request->add_chain("causes");
       }));
-  add("ChainAndRelation", kInvalid, "INVALID_FIELD", "relation",
+  add("ChainAndRelation", kInvalid, "INVALID_FIELD", "chain",
       QueryWith([](v1::QueryRequest* request) {
         request->set_relation("causes");
         request->add_chain("causes");
@@ -347,6 +348,9 @@ std::vector<BadInput> Table() {
   });
   return table;
 }
+
+// What failures are called by.
+void PrintTo(const BadInput& input, std::ostream* out) { *out << input.name; }
 
 class BadInputTest : public ::testing::TestWithParam<BadInput> {
  protected:

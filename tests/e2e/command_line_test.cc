@@ -109,7 +109,14 @@ TEST_F(CommandLineTest, AMalformedJsonLineNamesItsLine) {
 }
 
 TEST_F(CommandLineTest, WhatIsExportedImportsAgain) {
-  EXPECT_EQ(Run({"demo", "umbrella"}).exit.code, 0);
+  const std::string original = File(
+      "original.jsonl",
+      R"({"key":"rain","content":"Water","labels":["weather"],"properties":{"n":3,"x":2.0,"list":[1,"two"]},)"
+      R"("edges":[{"relation":"causes","target":"wet street","weight":0.5,"properties":{"sure":true}}]})"
+      "\n"
+      R"({"key":"wet street"})"
+      "\n");
+  EXPECT_EQ(Run({"import", original}).exit.code, 0);
   const std::string first = dir_ + "/first.jsonl";
   ProgramResult result = Run({"export", "-o", first});
   ASSERT_EQ(result.exit.code, 0) << result.output;

@@ -238,7 +238,11 @@ TEST(DataDirectoryTest, PortInUse) {
 }
 
 TEST(DataDirectoryTest, BeyondLoopbackNeedsKeysAndTls) {
-  const ProgramResult open = RunServer(MakeTempDir("open") + "/data", {"--listen=0.0.0.0:0"});
+  const ProgramResult clear = RunServer(MakeTempDir("open") + "/data", {"--listen=0.0.0.0:0"});
+  EXPECT_GT(clear.exit.code, 0);
+  EXPECT_THAT(clear.output, HasSubstr("tls_cert"));
+  const ProgramResult open = RunServer(MakeTempDir("open") + "/data",
+                                       {"--listen=0.0.0.0:0", "--allow_plaintext"});
   EXPECT_GT(open.exit.code, 0);
   EXPECT_THAT(open.output, HasSubstr("--insecure"));
 }

@@ -188,7 +188,8 @@ TEST(LifecycleTest, ACheckpointIsAStore) {
   request.set_name("first");
   v1::CreateCheckpointResponse checkpoint;
   ASSERT_OK(client->CreateCheckpoint(request, &checkpoint));
-  EXPECT_TRUE(HasField(client->CreateCheckpoint(request, &checkpoint),
+  v1::CreateCheckpointResponse second;
+  EXPECT_TRUE(HasField(client->CreateCheckpoint(request, &second),
                        absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "name"));
   v1::PutObjectResponse put;
   ASSERT_OK(client->PutObject(PutRequest("later"), &put));
