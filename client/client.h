@@ -73,44 +73,34 @@ class BulkWriter {
   virtual int64_t acknowledged() const = 0;
 };
 
-#define COOKIX_CLIENT_CALLS(X)                                   \
-  /* ObjectService */                                            \
-  X(Object, PutObject) X(Object, BatchPutObjects)                \
-  X(Object, GetObject) X(Object, BatchGetObjects)                \
-  X(Object, PatchObject) X(Object, DeleteObject)                 \
-  X(Object, ScanObjects) X(Object, CountObjects)                 \
-  X(Object, Write)                                               \
-  /* GraphService */                                             \
-  X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge)       \
-  X(Graph, ListNeighbors) X(Graph, Traverse) X(Graph, FindPath)  \
-  /* ReasoningService */                                         \
-  X(Reasoning, Query) X(Reasoning, FindContradictions)           \
-  X(Reasoning, VerifyChain)                                      \
-  /* CatalogService */                                           \
-  X(Catalog, CreateNamespace) X(Catalog, GetNamespace)           \
-  X(Catalog, ListNamespaces) X(Catalog, UpdateNamespace)         \
-  X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)            \
-  X(Catalog, CreateCollection) X(Catalog, GetCollection)         \
-  X(Catalog, ListCollections) X(Catalog, DeleteCollection)       \
-  X(Catalog, PutRelation) X(Catalog, GetRelation)                \
-  X(Catalog, ListRelations) X(Catalog, DeleteRelation)           \
-  /* SecurityService */                                          \
-  X(Security, CreateKey) X(Security, ListKeys)                   \
-  X(Security, RevokeKey) X(Security, RotateKey)                  \
-  X(Security, WhoAmI)                                            \
-  /* AdminService */                                             \
-  X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact)         \
-  X(Admin, CreateCheckpoint) X(Admin, Sync) X(Admin, VerifyLog)  \
-  X(Admin, RebuildView) X(Admin, ListQueries)                    \
-  X(Admin, CancelQuery) X(Admin, SetReadOnly)
+#define COOKIX_CLIENT_CALLS(X)                                                                   \
+  /* ObjectService */                                                                            \
+  X(Object, PutObject)                                                                           \
+  X(Object, BatchPutObjects) X(Object, GetObject) X(Object, BatchGetObjects)                     \
+      X(Object, PatchObject) X(Object, DeleteObject) X(Object, ScanObjects)                      \
+          X(Object, CountObjects) X(Object, Write) /* GraphService */                            \
+      X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge) X(Graph, ListNeighbors)           \
+          X(Graph, Traverse) X(Graph, FindPath) /* ReasoningService */                           \
+      X(Reasoning, Query) X(Reasoning, FindContradictions)                                       \
+          X(Reasoning, VerifyChain) /* CatalogService */                                         \
+      X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)            \
+          X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)        \
+              X(Catalog, CreateCollection) X(Catalog, GetCollection) X(Catalog, ListCollections) \
+                  X(Catalog, DeleteCollection) X(Catalog, PutRelation) X(Catalog, GetRelation)   \
+                      X(Catalog, ListRelations) X(Catalog, DeleteRelation) /* SecurityService */ \
+      X(Security, CreateKey) X(Security, ListKeys) X(Security, RevokeKey) X(Security, RotateKey) \
+          X(Security, WhoAmI) /* AdminService */                                                 \
+      X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact) X(Admin, CreateCheckpoint)          \
+          X(Admin, Sync) X(Admin, VerifyLog) X(Admin, RebuildView) X(Admin, ListQueries)         \
+              X(Admin, CancelQuery) X(Admin, SetReadOnly)
 
 // Thread-safe.
 class Client {
  public:
   virtual ~Client() = default;
 
-#define COOKIX_DECLARE(Service, Method)                                    \
-  virtual absl::Status Method(const v1::Method##Request& request,          \
+#define COOKIX_DECLARE(Service, Method)                           \
+  virtual absl::Status Method(const v1::Method##Request& request, \
                               v1::Method##Response* response) = 0;
   COOKIX_CLIENT_CALLS(COOKIX_DECLARE)
 #undef COOKIX_DECLARE

@@ -47,12 +47,12 @@ class EmbeddedClient : public Client {
   explicit EmbeddedClient(engine::Database& database)
       : database_(database), started_(std::chrono::system_clock::now()) {}
 
-#define COOKIX_FORWARD(api, Method)                                  \
-  absl::Status Method(const v1::Method##Request& request,            \
-                      v1::Method##Response* response) override {     \
-    engine::CallContext context;                                     \
-    response->Clear();                                               \
-    return database_.api().Method(context, request, response);       \
+#define COOKIX_FORWARD(api, Method)                                                       \
+  absl::Status Method(const v1::Method##Request& request, v1::Method##Response* response) \
+      override {                                                                          \
+    engine::CallContext context;                                                          \
+    response->Clear();                                                                    \
+    return database_.api().Method(context, request, response);                            \
   }
   COOKIX_FORWARD(objects, PutObject)
   COOKIX_FORWARD(objects, BatchPutObjects)
@@ -99,14 +99,12 @@ class EmbeddedClient : public Client {
   COOKIX_FORWARD(admin, RebuildView)
 #undef COOKIX_FORWARD
 
-  absl::Status GetInfo(const v1::GetInfoRequest& request,
-                       v1::GetInfoResponse* response) override {
+  absl::Status GetInfo(const v1::GetInfoRequest& request, v1::GetInfoResponse* response) override {
     engine::CallContext context;
     response->Clear();
     COOKIX_RETURN_IF_ERROR(database_.admin().GetInfo(context, request, response));
     response->set_started_ms(
-        std::chrono::duration_cast<std::chrono::milliseconds>(started_.time_since_epoch())
-            .count());
+        std::chrono::duration_cast<std::chrono::milliseconds>(started_.time_since_epoch()).count());
     return absl::OkStatus();
   }
   absl::Status ListQueries(const v1::ListQueriesRequest&, v1::ListQueriesResponse*) override {
@@ -119,9 +117,8 @@ class EmbeddedClient : public Client {
     return NeedsServer("read-only mode");
   }
 
-  absl::Status StreamObjects(
-      const v1::StreamObjectsRequest& request,
-      absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override {
+  absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
+                             absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override {
     engine::CallContext context;
     bool stopped = false;
     const absl::Status status = database_.objects().StreamObjects(

@@ -127,14 +127,14 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 #define COOKIX_STUB_Security security_stub_
 #define COOKIX_STUB_Admin admin_stub_
 
-#define COOKIX_DEFINE(Service, Method)                                                     \
-  absl::Status RemoteClient::Method(const v1::Method##Request& request,                    \
-                                    v1::Method##Response* response) {                      \
-    return Call(request, response, IsRead(#Method),                                        \
-                [this](grpc::ClientContext* context, const v1::Method##Request& sent,      \
-                       v1::Method##Response* received) {                                   \
-                  return COOKIX_STUB_##Service->Method(context, sent, received);           \
-                });                                                                        \
+#define COOKIX_DEFINE(Service, Method)                                                \
+  absl::Status RemoteClient::Method(const v1::Method##Request& request,               \
+                                    v1::Method##Response* response) {                 \
+    return Call(request, response, IsRead(#Method),                                   \
+                [this](grpc::ClientContext* context, const v1::Method##Request& sent, \
+                       v1::Method##Response* received) {                              \
+                  return COOKIX_STUB_##Service->Method(context, sent, received);      \
+                });                                                                   \
   }
 COOKIX_CLIENT_CALLS(COOKIX_DEFINE)
 #undef COOKIX_DEFINE
@@ -195,8 +195,7 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
   }
   if (!options.tls && !options.api_key.empty() && !options.allow_plaintext_key &&
       !IsLocalTarget(options.target)) {
-    return InvalidField("api_key",
-                        "the API key would be sent in plain text to " + options.target,
+    return InvalidField("api_key", "the API key would be sent in plain text to " + options.target,
                         "use TLS, or allow it explicitly on a network that you trust");
   }
   if (options.certificate_pem.empty() != options.key_pem.empty()) {

@@ -32,15 +32,13 @@ class RemoteClient : public Client {
  public:
   RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel> channel);
 
-#define COOKIX_DECLARE(Service, Method)                    \
-  absl::Status Method(const v1::Method##Request& request, \
-                      v1::Method##Response* response) override;
+#define COOKIX_DECLARE(Service, Method) \
+  absl::Status Method(const v1::Method##Request& request, v1::Method##Response* response) override;
   COOKIX_CLIENT_CALLS(COOKIX_DECLARE)
 #undef COOKIX_DECLARE
 
-  absl::Status StreamObjects(
-      const v1::StreamObjectsRequest& request,
-      absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
+  absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
+                             absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;
 
  private:

@@ -18,9 +18,8 @@
 namespace cookix::client {
 namespace {
 
-grpc::Status RichError(grpc::StatusCode code, const std::string& message,
-                       const std::string& reason, const std::string& field,
-                       const std::string& remedy, bool retryable) {
+grpc::Status RichError(grpc::StatusCode code, const std::string& message, const std::string& reason,
+                       const std::string& field, const std::string& remedy, bool retryable) {
   google::rpc::ErrorInfo info;
   info.set_domain("cookix");
   info.set_reason(reason);

@@ -43,13 +43,13 @@ absl::Status FromRpcStatus(const grpc::Status& status, std::string_view target) 
   }
   switch (code) {
     case absl::StatusCode::kUnavailable:
-      detail.remedy = "check that cookixd is running there and that the address, port and TLS "
-                      "settings are right";
+      detail.remedy =
+          "check that cookixd is running there and that the address, port and TLS "
+          "settings are right";
       detail.retryable = true;
-      return MakeError(code,
-                       "cannot reach the server at " + std::string(target) + ": " +
-                           status.error_message(),
-                       std::move(detail));
+      return MakeError(
+          code, "cannot reach the server at " + std::string(target) + ": " + status.error_message(),
+          std::move(detail));
     case absl::StatusCode::kDeadlineExceeded:
       detail.reason = "QUERY_TIMEOUT";
       detail.remedy = "allow more time or ask for less";

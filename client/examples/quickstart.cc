@@ -11,8 +11,7 @@ int main() {
   auto example = cookix::client::OpenExample();
   cookix::client::Client& db = *example.client;
 
-  auto put = [&db](const char* key, const char* content, const char* relation,
-                   const char* target) {
+  auto put = [&db](const char* key, const char* content, const char* relation, const char* target) {
     v1::PutObjectRequest request;
     v1::ObjectWrite* write = request.mutable_write();
     write->mutable_object()->mutable_ref()->set_key(key);

@@ -253,14 +253,12 @@ class Compiler {
         return InvalidField(path + ".op", "the operator is not set", "Set the operator");
       default:
         return InvalidField(
-            path + ".op",
-            absl::StrCat("there is no operator ", static_cast<int>(comparison.op())),
+            path + ".op", absl::StrCat("there is no operator ", static_cast<int>(comparison.op())),
             "Use an operator of this server's version");
     }
   }
 
-  absl::StatusOr<FilterNode> MemberNode(const v1::Membership& membership,
-                                        const std::string& path) {
+  absl::StatusOr<FilterNode> MemberNode(const v1::Membership& membership, const std::string& path) {
     FilterNode node;
     node.kind = Kind::kMembership;
     COOKIX_RETURN_IF_ERROR(Field(membership.field(), path, &node));
@@ -321,8 +319,8 @@ std::shared_ptr<const CompiledFilter> CompiledFilter::AnyLabel(
       new CompiledFilter(std::move(filter), std::move(root)));
 }
 
-std::shared_ptr<const CompiledFilter> CompiledFilter::And(
-    std::shared_ptr<const CompiledFilter> a, std::shared_ptr<const CompiledFilter> b) {
+std::shared_ptr<const CompiledFilter> CompiledFilter::And(std::shared_ptr<const CompiledFilter> a,
+                                                          std::shared_ptr<const CompiledFilter> b) {
   if (a == nullptr && b == nullptr) return AnyLabel({});
   if (a == nullptr || a->matches_everything()) {
     if (b != nullptr) return b;

@@ -36,8 +36,9 @@ class CompiledFilter {
   // INVALID_ARGUMENT naming the path inside `field` for anything malformed:
   // unset or unknown operators, comparisons with lists, NaN, too deep, too large.
   // An unset filter, nested ones included, compiles to one that matches everything.
-  static absl::StatusOr<std::shared_ptr<const CompiledFilter>> Compile(
-      const v1::Filter& filter, std::string_view field, const Limits& limits);
+  static absl::StatusOr<std::shared_ptr<const CompiledFilter>> Compile(const v1::Filter& filter,
+                                                                       std::string_view field,
+                                                                       const Limits& limits);
 
   // A filter that holds for objects with any of `labels`; everything when empty.
   static std::shared_ptr<const CompiledFilter> AnyLabel(const std::vector<std::string>& labels);

@@ -333,8 +333,7 @@ TEST(FilterTest, NamesThePathOfWhatIsWrong) {
   EXPECT_EQ(ErrorAt(Compare("x", kEq, v1::Value())), "INVALID_FIELD filter.comparison.value");
   EXPECT_EQ(ErrorAt(Compare("x", kEq, Double(std::nan("")))),
             "INVALID_FIELD filter.comparison.value");
-  EXPECT_EQ(ErrorAt(Compare("x", kEq, Double(INFINITY))),
-            "INVALID_FIELD filter.comparison.value");
+  EXPECT_EQ(ErrorAt(Compare("x", kEq, Double(INFINITY))), "INVALID_FIELD filter.comparison.value");
   EXPECT_EQ(ErrorAt(Compare("x", kLt, Bool(true))), "INVALID_FIELD filter.comparison.value");
   EXPECT_EQ(ErrorAt(Compare("x", kGe, Bytes("a"))), "INVALID_FIELD filter.comparison.value");
   EXPECT_EQ(ErrorAt(Compare("x", kPrefix, Int(1))), "INVALID_FIELD filter.comparison.value");
@@ -388,9 +387,8 @@ TEST(FilterTest, FingerprintsAreEqualForEqualFiltersOnly) {
   };
   for (size_t i = 0; i < different.size(); ++i) {
     for (size_t j = 0; j < different.size(); ++j) {
-      EXPECT_EQ(
-          Compiled(different[i])->fingerprint() == Compiled(different[j])->fingerprint(),
-          i == j)
+      EXPECT_EQ(Compiled(different[i])->fingerprint() == Compiled(different[j])->fingerprint(),
+                i == j)
           << i << " " << j;
     }
   }

@@ -78,7 +78,8 @@ struct Node {
 static_assert(sizeof(Node) == 16);
 
 struct alignas(64) Page {
-  std::atomic<bool> touched{true};
+  // Read since the clock's hand passed.
+  std::atomic<bool> touched{false};
   alignas(64) Node nodes[kPageNodes] = {};
 };
 
@@ -95,7 +96,7 @@ struct Table {
 
 // What readers start from.
 struct State {
-  uint64_t base = 0;  // the bootstrap's commit
+  uint64_t base = 0;                                   // the bootstrap's commit
   std::vector<std::pair<NamespaceId, Table*>> tables;  // sorted
 
   Table* Find(NamespaceId ns) const {
@@ -311,8 +312,7 @@ struct AdjacencyView::Impl {
     }
   }
   Block* NewHub(const std::vector<Chunk*>& chunks, uint64_t commit) {
-    void* memory =
-        Allocate(sizeof(Block) + sizeof(uint64_t) + chunks.size() * sizeof(Chunk*));
+    void* memory = Allocate(sizeof(Block) + sizeof(uint64_t) + chunks.size() * sizeof(Chunk*));
     Block* block = new (memory) Block;
     block->commit = commit;
     block->tail_bytes = Block::kHub;
@@ -357,9 +357,11 @@ struct AdjacencyView::Impl {
     size_t next_chunk = 0;
     for (size_t i = 0; i < edits.size();) {
       // The last chunk that does not begin after the edit.
-      auto after = std::upper_bound(
-          chunks.begin() + static_cast<std::ptrdiff_t>(next_chunk), chunks.end(), edits[i],
-          [](const Edit& edit, const Chunk* chunk) { return Compare(edit, FirstEntry(chunk)) < 0; });
+      auto after =
+          std::upper_bound(chunks.begin() + static_cast<std::ptrdiff_t>(next_chunk), chunks.end(),
+                           edits[i], [](const Edit& edit, const Chunk* chunk) {
+                             return Compare(edit, FirstEntry(chunk)) < 0;
+                           });
       size_t at = static_cast<size_t>(after - chunks.begin());
       if (at > next_chunk) --at;
       size_t end = i + 1;
@@ -476,8 +478,7 @@ struct AdjacencyView::Impl {
   void RetireLater(void* what, Block* owner) {
     const int64_t bytes = SizeOf(what);
     AddDead(bytes);
-    followed.push_back(
-        {Kind::kMemory, epoch.load(std::memory_order_relaxed), what, owner, bytes});
+    followed.push_back({Kind::kMemory, epoch.load(std::memory_order_relaxed), what, owner, bytes});
   }
   void Replace(std::atomic<Block*>& end, Block* block, const std::vector<Chunk*>& replaced,
                bool readers) {
@@ -646,6 +647,7 @@ struct AdjacencyView::Impl {
     Page* page = place->load(std::memory_order_relaxed);
     if (page == nullptr) {
       page = NewPage();
+      page->touched.store(true, std::memory_order_relaxed);
       place->store(page, std::memory_order_release);
     }
     for (auto& end : page->nodes[ordinal & (kPageNodes - 1)].ends) {
@@ -681,13 +683,13 @@ struct AdjacencyView::Impl {
         const bool has_discriminator = !edge.discriminator().empty();
         const uint32_t sequence = static_cast<uint32_t>(node_edits.size());
         node_edits.push_back({edge.namespace_id(), false, edge.after().empty(), sequence,
-                         edge.source(),
-                         MakeArc(edge.target(), edge.relation_id(), value, has_discriminator),
-                         edge.discriminator()});
+                              edge.source(),
+                              MakeArc(edge.target(), edge.relation_id(), value, has_discriminator),
+                              edge.discriminator()});
         node_edits.push_back({edge.namespace_id(), true, edge.after().empty(), sequence,
-                         edge.target(),
-                         MakeArc(edge.source(), edge.relation_id(), value, has_discriminator),
-                         edge.discriminator()});
+                              edge.target(),
+                              MakeArc(edge.source(), edge.relation_id(), value, has_discriminator),
+                              edge.discriminator()});
       } else if (event.has_tombstone() && event.tombstone().has_namespace_()) {
         DropTable(event.tombstone().namespace_().namespace_id());
       }
@@ -991,8 +993,7 @@ class AdjacencyView::Impl::Reader : public ArcReader {
     if (!page->touched.load(std::memory_order_relaxed)) {
       page->touched.store(true, std::memory_order_relaxed);
     }
-    Block* block =
-        page->nodes[ordinal & (kPageNodes - 1)].ends[in].load(std::memory_order_acquire);
+    Block* block = page->nodes[ordinal & (kPageNodes - 1)].ends[in].load(std::memory_order_acquire);
     while (block != nullptr && block->commit > commit_) {
       block = block->prev.load(std::memory_order_acquire);
     }
@@ -1033,8 +1034,7 @@ class AdjacencyView::Impl::Reader : public ArcReader {
   int64_t block_reads_ = 0, fallback_reads_ = 0;
 };
 
-AdjacencyView::AdjacencyView(AdjacencyOptions options)
-    : impl_(std::make_unique<Impl>(options)) {}
+AdjacencyView::AdjacencyView(AdjacencyOptions options) : impl_(std::make_unique<Impl>(options)) {}
 
 AdjacencyView::~AdjacencyView() { impl_->Drop(); }
 
@@ -1046,9 +1046,7 @@ absl::Status AdjacencyView::Apply(const AppliedCommit& commit) { return impl_->A
 
 void AdjacencyView::Drop() { impl_->Drop(); }
 
-int64_t AdjacencyView::MemoryBytes() const {
-  return impl_->total.load(std::memory_order_relaxed);
-}
+int64_t AdjacencyView::MemoryBytes() const { return impl_->total.load(std::memory_order_relaxed); }
 
 std::map<std::string, int64_t> AdjacencyView::Counters() const {
   int64_t pinned = 0;

@@ -36,10 +36,8 @@ std::vector<std::pair<std::string, v1::Filter>> MakeFilters() {
   std::vector<std::pair<std::string, v1::Filter>> filters;
   filters.emplace_back("half_of_distinct_values",
                        Compare("wide", v1::COMPARISON_OPERATOR_GREATER_EQUAL, 0));
-  filters.emplace_back("half_of_1000_values",
-                       Compare("narrow", v1::COMPARISON_OPERATOR_LESS, 500));
-  filters.emplace_back("one_of_1000_values",
-                       Compare("narrow", v1::COMPARISON_OPERATOR_EQUAL, 17));
+  filters.emplace_back("half_of_1000_values", Compare("narrow", v1::COMPARISON_OPERATOR_LESS, 500));
+  filters.emplace_back("one_of_1000_values", Compare("narrow", v1::COMPARISON_OPERATOR_EQUAL, 17));
   filters.emplace_back("not_one_of_1000_values",
                        Compare("narrow", v1::COMPARISON_OPERATOR_NOT_EQUAL, 17));
   v1::Filter labels;
@@ -188,8 +186,7 @@ void Memory(benchmark::State& state) {
   Corpus& corpus = TheCorpus();
   int64_t bytes = 0;
   for (auto _ : state) bytes = corpus.cold.MemoryBytes();
-  state.counters["bytes_per_object"] =
-      static_cast<double>(bytes) / static_cast<double>(kObjects);
+  state.counters["bytes_per_object"] = static_cast<double>(bytes) / static_cast<double>(kObjects);
 }
 BENCHMARK(Memory)->Unit(benchmark::kMillisecond)->Iterations(1);
 

@@ -101,8 +101,8 @@ struct Field {
   int64_t MemoryBytes() const {
     int64_t total = static_cast<int64_t>(sizeof(Field) + name.capacity());
     for (const OrdinalBitmap* bitmap :
-         {&exists, &truth[0], &truth[1], &numbers.any, &numbers.several, &texts.any,
-          &texts.several, &byte_strings.any, &byte_strings.several, &unsure}) {
+         {&exists, &truth[0], &truth[1], &numbers.any, &numbers.several, &texts.any, &texts.several,
+          &byte_strings.any, &byte_strings.several, &unsure}) {
       total += bitmap->MemoryBytes();
     }
     return total + doubles.MemoryBytes() + integers.MemoryBytes() + text.MemoryBytes() +
@@ -276,9 +276,9 @@ class Evaluator {
                           std::move(unsure));
       }
       case FilterField::kLabel:
-        return WithUnsure(
-            OfField(index_.labels, node),
-            node.kind == NodeKind::kExistence ? OrdinalBitmap() : index_.labels.unsure);
+        return WithUnsure(OfField(index_.labels, node), node.kind == NodeKind::kExistence
+                                                            ? OrdinalBitmap()
+                                                            : index_.labels.unsure);
       case FilterField::kCollection: {
         OrdinalBitmap sure;
         OrdinalBitmap unsure;
@@ -412,8 +412,7 @@ class Evaluator {
                          field.integers.Count(field.integers.Begin(), integers);
     const size_t above = field.doubles.size() + field.integers.size() - below;
     const bool lower = IsLower(op);
-    const bool outside =
-        (lower ? above > below : below > above) && field.numbers.several.empty();
+    const bool outside = (lower ? above > below : below > above) && field.numbers.several.empty();
     OrdinalCollector collector;
     if (lower != outside) {
       field.doubles.Collect(doubles, field.doubles.End(), &collector);
@@ -437,8 +436,8 @@ class Evaluator {
   }
 
   template <typename Map>
-  static OrdinalBitmap Between(const Map& map, typename Map::Cursor from,
-                               typename Map::Cursor to, const Presence& presence) {
+  static OrdinalBitmap Between(const Map& map, typename Map::Cursor from, typename Map::Cursor to,
+                               const Presence& presence) {
     OrdinalCollector collector;
     if (map.Count(from, to) <= map.size() / 2 || !presence.several.empty()) {
       map.Collect(from, to, &collector);
@@ -1116,14 +1115,14 @@ int64_t FieldIndexView::MemoryBytes() const {
   ReaderLock lock(impl_->mutex);
   if (impl_->state == nullptr) return bytes;
   for (const auto& [id, index] : impl_->state->namespaces) {
-    bytes += static_cast<int64_t>(sizeof(NamespaceIndex)) + index->all.MemoryBytes() +
-             index->overflow.MemoryBytes() + index->labels.MemoryBytes() +
-             static_cast<int64_t>(index->fields.capacity() *
-                                  (sizeof(std::string) + sizeof(void*) + 1)) +
-             static_cast<int64_t>(index->recent.size() * sizeof(RecentCommit));
+    bytes +=
+        static_cast<int64_t>(sizeof(NamespaceIndex)) + index->all.MemoryBytes() +
+        index->overflow.MemoryBytes() + index->labels.MemoryBytes() +
+        static_cast<int64_t>(index->fields.capacity() * (sizeof(std::string) + sizeof(void*) + 1)) +
+        static_cast<int64_t>(index->recent.size() * sizeof(RecentCommit));
     for (const auto& [collection_id, collection] : index->collections) {
-      bytes += static_cast<int64_t>(sizeof(CollectionIndex) + 32) +
-               collection.objects.MemoryBytes();
+      bytes +=
+          static_cast<int64_t>(sizeof(CollectionIndex) + 32) + collection.objects.MemoryBytes();
     }
     for (const auto& [name, field] : index->fields) bytes += field->MemoryBytes();
     for (const RecentCommit& recent : index->recent) {
@@ -1135,10 +1134,8 @@ int64_t FieldIndexView::MemoryBytes() const {
 
 std::map<std::string, int64_t> FieldIndexView::Counters() const {
   std::map<std::string, int64_t> counters = {
-      {"evaluations", impl_->evaluations.load()},
-      {"cache_hits", impl_->cache_hits.load()},
-      {"declined", impl_->declined.load()},
-      {"records_read", impl_->records_read.load()},
+      {"evaluations", impl_->evaluations.load()}, {"cache_hits", impl_->cache_hits.load()},
+      {"declined", impl_->declined.load()},       {"records_read", impl_->records_read.load()},
       {"cache_bytes", impl_->cache.bytes()},
   };
   ReaderLock lock(impl_->mutex);

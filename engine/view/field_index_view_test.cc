@@ -19,9 +19,9 @@ namespace {
 using internal::v1::ChangeRecord;
 using internal::v1::ObjectRecord;
 
-constexpr CollectionId kPlain = 1;     // "default"
-constexpr CollectionId kPartial = 2;   // "partial": does not index "n" and "t"
-constexpr CollectionId kDoomed = 3;    // "doomed": dropped by some tests
+constexpr CollectionId kPlain = 1;    // "default"
+constexpr CollectionId kPartial = 2;  // "partial": does not index "n" and "t"
+constexpr CollectionId kDoomed = 3;   // "doomed": dropped by some tests
 
 class NoMonitor : public BootstrapMonitor {
  public:
@@ -49,8 +49,7 @@ class FieldIndexViewTest : public testing::Test {
       ns->id = id;
       ns->record.set_id(id);
       ns->record.set_name("ns" + std::to_string(id));
-      for (const auto& [collection_id, name] :
-           std::vector<std::pair<CollectionId, std::string>>{
+      for (const auto& [collection_id, name] : std::vector<std::pair<CollectionId, std::string>>{
                {kPlain, "default"}, {kPartial, "partial"}, {kDoomed, "doomed"}}) {
         auto collection = std::make_shared<CollectionInfo>();
         collection->id = collection_id;
@@ -88,9 +87,8 @@ class FieldIndexViewTest : public testing::Test {
     object->set_before(current);
     current = after == nullptr ? "" : after->SerializeAsString();
     object->set_after(current);
-    writes->emplace_back(ObjectKey(ns, ordinal), after == nullptr
-                                                     ? std::nullopt
-                                                     : std::optional<std::string>(current));
+    writes->emplace_back(ObjectKey(ns, ordinal),
+                         after == nullptr ? std::nullopt : std::optional<std::string>(current));
   }
   uint64_t Put(NamespaceId ns, Ordinal ordinal, const ObjectRecord& record) {
     ChangeRecord change;
@@ -127,9 +125,9 @@ class FieldIndexViewTest : public testing::Test {
   // The answer by reading every record.
   std::set<Ordinal> Expected(const CompiledFilter& filter, const NamespaceView& view) {
     std::set<Ordinal> expected;
-    auto it = view.snapshot->Scan(storage::Family::kObjects,
-                                  storage::ScanBounds{NamespacePrefix(view.id()),
-                                                      NamespacePrefix(view.id() + 1), false});
+    auto it = view.snapshot->Scan(
+        storage::Family::kObjects,
+        storage::ScanBounds{NamespacePrefix(view.id()), NamespacePrefix(view.id() + 1), false});
     for (it->SeekToFirst(); it->Valid(); it->Next()) {
       std::string_view key = it->key();
       NamespaceId ns = 0;
@@ -282,9 +280,9 @@ class FieldIndexViewTest : public testing::Test {
     return record;
   }
   std::string RandomField() {
-    static const char* const kFields[] = {"n",     "t",      "x",        "a",          "b",
-                                          "a.b",   "a.b.n",  "n.x",      "missing",    "$label",
-                                          "$key",  "$label", "$version", "$collection"};
+    static const char* const kFields[] = {"n",    "t",      "x",        "a",          "b",
+                                          "a.b",  "a.b.n",  "n.x",      "missing",    "$label",
+                                          "$key", "$label", "$version", "$collection"};
     return kFields[random_() % 14];
   }
   v1::Filter RandomLeaf() {
@@ -444,10 +442,9 @@ TEST_F(FieldIndexViewTest, ManyValuesAndManyObjectsPerValue) {
   Log(change, writes);
   CatchUp(&view_);
   for (int round = 0; round < 3; ++round) {
-    for (const auto op :
-         {v1::COMPARISON_OPERATOR_EQUAL, v1::COMPARISON_OPERATOR_NOT_EQUAL,
-          v1::COMPARISON_OPERATOR_LESS, v1::COMPARISON_OPERATOR_LESS_EQUAL,
-          v1::COMPARISON_OPERATOR_GREATER, v1::COMPARISON_OPERATOR_GREATER_EQUAL}) {
+    for (const auto op : {v1::COMPARISON_OPERATOR_EQUAL, v1::COMPARISON_OPERATOR_NOT_EQUAL,
+                          v1::COMPARISON_OPERATOR_LESS, v1::COMPARISON_OPERATOR_LESS_EQUAL,
+                          v1::COMPARISON_OPERATOR_GREATER, v1::COMPARISON_OPERATOR_GREATER_EQUAL}) {
       EXPECT_TRUE(Check(&view_, 1, latest(), Compare("unique", op, Int(1234))));
       EXPECT_TRUE(Check(&view_, 1, latest(), Compare("unique", op, Int(4321))));
       EXPECT_TRUE(Check(&view_, 1, latest(), Compare("few", op, Int(1))));
@@ -506,8 +503,7 @@ TEST_F(FieldIndexViewTest, TheCacheIsBounded) {
   Put(1, 1, record);
   Bootstrap(&small);
   for (int i = 0; i < 100; ++i) {
-    EXPECT_TRUE(
-        Check(&small, 1, latest(), Compare("x", v1::COMPARISON_OPERATOR_LESS, Int(i))));
+    EXPECT_TRUE(Check(&small, 1, latest(), Compare("x", v1::COMPARISON_OPERATOR_LESS, Int(i))));
     EXPECT_LE(small.Counters()["cache_bytes"], 2000);
   }
   EXPECT_GT(small.Counters()["cache_bytes"], 0);
@@ -578,7 +574,8 @@ TEST_F(FieldIndexViewTest, DeclinesWhatItCannotAnswer) {
   // Older than its bootstrap.
   EXPECT_FALSE(Check(&late, 1, latest() - 1, filter));
   // Too much to read.
-  EXPECT_FALSE(Check(&late, 1, latest(), Compare("$key", v1::COMPARISON_OPERATOR_EQUAL, Text("k"))));
+  EXPECT_FALSE(
+      Check(&late, 1, latest(), Compare("$key", v1::COMPARISON_OPERATOR_EQUAL, Text("k"))));
   EXPECT_EQ(late.Counters()["declined"], 3);
   // Not applied yet.
   Put(1, 1, Record(kPlain));
@@ -704,8 +701,7 @@ TEST_F(FieldIndexViewTest, AnswersWhileTheHostRebuildsIt) {
   }
   done = true;
   for (std::thread& reader : readers) reader.join();
-  ASSERT_TRUE(host.WaitAllVisible(latest(),
-                                  CallContext::Clock::now() + std::chrono::seconds(30)));
+  ASSERT_TRUE(host.WaitAllVisible(latest(), CallContext::Clock::now() + std::chrono::seconds(30)));
   for (const v1::Filter& filter : filters) EXPECT_TRUE(Check(view, 1, latest(), filter));
 }
 

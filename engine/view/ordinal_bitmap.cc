@@ -84,8 +84,7 @@ OrdinalBitmap& OrdinalBitmap::operator-=(const OrdinalBitmap& other) {
 bool OrdinalBitmap::operator==(const OrdinalBitmap& other) const {
   if (parts_.size() != other.parts_.size()) return false;
   for (size_t i = 0; i < parts_.size(); ++i) {
-    if (parts_[i].first != other.parts_[i].first ||
-        !(parts_[i].second == other.parts_[i].second)) {
+    if (parts_[i].first != other.parts_[i].first || !(parts_[i].second == other.parts_[i].second)) {
       return false;
     }
   }

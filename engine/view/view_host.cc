@@ -46,8 +46,7 @@ absl::Status Contained(F&& f) {
   try {
     return f();
   } catch (const std::exception& error) {
-    return MakeError(absl::StatusCode::kInternal, 
-                     absl::StrCat("the view failed: ", error.what()),
+    return MakeError(absl::StatusCode::kInternal, absl::StrCat("the view failed: ", error.what()),
                      {"INTERNAL", "", "Rebuild the view; give the server more memory", false});
   }
 }
@@ -67,9 +66,8 @@ class DecodedCommits {
     decoded->time_ms = logged.time_ms;
     decoded->catalog = catalog;
     if (!decoded->change.ParseFromString(logged.change)) {
-      return Corruption(
-          absl::StrCat("the change of commit ", logged.commit, " cannot be decoded"),
-          "Restore the store from a backup or seed it from a replica");
+      return Corruption(absl::StrCat("the change of commit ", logged.commit, " cannot be decoded"),
+                        "Restore the store from a backup or seed it from a replica");
     }
     std::lock_guard<std::mutex> lock(mutex_);
     bytes_ -= entry.bytes;
@@ -328,8 +326,7 @@ void ViewHost::Run(Slot* slot) {
       for (const storage::LogCommitPtr& logged : *commits) {
         if (interrupted()) break;
         auto decoded = shared.decoded.Get(*logged, catalog);
-        status = decoded.ok() ? Contained([&] { return view.Apply(**decoded); })
-                              : decoded.status();
+        status = decoded.ok() ? Contained([&] { return view.Apply(**decoded); }) : decoded.status();
         if (!status.ok()) break;
         slot->applied.store(logged->commit);
         // Fails when Rebuild() or Stop() came in between.
@@ -367,8 +364,7 @@ bool ViewHost::WaitVisible(const View* view, uint64_t commit, Clock::time_point 
     if (shows()) return true;
     if (slot->shown.load() == kNotReady) return false;
     std::unique_lock<std::mutex> lock(shared_->mutex);
-    shared_->WaitUntil(lock, deadline,
-                       [&] { return shows() || slot->shown.load() == kNotReady; });
+    shared_->WaitUntil(lock, deadline, [&] { return shows() || slot->shown.load() == kNotReady; });
     return shows();
   }
   return false;
@@ -401,8 +397,7 @@ absl::Status ViewHost::WaitForRoom(const CallContext& context) {
   };
   while (!has_room()) {
     COOKIX_RETURN_IF_ERROR(context.Check());
-    const Clock::time_point deadline =
-        std::min(context.deadline(), Clock::now() + kCancelPoll);
+    const Clock::time_point deadline = std::min(context.deadline(), Clock::now() + kCancelPoll);
     shared_->WaitUntil(lock, deadline, has_room);
   }
   return absl::OkStatus();
@@ -416,8 +411,7 @@ void ViewHost::OnPublish(uint64_t commit, int64_t bytes) {
   }
   std::lock_guard<std::mutex> lock(shared_->mutex);
   auto& backlog = shared_->backlog;
-  while (!backlog.empty() &&
-         (least < 0 || backlog.front().first <= static_cast<uint64_t>(least))) {
+  while (!backlog.empty() && (least < 0 || backlog.front().first <= static_cast<uint64_t>(least))) {
     shared_->backlog_bytes -= backlog.front().second;
     backlog.pop_front();
   }

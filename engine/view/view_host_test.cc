@@ -111,8 +111,7 @@ class ViewHostTest : public testing::Test {
     sum_ += value;
     object->set_after(std::to_string(value));
     const std::string bytes = change.SerializeAsString();
-    const uint64_t commit =
-        store_.Write({{std::to_string(key), std::to_string(value)}}, bytes);
+    const uint64_t commit = store_.Write({{std::to_string(key), std::to_string(value)}}, bytes);
     host_->OnPublish(commit, static_cast<int64_t>(bytes.size()));
     return commit;
   }

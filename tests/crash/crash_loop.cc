@@ -103,8 +103,8 @@ void RunCalls(client::Client& client, const std::atomic<bool>& stop, Worker* wor
       return;
     }
     if (!worker->expected.Acknowledged(answer.commit)) {
-      worker->problem = absl::StrCat("commit ", answer.commit, " came after ",
-                                     worker->expected.last_commit());
+      worker->problem =
+          absl::StrCat("commit ", answer.commit, " came after ", worker->expected.last_commit());
       return;
     }
     ++worker->acknowledged;
@@ -199,10 +199,10 @@ class CrashLoop {
         "cycles=%ld kills=%ld terminations=%ld interrupted_recoveries=%ld acknowledged=%ld "
         "unacknowledged=%ld found_applied=%ld repeated=%ld objects_and_edges_compared=%ld\n",
         static_cast<long>(cycle), static_cast<long>(totals_.kills),
-        static_cast<long>(totals_.terminations),
-        static_cast<long>(totals_.interrupted_recoveries), static_cast<long>(totals_.acknowledged),
-        static_cast<long>(totals_.unacknowledged), static_cast<long>(totals_.found_applied),
-        static_cast<long>(totals_.repeated), static_cast<long>(totals_.compared));
+        static_cast<long>(totals_.terminations), static_cast<long>(totals_.interrupted_recoveries),
+        static_cast<long>(totals_.acknowledged), static_cast<long>(totals_.unacknowledged),
+        static_cast<long>(totals_.found_applied), static_cast<long>(totals_.repeated),
+        static_cast<long>(totals_.compared));
     std::fflush(stdout);
   }
 
@@ -223,7 +223,8 @@ class CrashLoop {
       });
     }
     // The moment of the crash is random, down to the microsecond.
-    std::this_thread::sleep_for(std::chrono::microseconds(20'000 + Below(flags_.max_load_ms * 1000)));
+    std::this_thread::sleep_for(
+        std::chrono::microseconds(20'000 + Below(flags_.max_load_ms * 1000)));
     bool exited_well = true;
     if (Below(10) == 0) {
       ++totals_.terminations;
@@ -281,7 +282,7 @@ class CrashLoop {
                                   write.object().version()};
             for (const v1::Edge& edge : write.edges()) {
               state.edges[{key, edge.relation(), edge.target().key()}] = {edge.weight(),
-                                                                           edge.version()};
+                                                                          edge.version()};
             }
           }
           return true;
@@ -373,8 +374,7 @@ class CrashLoop {
     if (!Check(status, "ListNeighbors")) return false;
     for (const v1::Neighbor& neighbor : response.neighbors()) {
       const v1::Edge& edge = neighbor.edge();
-      const auto it =
-          expected.find({edge.source().key(), edge.relation(), edge.target().key()});
+      const auto it = expected.find({edge.source().key(), edge.relation(), edge.target().key()});
       if (it == expected.end() || it->second.weight != edge.weight() ||
           it->second.version != edge.version()) {
         return Fail(absl::StrCat("seen from ", key, " an edge differs: ", edge.ShortDebugString()));
@@ -452,8 +452,7 @@ bool ParseFlag(absl::string_view argument, Flags* flags) {
     return true;
   };
   return number("--cycles=", &flags->cycles) || number("--seed=", &flags->seed) ||
-         number("--workers=", &flags->workers) ||
-         number("--max_load_ms=", &flags->max_load_ms) ||
+         number("--workers=", &flags->workers) || number("--max_load_ms=", &flags->max_load_ms) ||
          text("--sync_mode=", &flags->sync_mode) || text("--data_dir=", &flags->data_dir);
 }
 

@@ -24,8 +24,8 @@ std::string Difference(const GraphState& expected, const GraphState& found, int6
       return absl::StrCat("object ", key, " has counter ", it->second.counter, " and not ",
                           object.counter);
     }
-    const bool version_fits = object.version != 0 ? it->second.version == object.version
-                                                  : it->second.version > floor;
+    const bool version_fits =
+        object.version != 0 ? it->second.version == object.version : it->second.version > floor;
     if (!version_fits) {
       return absl::StrCat("object ", key, " has version ", it->second.version, " and not ",
                           object.version);
@@ -49,7 +49,8 @@ std::string Difference(const GraphState& expected, const GraphState& found, int6
     }
   }
   for (const auto& [name, edge] : found.edges) {
-    if (expected.edges.count(name) == 0) return absl::StrCat("edge ", Show(name), " should be gone");
+    if (expected.edges.count(name) == 0)
+      return absl::StrCat("edge ", Show(name), " should be gone");
   }
   return "";
 }

@@ -49,8 +49,9 @@ v1::WriteRequest Workload::Next(const GraphState& state) {
   request.mutable_options()->set_request_id(absl::StrCat("w", worker_, "-", ++request_));
   std::vector<std::string> present;
   for (const auto& [key, object] : state.objects) present.push_back(key);
-  const auto any_present = [&] { return present[static_cast<size_t>(
-                                     Below(static_cast<int64_t>(present.size())))]; };
+  const auto any_present = [&] {
+    return present[static_cast<size_t>(Below(static_cast<int64_t>(present.size())))];
+  };
   const int64_t dice = present.size() < 4 ? 0 : Below(100);
   if (dice < 20) {
     *request.add_mutations() = Put(AnyKey(), ++counter_);

@@ -137,8 +137,7 @@ TEST_P(KnowledgeGraphsTest, LoadsWholeAndAnswersWithShortestPaths) {
       request.set_page_size(10'000);
       v1::ListNeighborsResponse response;
       ASSERT_OK(client->ListNeighbors(request, &response));
-      const size_t expected =
-          outward ? out[name].size() : static_cast<size_t>(in_degree[name]);
+      const size_t expected = outward ? out[name].size() : static_cast<size_t>(in_degree[name]);
       EXPECT_EQ(static_cast<size_t>(response.neighbors_size()), expected) << name;
     }
   }

@@ -134,7 +134,8 @@ std::vector<BadInput> Table() {
     return c.GetRelation(request, &response);
   });
   add("UnknownStart", kMissing, "OBJECT_NOT_FOUND", "start",
-      TraverseWith([](v1::TraverseRequest* request) { *request->mutable_start() = Ref("nobody"); }));
+      TraverseWith(
+          [](v1::TraverseRequest* request) { *request->mutable_start() = Ref("nobody"); }));
   add("UnknownPathEnd", kMissing, "OBJECT_NOT_FOUND", "target", [](client::Client& c) {
     v1::FindPathRequest request;
     *request.mutable_source() = Ref("a");
@@ -188,13 +189,12 @@ std::vector<BadInput> Table() {
   add("ContentTooLarge", kInvalid, "LIMIT_EXCEEDED", "write.object.content",
       [](client::Client& c) { return Put(c, PutRequest("a", std::string((1 << 20) + 1, 'x'))); });
   // Batches.
-  add("DuplicateInBatch", kInvalid, "INVALID_FIELD", "writes[2].object.ref",
-      [](client::Client& c) {
-        v1::BatchPutObjectsRequest request;
-        for (const char* key : {"x", "y", "x"}) *request.add_writes() = MakeObject(key);
-        v1::BatchPutObjectsResponse response;
-        return c.BatchPutObjects(request, &response);
-      });
+  add("DuplicateInBatch", kInvalid, "INVALID_FIELD", "writes[2].object.ref", [](client::Client& c) {
+    v1::BatchPutObjectsRequest request;
+    for (const char* key : {"x", "y", "x"}) *request.add_writes() = MakeObject(key);
+    v1::BatchPutObjectsResponse response;
+    return c.BatchPutObjects(request, &response);
+  });
   add("BatchTooLarge", kInvalid, "LIMIT_EXCEEDED", "writes", [](client::Client& c) {
     v1::BatchPutObjectsRequest request;
     for (int i = 0; i <= 10'000; ++i) *request.add_writes() = MakeObject(std::to_string(i));
@@ -249,8 +249,7 @@ std::vector<BadInput> Table() {
       QueryWith([](v1::QueryRequest* request) { request->set_max_hops(-1); }));
   add("TooManyAnswers", kInvalid, "LIMIT_EXCEEDED", "limit",
       QueryWith([](v1::QueryRequest* request) { request->set_limit(10'001); }));
-  add("ChainTooLong", kInvalid, "LIMIT_EXCEEDED", "chain",
-      QueryWith([](v1::QueryRequest* request) {
+  add("ChainTooLong", kInvalid, "LIMIT_EXCEEDED", "chain", QueryWith([](v1::QueryRequest* request) {
         for (int i = 0; i < 17; ++i) request->add_chain("causes");
       }));
   add("ChainAndRelation", kInvalid, "INVALID_FIELD", "chain",
@@ -260,8 +259,7 @@ std::vector<BadInput> Table() {
       }));
   add("NoAnchor", kInvalid, "INVALID_FIELD", "anchor.key",
       QueryWith([](v1::QueryRequest* request) { request->clear_anchor(); }));
-  add("UnknownMode", kInvalid, "INVALID_FIELD", "mode",
-      QueryWith([](v1::QueryRequest* request) {
+  add("UnknownMode", kInvalid, "INVALID_FIELD", "mode", QueryWith([](v1::QueryRequest* request) {
         request->set_mode(static_cast<v1::ReasoningMode>(77));
       }));
   add("TooDeep", kInvalid, "LIMIT_EXCEEDED", "max_depth",
@@ -290,12 +288,11 @@ std::vector<BadInput> Table() {
     return Scan(c, request);
   });
   // Filters.
-  add("UnknownOperator", kInvalid, "INVALID_FIELD", "filter.comparison.op",
-      [](client::Client& c) {
-        v1::Filter filter = Equals("p", "x");
-        filter.mutable_comparison()->clear_op();
-        return Count(c, filter);
-      });
+  add("UnknownOperator", kInvalid, "INVALID_FIELD", "filter.comparison.op", [](client::Client& c) {
+    v1::Filter filter = Equals("p", "x");
+    filter.mutable_comparison()->clear_op();
+    return Count(c, filter);
+  });
   add("FilterWithoutField", kInvalid, "INVALID_FIELD", "filter.comparison.field",
       [](client::Client& c) { return Count(c, Equals("", "x")); });
   add("UnknownSystemField", kInvalid, "INVALID_FIELD", "filter.comparison.field",

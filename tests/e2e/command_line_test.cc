@@ -96,8 +96,8 @@ TEST_F(CommandLineTest, AMalformedTripleNamesItsLineAndTheRestCanBeResumed) {
 }
 
 TEST_F(CommandLineTest, AMalformedJsonLineNamesItsLine) {
-  const std::string bad = File("bad.jsonl",
-                               "{\"key\":\"a\"}\n{\"key\":\"b\"}\n{\"key\": oops}\n{\"key\":\"c\"}\n");
+  const std::string bad =
+      File("bad.jsonl", "{\"key\":\"a\"}\n{\"key\":\"b\"}\n{\"key\": oops}\n{\"key\":\"c\"}\n");
   const ProgramResult stopped = Run({"import", bad});
   EXPECT_GT(stopped.exit.code, 0);
   EXPECT_THAT(stopped.output, HasSubstr("line 3"));

@@ -42,13 +42,15 @@ std::string MakeStore(int count) {
   const auto client = (*server)->Connect();
   for (int i = 0; i < count; ++i) {
     v1::PutObjectResponse response;
-    EXPECT_OK(client->PutObject(PutRequest(absl::StrCat("k", i), std::string(200, 'x')), &response));
+    EXPECT_OK(
+        client->PutObject(PutRequest(absl::StrCat("k", i), std::string(200, 'x')), &response));
   }
   (*server)->Kill();
   return dir;
 }
 
-std::vector<std::filesystem::path> FilesEndingIn(const std::string& dir, const std::string& suffix) {
+std::vector<std::filesystem::path> FilesEndingIn(const std::string& dir,
+                                                 const std::string& suffix) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(dir)) {
     if (entry.is_regular_file() && absl::EndsWith(entry.path().string(), suffix)) {
@@ -80,8 +82,8 @@ TEST(DataDirectoryTest, DirectoryInUse) {
   const ProgramResult second = RunServer(options.data_dir);
   EXPECT_GT(second.exit.code, 0);
   EXPECT_THAT(second.output, HasSubstr(options.data_dir));
-  EXPECT_THAT(second.output, AnyOf(HasSubstr("another process"), HasSubstr("locked"),
-                                   HasSubstr("in use")));
+  EXPECT_THAT(second.output,
+              AnyOf(HasSubstr("another process"), HasSubstr("locked"), HasSubstr("in use")));
   // The first one is not disturbed.
   v1::PutObjectResponse response;
   EXPECT_OK((*server)->Connect()->PutObject(PutRequest("a"), &response));
@@ -189,7 +191,8 @@ TEST(DataDirectoryTest, DamagedSortedFileIsAnErrorAndNotACrash) {
     const auto client = (*server)->Connect();
     for (int i = 0; i < 100; ++i) {
       v1::PutObjectResponse response;
-      ASSERT_OK(client->PutObject(PutRequest(absl::StrCat("k", i), std::string(500, 'x')), &response));
+      ASSERT_OK(
+          client->PutObject(PutRequest(absl::StrCat("k", i), std::string(500, 'x')), &response));
     }
     v1::CompactResponse compacted;
     ASSERT_OK(client->Compact({}, &compacted));
@@ -241,8 +244,8 @@ TEST(DataDirectoryTest, BeyondLoopbackNeedsKeysAndTls) {
   const ProgramResult clear = RunServer(MakeTempDir("open") + "/data", {"--listen=0.0.0.0:0"});
   EXPECT_GT(clear.exit.code, 0);
   EXPECT_THAT(clear.output, HasSubstr("tls_cert"));
-  const ProgramResult open = RunServer(MakeTempDir("open") + "/data",
-                                       {"--listen=0.0.0.0:0", "--allow_plaintext"});
+  const ProgramResult open =
+      RunServer(MakeTempDir("open") + "/data", {"--listen=0.0.0.0:0", "--allow_plaintext"});
   EXPECT_GT(open.exit.code, 0);
   EXPECT_THAT(open.output, HasSubstr("--insecure"));
 }

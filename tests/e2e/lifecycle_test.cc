@@ -122,8 +122,8 @@ TEST(LifecycleTest, DeadlinesStopLongWalks) {
   const auto begin = Clock::now();
   v1::QueryResponse answer;
   const absl::Status status = hurried->Query(query, &answer);
-  EXPECT_THAT(status.code(), AnyOf(Eq(absl::StatusCode::kDeadlineExceeded),
-                                   Eq(absl::StatusCode::kOk)))
+  EXPECT_THAT(status.code(),
+              AnyOf(Eq(absl::StatusCode::kDeadlineExceeded), Eq(absl::StatusCode::kOk)))
       << status;
   EXPECT_LT(Clock::now() - begin, std::chrono::seconds(5));
   // The server is free again soon: nothing runs on.
@@ -189,8 +189,8 @@ TEST(LifecycleTest, ACheckpointIsAStore) {
   v1::CreateCheckpointResponse checkpoint;
   ASSERT_OK(client->CreateCheckpoint(request, &checkpoint));
   v1::CreateCheckpointResponse second;
-  EXPECT_TRUE(HasField(client->CreateCheckpoint(request, &second),
-                       absl::StatusCode::kAlreadyExists, "ALREADY_EXISTS", "name"));
+  EXPECT_TRUE(HasField(client->CreateCheckpoint(request, &second), absl::StatusCode::kAlreadyExists,
+                       "ALREADY_EXISTS", "name"));
   v1::PutObjectResponse put;
   ASSERT_OK(client->PutObject(PutRequest("later"), &put));
   TestServerOptions options;

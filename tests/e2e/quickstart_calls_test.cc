@@ -22,8 +22,8 @@ class QuickstartCallsTest : public ::testing::Test {
     ASSERT_NE(server_, nullptr);
     client_ = server_->Connect();
     // A namespace for each test: they do not see each other.
-    namespace_ = std::string("t-") +
-                 ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    namespace_ =
+        std::string("t-") + ::testing::UnitTest::GetInstance()->current_test_info()->name();
     for (char& c : namespace_) c = static_cast<char>(std::tolower(c));
     v1::CreateNamespaceRequest request;
     request.mutable_namespace_()->set_name(namespace_);
@@ -97,8 +97,8 @@ TEST_F(QuickstartCallsTest, PutGetPatchDelete) {
   EXPECT_TRUE(deleted.existed());
   ASSERT_OK(client_->DeleteObject(deletion, &deleted));
   EXPECT_FALSE(deleted.existed());
-  EXPECT_TRUE(HasReason(client_->GetObject(get, &got), absl::StatusCode::kNotFound,
-                        "OBJECT_NOT_FOUND"));
+  EXPECT_TRUE(
+      HasReason(client_->GetObject(get, &got), absl::StatusCode::kNotFound, "OBJECT_NOT_FOUND"));
 }
 
 TEST_F(QuickstartCallsTest, AnswersComeWithTheirPath) {
@@ -191,13 +191,13 @@ TEST_F(QuickstartCallsTest, WriteIsAllOrNothing) {
   half.set_namespace_(namespace_);
   *half.add_mutations()->mutable_put_object() = MakeObject("c");
   *half.add_mutations()->mutable_patch_object()->mutable_ref() = Ref("missing");
-  EXPECT_TRUE(HasReason(client_->Write(half, &response), absl::StatusCode::kNotFound,
-                        "OBJECT_NOT_FOUND"));
+  EXPECT_TRUE(
+      HasReason(client_->Write(half, &response), absl::StatusCode::kNotFound, "OBJECT_NOT_FOUND"));
   v1::GetObjectRequest get = GetRequest("c");
   get.set_namespace_(namespace_);
   v1::GetObjectResponse got;
-  EXPECT_TRUE(HasReason(client_->GetObject(get, &got), absl::StatusCode::kNotFound,
-                        "OBJECT_NOT_FOUND"));
+  EXPECT_TRUE(
+      HasReason(client_->GetObject(get, &got), absl::StatusCode::kNotFound, "OBJECT_NOT_FOUND"));
 }
 
 TEST_F(QuickstartCallsTest, ARequestIdAppliesOnce) {

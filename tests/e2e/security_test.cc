@@ -10,9 +10,9 @@
 #include <sstream>
 #include <thread>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "absl/strings/ascii.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "tests/support/requests.h"
 #include "tests/support/status_matchers.h"
@@ -114,8 +114,8 @@ TEST_F(SecurityTest, MissingWrongAndRevokedKeys) {
   EXPECT_TRUE(HasReason(Put(*client, "b"), kNoKey, "UNAUTHENTICATED"));
   EXPECT_OK(admin_->RevokeKey(revoke, &revoked));
   revoke.set_id("no-such-key");
-  EXPECT_TRUE(HasReason(admin_->RevokeKey(revoke, &revoked), absl::StatusCode::kNotFound,
-                        "KEY_NOT_FOUND"));
+  EXPECT_TRUE(
+      HasReason(admin_->RevokeKey(revoke, &revoked), absl::StatusCode::kNotFound, "KEY_NOT_FOUND"));
   EXPECT_THAT(server_->Output(), Not(HasSubstr(key.secret())));
 }
 
@@ -180,9 +180,8 @@ TEST_F(SecurityTest, StreamsAreCheckedToo) {
   }
   EXPECT_TRUE(HasReason(status, kNoRole, "PERMISSION_DENIED"));
   const auto nobody = server_->Connect();
-  EXPECT_TRUE(HasReason(
-      nobody->StreamObjects({}, [](v1::StreamObjectsResponse&&) { return true; }), kNoKey,
-      "UNAUTHENTICATED"));
+  EXPECT_TRUE(HasReason(nobody->StreamObjects({}, [](v1::StreamObjectsResponse&&) { return true; }),
+                        kNoKey, "UNAUTHENTICATED"));
 }
 
 TEST_F(SecurityTest, RotationWithAndWithoutGrace) {
@@ -279,7 +278,8 @@ TEST_F(SecurityTest, TlsIsServedAndPlaintextRefused) {
   EXPECT_FALSE(Put(*plain, "a").ok());
   const std::string other = MakeTempDir("tls");
   ASSERT_EQ(
-      RunProgram({"/bin/bash", RunfilePath("deploy/docker/make-certificates"), other}).exit.code, 0);
+      RunProgram({"/bin/bash", RunfilePath("deploy/docker/make-certificates"), other}).exit.code,
+      0);
   options.ca_pem = ReadFile(other + "/ca.crt");
   options.timeout_ms = 3000;
   auto stranger = client::ConnectRemote(options);

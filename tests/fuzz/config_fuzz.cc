@@ -28,8 +28,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       environment[line.substr(0, equals)] = line.substr(equals + 1);
     }
   }
-  for (const auto& parsed : {cookix::server::ParseConfig(arguments, {}),
-                             cookix::server::ParseConfig({}, environment)}) {
+  for (const auto& parsed :
+       {cookix::server::ParseConfig(arguments, {}), cookix::server::ParseConfig({}, environment)}) {
     if (!parsed.ok()) FUZZ_CHECK(parsed.status().code() == absl::StatusCode::kInvalidArgument);
   }
   return 0;

@@ -32,6 +32,8 @@ std::vector<std::string> cookix::tests::FuzzSeeds() {
       "Package: zlib1g\nVersion: 1:1.2.13.dfsg-1\nDepends: libc6 (>= 2.14), a:any | b [amd64] "
       "<!nocheck>\nDescription: compression\n long\n .\n text\n\nPackage: b\nProvides: c (= 1)\n",
       "Package: a\nStatus: install ok installed\nConflicts: x (<< 2~rc1), y\n\n\n\nPackage: d\n",
-      "1:2.0~rc1-11:2.0-1", "0:0", "a (>= 1), b | c (<< 2), d:any",
+      "1:2.0~rc1-11:2.0-1",
+      "0:0",
+      "a (>= 1), b | c (<< 2), d:any",
   };
 }

@@ -79,10 +79,21 @@ class Mutator {
   }
 
   void Change(std::string* input) {
-    static constexpr std::string_view kInteresting[] = {
-        std::string_view("\0", 1), "\x7f", "\x80", "\xff", std::string_view("\0\0\0\0", 4),
-        "\xff\xff\xff\xff", "\x7f\xff\xff\xff", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
-        std::string_view("\0\0\0\0\0\0\xf0\x7f", 8), "\n", "\"", "\t", "{", "\\u0000", "\xc3\x28"};
+    static constexpr std::string_view kInteresting[] = {std::string_view("\0", 1),
+                                                        "\x7f",
+                                                        "\x80",
+                                                        "\xff",
+                                                        std::string_view("\0\0\0\0", 4),
+                                                        "\xff\xff\xff\xff",
+                                                        "\x7f\xff\xff\xff",
+                                                        "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+                                                        std::string_view("\0\0\0\0\0\0\xf0\x7f", 8),
+                                                        "\n",
+                                                        "\"",
+                                                        "\t",
+                                                        "{",
+                                                        "\\u0000",
+                                                        "\xc3\x28"};
     const size_t at = Below(input->size() + 1);
     const size_t length = Below(std::min<size_t>(input->size() - at, 32) + 1);
     switch (Below(9)) {

@@ -17,8 +17,7 @@ std::string Operations(uint64_t sequence, std::string_view operations = "") {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view batch = cookix::tests::FuzzInput(data, size);
   cookix::storage::LogRecord record;
-  if (cookix::storage::DecodeLogRecord(batch, &record) !=
-      cookix::storage::LogDecodeResult::kOk) {
+  if (cookix::storage::DecodeLogRecord(batch, &record) != cookix::storage::LogDecodeResult::kOk) {
     return 0;
   }
   FUZZ_CHECK(batch.size() >= 12);

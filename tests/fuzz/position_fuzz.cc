@@ -12,7 +12,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 std::vector<std::string> cookix::tests::FuzzSeeds() {
   storage::Position position;
-  for (size_t i = 0; i < position.store.size(); ++i) position.store[i] = static_cast<uint8_t>(i * 7);
+  for (size_t i = 0; i < position.store.size(); ++i)
+    position.store[i] = static_cast<uint8_t>(i * 7);
   std::vector<std::string> seeds;
   for (const uint64_t number : {uint64_t{0}, uint64_t{1}, uint64_t{300}, ~uint64_t{0}}) {
     position.epoch = number;

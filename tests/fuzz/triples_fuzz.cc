@@ -27,6 +27,10 @@ std::vector<std::string> cookix::tests::FuzzSeeds() {
       "a\tcauses\tb\t1e300\r",
       "/m/027rn\t/location/country/form_of_government\t/m/06cx9",
       "14854262\tstool, solid excretory product\n00590383\tchieftainship\n",
-      "a\tb\tnan", "a\tb\tc\t-1", "a\tb\tc\tinf", "a\t\tc", "\xc3\xa9\tr\t\xf0\x9f\x98\x80",
+      "a\tb\tnan",
+      "a\tb\tc\t-1",
+      "a\tb\tc\tinf",
+      "a\t\tc",
+      "\xc3\xa9\tr\t\xf0\x9f\x98\x80",
   };
 }

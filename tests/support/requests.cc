@@ -61,8 +61,7 @@ std::string PathText(const v1::Path& path) {
   std::string here;
   for (const v1::PathStep& step : path.steps()) {
     // A virtual step is shown as stored, so it may run against the walk.
-    const bool backwards = step.virtual_() &&
-                           (here.empty() ? true : step.target().key() == here);
+    const bool backwards = step.virtual_() && (here.empty() ? true : step.target().key() == here);
     const std::string& from = backwards ? step.target().key() : step.source().key();
     const std::string& to = backwards ? step.source().key() : step.target().key();
     if (text.empty()) text = from;

@@ -12,15 +12,15 @@
 
 namespace cookix::tests {
 
-#define EXPECT_OK(expression)                       \
-  do {                                              \
-    const absl::Status ok_status_ = (expression);   \
-    EXPECT_TRUE(ok_status_.ok()) << ok_status_;     \
+#define EXPECT_OK(expression)                     \
+  do {                                            \
+    const absl::Status ok_status_ = (expression); \
+    EXPECT_TRUE(ok_status_.ok()) << ok_status_;   \
   } while (false)
-#define ASSERT_OK(expression)                       \
-  do {                                              \
-    const absl::Status ok_status_ = (expression);   \
-    ASSERT_TRUE(ok_status_.ok()) << ok_status_;     \
+#define ASSERT_OK(expression)                     \
+  do {                                            \
+    const absl::Status ok_status_ = (expression); \
+    ASSERT_TRUE(ok_status_.ok()) << ok_status_;   \
   } while (false)
 
 // The status has this code and this reason, and a message and a remedy for a
@@ -29,10 +29,10 @@ inline ::testing::AssertionResult HasReason(const absl::Status& status, absl::St
                                             std::string_view reason) {
   const auto detail = GetErrorDetail(status);
   const std::string shown =
-      status.ToString() + (detail.has_value() ? " reason " + detail->reason + " field '" +
-                                                    detail->field + "' remedy '" + detail->remedy +
-                                                    "'"
-                                              : " without detail");
+      status.ToString() + (detail.has_value()
+                               ? " reason " + detail->reason + " field '" + detail->field +
+                                     "' remedy '" + detail->remedy + "'"
+                               : " without detail");
   if (status.code() != code) {
     return ::testing::AssertionFailure()
            << "wanted " << absl::StatusCodeToString(code) << ", got " << shown;

@@ -36,8 +36,7 @@ std::string ReadFile(const std::string& path) {
 // Starts a program with its output appended to `output_path`. Returns -1 when it
 // cannot be started.
 pid_t Spawn(const std::vector<std::string>& argv,
-            const std::map<std::string, std::string>& environment,
-            const std::string& output_path) {
+            const std::map<std::string, std::string>& environment, const std::string& output_path) {
   std::vector<char*> args;
   for (const std::string& arg : argv) args.push_back(const_cast<char*>(arg.c_str()));
   args.push_back(nullptr);
@@ -57,8 +56,8 @@ pid_t Spawn(const std::vector<std::string>& argv,
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, 1, output_path.c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_addopen(&actions, 1, output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND,
+                                   0644);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   pid_t pid = -1;
   const int error = posix_spawn(&pid, args[0], &actions, nullptr, args.data(), env.data());
@@ -97,8 +96,7 @@ ExitStatus WaitFor(pid_t pid, int64_t timeout_ms) {
 
 std::string MakeTempDir(std::string_view name) {
   const char* base = std::getenv("TEST_TMPDIR");
-  std::string pattern =
-      absl::StrCat(base != nullptr ? base : "/tmp", "/", ToAbsl(name), "-XXXXXX");
+  std::string pattern = absl::StrCat(base != nullptr ? base : "/tmp", "/", ToAbsl(name), "-XXXXXX");
   if (mkdtemp(pattern.data()) == nullptr) std::abort();
   return pattern;
 }

@@ -58,8 +58,12 @@ std::string StateWord(v1::ViewState state) {
 }
 
 void PrintViews(const google::protobuf::RepeatedPtrField<v1::ViewStats>& views, Terminal& out) {
-  Table table({{"VIEW", false, Tone::kBold}, {"STATE"}, {"VISIBLE", true}, {"INDEXED", true},
-               {"MEMORY", true}, {"NOTE", false, Tone::kDim}});
+  Table table({{"VIEW", false, Tone::kBold},
+               {"STATE"},
+               {"VISIBLE", true},
+               {"INDEXED", true},
+               {"MEMORY", true},
+               {"NOTE", false, Tone::kDim}});
   for (const v1::ViewStats& view : views) {
     std::string note = view.error();
     if (view.state() == v1::VIEW_STATE_BUILDING) {
@@ -76,8 +80,12 @@ absl::Status Stats(Context& context) {
   COOKIX_CALL(context, GetStats, v1::GetStatsRequest(), &response);
   context.Answer(response, [&] {
     Terminal& out = context.out();
-    Table families({{"FAMILY", false, Tone::kBold}, {"KEYS", true}, {"FILES", true},
-                    {"ON DISK", true}, {"IN MEMORY", true}, {"RATIO", true}});
+    Table families({{"FAMILY", false, Tone::kBold},
+                    {"KEYS", true},
+                    {"FILES", true},
+                    {"ON DISK", true},
+                    {"IN MEMORY", true},
+                    {"RATIO", true}});
     for (const v1::ColumnFamilyStats& family : response.families()) {
       families.Add({family.name(), WithCommas(family.keys()), WithCommas(family.sst_files()),
                     HumanBytes(family.sst_bytes()), HumanBytes(family.memtable_bytes()),
@@ -91,10 +99,10 @@ absl::Status Stats(Context& context) {
       name.resize(16, ' ');
       out.Line(out.Paint(name, Tone::kDim) + value);
     };
-    line("log", HumanBytes(response.wal_bytes()) + " in " + WithCommas(response.wal_files()) +
-                    " files");
-    line("commits", WithCommas(response.commits()) + " in " +
-                        WithCommas(response.commit_groups()) + " groups since the start");
+    line("log",
+         HumanBytes(response.wal_bytes()) + " in " + WithCommas(response.wal_files()) + " files");
+    line("commits", WithCommas(response.commits()) + " in " + WithCommas(response.commit_groups()) +
+                        " groups since the start");
     line("block cache", HumanBytes(response.block_cache_bytes()) + " of a budget of " +
                             HumanBytes(response.memory_budget_bytes()));
     line("process", HumanBytes(response.resident_bytes()) + " resident");
@@ -193,8 +201,8 @@ absl::Status ListQueries(Context& context) {
     context.out().Line("nothing runs");
     return absl::OkStatus();
   }
-  Table table({{"ID", true}, {"METHOD", false, Tone::kBold}, {"NAMESPACE"}, {"KEY"},
-               {"RUNS FOR", true}});
+  Table table(
+      {{"ID", true}, {"METHOD", false, Tone::kBold}, {"NAMESPACE"}, {"KEY"}, {"RUNS FOR", true}});
   for (const v1::RunningQuery& query : response.queries()) {
     table.Add({std::to_string(query.id()), query.method(), query.namespace_(), query.key_id(),
                HumanMicros(query.elapsed_ms() * 1000)});
@@ -237,29 +245,77 @@ absl::Status ReadOnly(Context& context) {
 
 std::vector<Command> AdminCommands() {
   return {
-      {"info", {}, "what the server is and can do", {},
-       {{"limits", "", "with the limits in force"}}, {"cookix info", "cookix info --limits"}, Info},
-      {"stats", {}, "sizes and counters of the store and its views", {}, {},
-       {"cookix stats", "cookix stats --json"}, Stats},
-      {"checkpoint", {}, "write a consistent copy of the store on the server",
-       {{"NAME", "name of the new directory"}}, {}, {"cookix checkpoint before_upgrade"},
+      {"info",
+       {},
+       "what the server is and can do",
+       {},
+       {{"limits", "", "with the limits in force"}},
+       {"cookix info", "cookix info --limits"},
+       Info},
+      {"stats",
+       {},
+       "sizes and counters of the store and its views",
+       {},
+       {},
+       {"cookix stats", "cookix stats --json"},
+       Stats},
+      {"checkpoint",
+       {},
+       "write a consistent copy of the store on the server",
+       {{"NAME", "name of the new directory"}},
+       {},
+       {"cookix checkpoint before_upgrade"},
        Checkpoint},
-      {"compact", {}, "compact the store",
-       {{"FAMILY", "a column family (default all)", true}}, {}, {"cookix compact edges"}, Compact},
-      {"sync", {"cool_down"}, "make everything acknowledged so far durable", {}, {},
-       {"cookix sync"}, Sync},
-      {"verify-log", {}, "read the whole log and check every record; exit code 1 on damage", {},
-       {}, {"cookix verify-log"}, VerifyLog},
+      {"compact",
+       {},
+       "compact the store",
+       {{"FAMILY", "a column family (default all)", true}},
+       {},
+       {"cookix compact edges"},
+       Compact},
+      {"sync",
+       {"cool_down"},
+       "make everything acknowledged so far durable",
+       {},
+       {},
+       {"cookix sync"},
+       Sync},
+      {"verify-log",
+       {},
+       "read the whole log and check every record; exit code 1 on damage",
+       {},
+       {},
+       {"cookix verify-log"},
+       VerifyLog},
       {"views list", {"views"}, "list the views", {}, {}, {"cookix views list"}, ListViews},
-      {"views rebuild", {}, "drop a view and build it again, online",
-       {{"NAME", "the view's name"}}, {{"wait", "", "answer when it is built"}},
-       {"cookix views rebuild adjacency --wait"}, RebuildView},
-      {"queries list", {"queries"}, "list the queries that run now", {}, {},
-       {"cookix queries list"}, ListQueries},
-      {"queries stop", {}, "stop a running query", {{"ID", "the query's id"}}, {},
-       {"cookix queries stop 17"}, StopQuery},
-      {"read-only", {}, "refuse or accept writes until the server stops",
-       {{"on|off", "on or off"}}, {}, {"cookix read-only on"}, ReadOnly},
+      {"views rebuild",
+       {},
+       "drop a view and build it again, online",
+       {{"NAME", "the view's name"}},
+       {{"wait", "", "answer when it is built"}},
+       {"cookix views rebuild adjacency --wait"},
+       RebuildView},
+      {"queries list",
+       {"queries"},
+       "list the queries that run now",
+       {},
+       {},
+       {"cookix queries list"},
+       ListQueries},
+      {"queries stop",
+       {},
+       "stop a running query",
+       {{"ID", "the query's id"}},
+       {},
+       {"cookix queries stop 17"},
+       StopQuery},
+      {"read-only",
+       {},
+       "refuse or accept writes until the server stops",
+       {{"on|off", "on or off"}},
+       {},
+       {"cookix read-only on"},
+       ReadOnly},
   };
 }
 

@@ -28,11 +28,9 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
-absl::Status UsageError(std::string_view message, std::string_view field,
-                        std::string_view remedy) {
+absl::Status UsageError(std::string_view message, std::string_view field, std::string_view remedy) {
   return MakeError(absl::StatusCode::kInvalidArgument, message,
-                   {.reason = "USAGE", .field = std::string(field),
-                    .remedy = std::string(remedy)});
+                   {.reason = "USAGE", .field = std::string(field), .remedy = std::string(remedy)});
 }
 
 std::optional<int64_t> ParseInt(std::string_view text) {
@@ -109,11 +107,11 @@ absl::StatusOr<int64_t> Arguments::GetInt(std::string_view flag, int64_t fallbac
                       "give digits only");
   }
   if (*value < low || *value > high) {
-    return UsageError(name + " is " + Get(flag) + ", out of range", name,
-                      high == std::numeric_limits<int64_t>::max()
-                          ? "give a number of at least " + std::to_string(low)
-                          : "give a number from " + std::to_string(low) + " to " +
-                                std::to_string(high));
+    return UsageError(
+        name + " is " + Get(flag) + ", out of range", name,
+        high == std::numeric_limits<int64_t>::max()
+            ? "give a number of at least " + std::to_string(low)
+            : "give a number from " + std::to_string(low) + " to " + std::to_string(high));
   }
   return *value;
 }
@@ -183,8 +181,7 @@ absl::StatusOr<Arguments> ParseArguments(const std::vector<std::string>& words,
     }
     auto& values = result.flags_[found->name];
     if (!values.empty() && !found->repeated) {
-      return UsageError("--" + found->name + " is given twice", "--" + found->name,
-                        "give it once");
+      return UsageError("--" + found->name + " is given twice", "--" + found->name, "give it once");
     }
     if (found->value.empty()) {
       if (inline_value) {

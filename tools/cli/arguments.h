@@ -17,11 +17,11 @@ namespace cookix::cli {
 
 // A flag. With an empty `value` it is a switch.
 struct FlagSpec {
-  std::string name;        // without dashes
-  std::string value;       // what the value is called in the help, such as "FILE"
-  std::string help;        // one line
-  char letter = 0;         // one-letter form, 0 = none
-  bool repeated = false;   // may be given several times
+  std::string name;       // without dashes
+  std::string value;      // what the value is called in the help, such as "FILE"
+  std::string help;       // one line
+  char letter = 0;        // one-letter form, 0 = none
+  bool repeated = false;  // may be given several times
   bool required = false;
 };
 
@@ -77,8 +77,7 @@ std::optional<double> ParseDouble(std::string_view text);
 std::string Suggest(std::string_view word, const std::vector<std::string>& candidates);
 
 // INVALID_ARGUMENT that the command line is to blame for: exit code 2.
-absl::Status UsageError(std::string_view message, std::string_view field,
-                        std::string_view remedy);
+absl::Status UsageError(std::string_view message, std::string_view field, std::string_view remedy);
 
 }  // namespace cookix::cli
 

@@ -7,14 +7,10 @@ namespace cookix::cli {
 namespace {
 
 const std::vector<FlagSpec> kFlags = {
-    {"content", "TEXT", "text"},
-    {"label", "L", "label", 'l', true},
-    {"json", "", "switch"},
-    {"limit", "N", "number"},
-    {"ttl", "DURATION", "time"},
+    {"content", "TEXT", "text"}, {"label", "L", "label", 'l', true}, {"json", "", "switch"},
+    {"limit", "N", "number"},    {"ttl", "DURATION", "time"},
 };
-const std::vector<PositionalSpec> kPositionals = {{"KEY", "the key"},
-                                                  {"MORE", "more", true, true}};
+const std::vector<PositionalSpec> kPositionals = {{"KEY", "the key"}, {"MORE", "more", true, true}};
 
 TEST(ArgumentsTest, ReadsEveryForm) {
   auto arguments = ParseArguments({"a", "--content=x=y", "-l", "one", "-ltwo", "--label", "three",

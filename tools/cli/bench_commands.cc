@@ -160,8 +160,8 @@ absl::Status Bench(Context& context) {
       phase["calls"] = result.calls;
       phase["seconds"] = result.seconds;
       phase["calls_per_second"] = static_cast<double>(result.calls) / result.seconds;
-      for (const auto& [name, p] : {std::pair{"p50_us", 0.5}, {"p95_us", 0.95}, {"p99_us", 0.99},
-                                    {"max_us", 1.0}}) {
+      for (const auto& [name, p] :
+           {std::pair{"p50_us", 0.5}, {"p95_us", 0.95}, {"p99_us", 0.99}, {"max_us", 1.0}}) {
         phase[name] = result.Percentile(p);
       }
       document["phases"].push_back(std::move(phase));
@@ -169,12 +169,16 @@ absl::Status Bench(Context& context) {
     context.out().JsonLine(document);
     return absl::OkStatus();
   }
-  Table table({{"CALL", false, Tone::kBold}, {"CALLS", true}, {"PER SECOND", true}, {"P50", true},
-               {"P95", true}, {"P99", true}, {"MAX", true}});
+  Table table({{"CALL", false, Tone::kBold},
+               {"CALLS", true},
+               {"PER SECOND", true},
+               {"P50", true},
+               {"P95", true},
+               {"P99", true},
+               {"MAX", true}});
   for (const PhaseResult& result : results) {
     table.Add({result.name, WithCommas(result.calls),
-               WithCommas(static_cast<int64_t>(static_cast<double>(result.calls) /
-                                               result.seconds)),
+               WithCommas(static_cast<int64_t>(static_cast<double>(result.calls) / result.seconds)),
                HumanMicros(result.Percentile(0.5)), HumanMicros(result.Percentile(0.95)),
                HumanMicros(result.Percentile(0.99)), HumanMicros(result.Percentile(1.0))});
   }
@@ -185,7 +189,9 @@ absl::Status Bench(Context& context) {
 }  // namespace
 
 std::vector<Command> BenchCommands() {
-  return {{"bench", {}, "measure puts, gets and 4-hop queries with concurrent callers",
+  return {{"bench",
+           {},
+           "measure puts, gets and 4-hop queries with concurrent callers",
            {},
            {{"objects", "N", "objects put (default 2000); four gets and two queries for each"},
             {"edges", "N", "edges of each object (default 4)"},

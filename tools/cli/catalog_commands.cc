@@ -13,7 +13,8 @@ namespace {
 
 std::string LabelText(const google::protobuf::Map<std::string, std::string>& labels) {
   std::string text;
-  for (const auto& [name, value] : std::map<std::string, std::string>(labels.begin(), labels.end())) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::string>(labels.begin(), labels.end())) {
     text += (text.empty() ? "" : ", ") + name + "=" + value;
   }
   return text;
@@ -29,8 +30,11 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseLabel(const std::string
 }
 
 absl::Status ListNamespaces(Context& context) {
-  Table table({{"NAMESPACE", false, Tone::kBold}, {"OBJECTS", true}, {"EDGES", true},
-               {"LABELS", false, Tone::kDim}, {"DESCRIPTION"}});
+  Table table({{"NAMESPACE", false, Tone::kBold},
+               {"OBJECTS", true},
+               {"EDGES", true},
+               {"LABELS", false, Tone::kDim},
+               {"DESCRIPTION"}});
   Json list = Json::array();
   v1::ListNamespacesRequest request;
   request.set_page_size(1000);
@@ -123,7 +127,8 @@ absl::Status NamespaceLabels(Context& context) {
       (*request.mutable_set_labels())[label.first] = label.second;
     }
     for (const std::string& name : removed) request.add_remove_labels(name);
-    if (context.args().Has("description")) request.set_description(context.args().Get("description"));
+    if (context.args().Has("description"))
+      request.set_description(context.args().Get("description"));
     v1::UpdateNamespaceResponse response;
     COOKIX_CALL(context, UpdateNamespace, request, &response);
     result = response.namespace_();
@@ -144,8 +149,11 @@ absl::Status NamespaceLabels(Context& context) {
 }
 
 absl::Status ListCollections(Context& context) {
-  Table table({{"COLLECTION", false, Tone::kBold}, {"OBJECTS", true}, {"CREATED", false, Tone::kDim},
-               {"VECTORS"}, {"DESCRIPTION"}});
+  Table table({{"COLLECTION", false, Tone::kBold},
+               {"OBJECTS", true},
+               {"CREATED", false, Tone::kDim},
+               {"VECTORS"},
+               {"DESCRIPTION"}});
   Json list = Json::array();
   v1::ListCollectionsRequest request;
   request.set_namespace_(context.name_space());
@@ -161,8 +169,8 @@ absl::Status ListCollections(Context& context) {
         vectors += (vectors.empty() ? "" : ", ") + field.name() + "(" +
                    std::to_string(field.dimension()) + ")";
       }
-      table.Add({item.name(), WithCommas(item.object_count()), TimeText(item.created_ms()),
-                 vectors, item.description()});
+      table.Add({item.name(), WithCommas(item.object_count()), TimeText(item.created_ms()), vectors,
+                 item.description()});
     }
   } while (!response.next_page_token().empty());
   if (context.json()) {
@@ -189,8 +197,7 @@ absl::Status CreateCollection(Context& context) {
         {"hamming", v1::VECTOR_METRIC_HAMMING}};
     const size_t first = text.find(':');
     const size_t second = text.find(':', first == std::string::npos ? first : first + 1);
-    const std::string metric =
-        second == std::string::npos ? "cosine" : text.substr(second + 1);
+    const std::string metric = second == std::string::npos ? "cosine" : text.substr(second + 1);
     const auto dimension =
         first == std::string::npos
             ? std::nullopt
@@ -231,8 +238,11 @@ absl::Status DeleteCollection(Context& context) {
 }
 
 absl::Status ListRelations(Context& context) {
-  Table table({{"RELATION", false, Tone::kRelation}, {"EDGES", true}, {"INVERSE"},
-               {"ALGEBRA", false, Tone::kDim}, {"DESCRIPTION"}});
+  Table table({{"RELATION", false, Tone::kRelation},
+               {"EDGES", true},
+               {"INVERSE"},
+               {"ALGEBRA", false, Tone::kDim},
+               {"DESCRIPTION"}});
   Json list = Json::array();
   v1::ListRelationsRequest request;
   request.set_namespace_(context.name_space());
@@ -300,48 +310,95 @@ std::vector<Command> CatalogCommands() {
   const FlagSpec if_not_exists{"if-not-exists", "", "an existing one is not an error"};
   const FlagSpec description{"description", "TEXT", "what it is for"};
   return {
-      {"namespaces list", {"namespaces"}, "list the namespaces", {}, {},
-       {"cookix namespaces list"}, ListNamespaces},
-      {"namespaces create", {}, "create a namespace", {name},
+      {"namespaces list",
+       {"namespaces"},
+       "list the namespaces",
+       {},
+       {},
+       {"cookix namespaces list"},
+       ListNamespaces},
+      {"namespaces create",
+       {},
+       "create a namespace",
+       {name},
        {description, {"label", "NAME=VALUE", "a label", 'l', true}, if_not_exists},
-       {"cookix namespaces create team_a --label owner=search"}, CreateNamespace},
-      {"namespaces delete", {}, "delete a namespace with all it holds", {name}, {force},
-       {"cookix namespaces delete team_a --force"}, DeleteNamespace},
-      {"namespaces copy", {}, "copy objects and the edges among them into another namespace",
+       {"cookix namespaces create team_a --label owner=search"},
+       CreateNamespace},
+      {"namespaces delete",
+       {},
+       "delete a namespace with all it holds",
+       {name},
+       {force},
+       {"cookix namespaces delete team_a --force"},
+       DeleteNamespace},
+      {"namespaces copy",
+       {},
+       "copy objects and the edges among them into another namespace",
        {{"FROM", "the namespace copied from"}, {"TO", "the namespace copied to"}},
        Join({{{"prefix", "TEXT", "only keys that start with this"},
               {"new-prefix", "TEXT", "replaces the prefix in the copies"},
               {"overwrite", "", "overwrite objects that exist"},
               CollectionFlag()},
              WriteFlags()}),
-       {"cookix namespaces copy default backup --prefix pump"}, CopyObjects},
-      {"namespaces labels", {}, "show or set the labels of a namespace",
+       {"cookix namespaces copy default backup --prefix pump"},
+       CopyObjects},
+      {"namespaces labels",
+       {},
+       "show or set the labels of a namespace",
        {name, {"LABEL", "name=value to set", true, true}},
        {{"remove", "NAME", "remove a label", 0, true}, description},
-       {"cookix namespaces labels team_a", "cookix namespaces labels team_a tier=gold --remove old"},
+       {"cookix namespaces labels team_a",
+        "cookix namespaces labels team_a tier=gold --remove old"},
        NamespaceLabels},
-      {"collections list", {"collections"}, "list the collections of a namespace", {}, {},
-       {"cookix collections list -n team_a"}, ListCollections},
-      {"collections create", {}, "create a collection", {name},
+      {"collections list",
+       {"collections"},
+       "list the collections of a namespace",
+       {},
+       {},
+       {"cookix collections list -n team_a"},
+       ListCollections},
+      {"collections create",
+       {},
+       "create a collection",
+       {name},
        {description,
         {"vector", "NAME:DIM[:METRIC]", "a vector field", 0, true},
         {"unindexed", "FIELD", "a property that is not indexed", 0, true},
         if_not_exists},
-       {"cookix collections create parts --vector shape:384:cosine"}, CreateCollection},
-      {"collections delete", {}, "delete a collection with its objects", {name}, {force},
-       {"cookix collections delete parts --force"}, DeleteCollection},
-      {"relations list", {"relations"}, "list the relation vocabulary", {},
-       {{"used", "", "only those that edges use"}}, {"cookix relations list --used"},
+       {"cookix collections create parts --vector shape:384:cosine"},
+       CreateCollection},
+      {"collections delete",
+       {},
+       "delete a collection with its objects",
+       {name},
+       {force},
+       {"cookix collections delete parts --force"},
+       DeleteCollection},
+      {"relations list",
+       {"relations"},
+       "list the relation vocabulary",
+       {},
+       {{"used", "", "only those that edges use"}},
+       {"cookix relations list --used"},
        ListRelations},
-      {"relations put", {}, "register a relation", {name},
+      {"relations put",
+       {},
+       "register a relation",
+       {name},
        {{"inverse", "NAME", "the relation the other way round"},
         {"symmetric", "", "holds in both directions"},
         {"transitive", "", "declared transitive"},
         description,
         {"asked-by", "WORDS", "words that questions use for it", 0, true}},
-       {"cookix relations put feeds --inverse fed_by"}, PutRelation},
-      {"relations delete", {}, "remove the algebra of a relation", {name}, {},
-       {"cookix relations delete feeds"}, DeleteRelation},
+       {"cookix relations put feeds --inverse fed_by"},
+       PutRelation},
+      {"relations delete",
+       {},
+       "remove the algebra of a relation",
+       {name},
+       {},
+       {"cookix relations delete feeds"},
+       DeleteRelation},
   };
 }
 

@@ -111,8 +111,7 @@ void Report(const absl::Status& status, const Environment& environment, bool jso
 }
 
 absl::Status Run(const std::vector<std::string>& words, const Environment& environment) {
-  Terminal out(*environment.out,
-               environment.out_is_terminal && !environment.variable("NO_COLOR"),
+  Terminal out(*environment.out, environment.out_is_terminal && !environment.variable("NO_COLOR"),
                environment.out_is_terminal ? environment.width : 0);
   // Global flags may stand before the command.
   size_t first = 0;
@@ -121,8 +120,8 @@ absl::Status Run(const std::vector<std::string>& words, const Environment& envir
     if (word == "-h" || word == "--help" || word == "--version") break;
     ++first;
     for (const FlagSpec& spec : GlobalFlags()) {
-      const bool named = word == "--" + spec.name ||
-                         (spec.letter != 0 && word == std::string("-") + spec.letter);
+      const bool named =
+          word == "--" + spec.name || (spec.letter != 0 && word == std::string("-") + spec.letter);
       if (named && !spec.value.empty()) ++first;
     }
   }
@@ -174,10 +173,10 @@ absl::Status Run(const std::vector<std::string>& words, const Environment& envir
   if (!arguments.ok()) {
     ErrorDetail detail = GetErrorDetail(arguments.status()).value_or(ErrorDetail());
     detail.remedy += "; see `cookix help " + command->name + "`";
-    return MakeError(arguments.status().code(),
-                     std::string_view(arguments.status().message().data(),
-                                      arguments.status().message().size()),
-                     std::move(detail));
+    return MakeError(
+        arguments.status().code(),
+        std::string_view(arguments.status().message().data(), arguments.status().message().size()),
+        std::move(detail));
   }
   Context context(environment, *std::move(arguments));
   const absl::Status status = command->run(context);
@@ -207,8 +206,9 @@ const std::vector<FlagSpec>& GlobalFlags() {
       {"server", "HOST:PORT", "the server (COOKIX_SERVER; default 127.0.0.1:7625)"},
       {"data", "DIR", "open a data directory in this process instead of a server"},
       {"namespace", "NAME", "the namespace (COOKIX_NAMESPACE; default \"default\")", 'n'},
-      {"api-key-file", "FILE", "file with the API key (COOKIX_API_KEY_FILE, or the key itself in "
-                               "COOKIX_API_KEY)"},
+      {"api-key-file", "FILE",
+       "file with the API key (COOKIX_API_KEY_FILE, or the key itself in "
+       "COOKIX_API_KEY)"},
       {"tls", "", "use TLS with the system's authorities (COOKIX_TLS=1)"},
       {"ca", "FILE", "use TLS; certificate authority, PEM (COOKIX_CA)"},
       {"cert", "FILE", "client certificate, PEM, for mutual TLS"},

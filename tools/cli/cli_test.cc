@@ -87,8 +87,7 @@ TEST_F(CliTest, PutsAndGets) {
   const Json object = OkJson({"get", "pump"});
   EXPECT_EQ(object["key"], "pump");
   EXPECT_EQ(object["content"], "moves water");
-  EXPECT_EQ(Dump(object["properties"]),
-            R"({"rated":true,"ratio":0.5,"size":12,"tags":["a",1]})");
+  EXPECT_EQ(Dump(object["properties"]), R"({"rated":true,"ratio":0.5,"size":12,"tags":["a",1]})");
   EXPECT_EQ(Dump(object["labels"]), "[\"part\"]");
   const Json edge = OkJson({"edge", "pump", "feeds", "tank"});
   EXPECT_EQ(edge["weight"], 0.5);

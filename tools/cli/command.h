@@ -86,10 +86,10 @@ struct Command {
 };
 
 // A call of the client: `Method(request, &response)`.
-#define COOKIX_CALL(context, Method, request, response)                                    \
-  do {                                                                                     \
-    COOKIX_ASSIGN_OR_RETURN(::cookix::client::Client * cookix_client, (context).client()); \
-    COOKIX_RETURN_IF_ERROR(cookix_client->Method(request, response));                      \
+#define COOKIX_CALL(context, Method, request, response)                                   \
+  do {                                                                                    \
+    COOKIX_ASSIGN_OR_RETURN(::cookix::client::Client* cookix_client, (context).client()); \
+    COOKIX_RETURN_IF_ERROR(cookix_client->Method(request, response));                     \
   } while (false)
 
 // The commands, group by group, in the order of the help.

@@ -83,12 +83,12 @@ absl::StatusOr<client::Client*> Context::client() {
     connection_->owned = client::ConnectEmbedded(*connection_->database);
   } else {
     client::RemoteOptions options;
-    options.target = arguments_.Get("server", environment_.variable("COOKIX_SERVER")
-                                                  .value_or(options.target));
+    options.target =
+        arguments_.Get("server", environment_.variable("COOKIX_SERVER").value_or(options.target));
     COOKIX_ASSIGN_OR_RETURN(options.timeout_ms,
                             arguments_.GetDurationMs("timeout", options.timeout_ms));
-    const std::string key_file = arguments_.Get(
-        "api-key-file", environment_.variable("COOKIX_API_KEY_FILE").value_or(""));
+    const std::string key_file =
+        arguments_.Get("api-key-file", environment_.variable("COOKIX_API_KEY_FILE").value_or(""));
     if (arguments_.Has("api-key-file") ||
         (!key_file.empty() && !environment_.variable("COOKIX_API_KEY"))) {
       COOKIX_ASSIGN_OR_RETURN(std::string key, ReadFile(key_file, "--api-key-file"));
@@ -98,9 +98,8 @@ absl::StatusOr<client::Client*> Context::client() {
     }
     options.allow_plaintext_key = arguments_.Has("insecure-key");
     const std::string ca = arguments_.Get("ca", environment_.variable("COOKIX_CA").value_or(""));
-    options.tls =
-        arguments_.Has("tls") || !ca.empty() || arguments_.Has("cert") ||
-        Truthy(environment_.variable("COOKIX_TLS"));
+    options.tls = arguments_.Has("tls") || !ca.empty() || arguments_.Has("cert") ||
+                  Truthy(environment_.variable("COOKIX_TLS"));
     if (!ca.empty()) {
       COOKIX_ASSIGN_OR_RETURN(options.ca_pem, ReadFile(ca, "--ca"));
     }

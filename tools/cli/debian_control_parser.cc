@@ -85,10 +85,10 @@ absl::Status ParseControl(std::string_view text,
     if (line[0] == '#') continue;
     if (line[0] == ' ' || line[0] == '\t') {
       if (value == nullptr) {
-        return InvalidField("line " + std::to_string(number),
-                            "line " + std::to_string(number) +
-                                " continues a field, but there is none before it",
-                            "check that the file is a package index");
+        return InvalidField(
+            "line " + std::to_string(number),
+            "line " + std::to_string(number) + " continues a field, but there is none before it",
+            "check that the file is a package index");
       }
       const std::string_view more = Trim(line);
       *value += '\n';

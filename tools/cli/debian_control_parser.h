@@ -20,10 +20,10 @@ using ControlParagraph = std::map<std::string, std::string, std::less<>>;
 
 // One package of a relationship field.
 struct PackageRelation {
-  std::string name;        // without architecture qualifier
-  std::string arch;        // "any", "amd64" … after a colon; empty = none
-  std::string relation;    // << <= = >= >>, or empty
-  std::string version;     // empty without a relation
+  std::string name;      // without architecture qualifier
+  std::string arch;      // "any", "amd64" … after a colon; empty = none
+  std::string relation;  // << <= = >= >>, or empty
+  std::string version;   // empty without a relation
 };
 // "a | b": any one of them will do.
 using Alternatives = std::vector<PackageRelation>;

@@ -83,8 +83,7 @@ absl::Status AskUmbrella(DemoStage& stage) {
   stage.Question("How does an umbrella bear on a wet coat?");
   COOKIX_RETURN_IF_ERROR(stage.Query(Ask("umbrella", "wet_coat"), 3, "no path").status());
   stage.Question("What prevents rain from reaching the coat?");
-  COOKIX_RETURN_IF_ERROR(
-      stage.Query(Ask("rain", "", "prevented_by"), 5, "nothing does").status());
+  COOKIX_RETURN_IF_ERROR(stage.Query(Ask("rain", "", "prevented_by"), 5, "nothing does").status());
   stage.Detail("the inverse is read from the stored edges; nothing extra is stored");
   stage.Question("What follows from rain, two steps on?");
   v1::QueryRequest chain = Ask("rain");
@@ -100,14 +99,13 @@ absl::Status AskPipe(DemoStage& stage) {
   stage.Question("Does pipe A fit fitting B, and through what?");
   COOKIX_RETURN_IF_ERROR(stage.Query(Ask("pipe_a", "fitting_b"), 3, "they do not fit").status());
   stage.Question("What does pipe A fit directly?");
-  COOKIX_RETURN_IF_ERROR(
-      stage.Query(Ask("pipe_a", "", "compatible_with"), 5, "nothing").status());
+  COOKIX_RETURN_IF_ERROR(stage.Query(Ask("pipe_a", "", "compatible_with"), 5, "nothing").status());
   stage.Detail("compatible_with is symmetric: one stored edge answers in both directions");
   stage.Question("Do specifications X and Y conflict?");
   COOKIX_RETURN_IF_ERROR(stage.Contradictions("spec_x"));
   stage.Question("Is the claim \"pipe A - adapter C - fitting B\" supported?");
-  COOKIX_RETURN_IF_ERROR(stage.Verify(
-      {"pipe_a", "compatible_with", "adapter_c", "compatible_with", "fitting_b"}));
+  COOKIX_RETURN_IF_ERROR(
+      stage.Verify({"pipe_a", "compatible_with", "adapter_c", "compatible_with", "fitting_b"}));
   return absl::OkStatus();
 }
 
@@ -127,8 +125,8 @@ absl::Status AskDeps(DemoStage& stage) {
   stage.Question("Which licences contradict each other?");
   COOKIX_RETURN_IF_ERROR(stage.Contradictions("licence_closed"));
   stage.Question("Is \"web shop depends on the payment client, which depends on libcurl\" right?");
-  COOKIX_RETURN_IF_ERROR(stage.Verify(
-      {"web_shop", "depends_on", "payment_client", "depends_on", "libcurl"}));
+  COOKIX_RETURN_IF_ERROR(
+      stage.Verify({"web_shop", "depends_on", "payment_client", "depends_on", "libcurl"}));
   return absl::OkStatus();
 }
 
@@ -155,7 +153,9 @@ const std::vector<DemoGraph>& Graphs() {
        {MakeRelation("compatible_with", "", true, "fits together"),
         MakeRelation("conforms_to", "", false, "is built to"),
         MakeRelation("contradicts", "", true, "cannot both hold")},
-       {{"pipe_a", "steel pipe, 1/2 inch BSP thread", {"compatible_with:adapter_c", "conforms_to:spec_x"}},
+       {{"pipe_a",
+         "steel pipe, 1/2 inch BSP thread",
+         {"compatible_with:adapter_c", "conforms_to:spec_x"}},
         {"pipe_d", "copper pipe, 15 mm", {"compatible_with:coupling_e"}},
         {"adapter_c", "1/2 inch BSP to 1/2 inch NPT", {"compatible_with:fitting_b"}},
         {"coupling_e", "15 mm compression to 1/2 inch BSP", {"compatible_with:pipe_a:1.5"}},
@@ -168,7 +168,10 @@ const std::vector<DemoGraph>& Graphs() {
        {MakeRelation("depends_on", "required_by", false, "does not work without"),
         MakeRelation("licensed_under", "", false, "is distributed under"),
         MakeRelation("contradicts", "", true, "cannot both hold")},
-       {{"web_shop", "sells things", {"depends_on:web_server", "depends_on:payment_client", "depends_on:catalog_db", "licensed_under:licence_closed"}},
+       {{"web_shop",
+         "sells things",
+         {"depends_on:web_server", "depends_on:payment_client", "depends_on:catalog_db",
+          "licensed_under:licence_closed"}},
         {"web_server", "serves pages", {"depends_on:openssl", "depends_on:zlib"}},
         {"payment_client", "talks to the bank", {"depends_on:libcurl:0.5"}},
         {"catalog_db", "stores articles", {"depends_on:zlib", "licensed_under:licence_copyleft"}},
@@ -213,18 +216,21 @@ absl::Status Demo(Context& context) {
     if (name == graph.name) return RunSmall(context, graph);
   }
   const std::string close = Suggest(name, {"umbrella", "pipe", "deps", "packages"});
-  return UsageError("there is no demonstration \"" + name + "\"", "NAME",
-                    close.empty() ? "use umbrella, pipe, deps or packages"
-                                  : "did you mean \"" + close + "\"?");
+  return UsageError(
+      "there is no demonstration \"" + name + "\"", "NAME",
+      close.empty() ? "use umbrella, pipe, deps or packages" : "did you mean \"" + close + "\"?");
 }
 
 }  // namespace
 
 std::vector<Command> DemoCommands() {
-  return {{"demo", {}, "load a demonstration and ask it questions",
+  return {{"demo",
+           {},
+           "load a demonstration and ask it questions",
            {{"NAME", "umbrella, pipe, deps or packages"}},
-           {{"source", "PATH", "packages: an index or a directory of them (default: this "
-                               "machine's apt lists, else its dpkg status file)"},
+           {{"source", "PATH",
+             "packages: an index or a directory of them (default: this "
+             "machine's apt lists, else its dpkg status file)"},
             {"reload", "", "packages: load again even if the same index is loaded"}},
            {"cookix demo umbrella", "cookix demo packages",
             "cookix demo packages --source /var/lib/dpkg/status --json"},

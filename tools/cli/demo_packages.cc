@@ -38,9 +38,9 @@ absl::StatusOr<PackageIndex> ReadIndex(Context& context, std::string* descriptio
   for (const std::string& file : source.files) {
     COOKIX_ASSIGN_OR_RETURN(std::string text, ReadIndexFile(file));
     if (const absl::Status status = index.Add(text, source.installed_only); !status.ok()) {
-      return MakeError(status.code(), file + ": " + std::string(status.message()),
-                       {.reason = "", .field = "--source",
-                        .remedy = "check that it is a package index"});
+      return MakeError(
+          status.code(), file + ": " + std::string(status.message()),
+          {.reason = "", .field = "--source", .remedy = "check that it is a package index"});
     }
   }
   index.Finish();
@@ -110,9 +110,8 @@ absl::Status Load(Context& context, const std::string& name_space, const Package
 // Opens the namespace and loads the index unless it is there already.
 absl::StatusOr<std::string> Prepare(Context& context, const PackageIndex& index, bool* loaded) {
   const char* const description = "Debian packages, made by cookix demo packages";
-  COOKIX_ASSIGN_OR_RETURN(
-      v1::Namespace opened,
-      OpenDemoNamespace(context, "packages", "packages", description));
+  COOKIX_ASSIGN_OR_RETURN(v1::Namespace opened,
+                          OpenDemoNamespace(context, "packages", "packages", description));
   const auto label = opened.labels().find(kIndexLabel);
   const bool current = label != opened.labels().end() && label->second == index.Fingerprint();
   if (current && !context.args().Has("reload")) return opened.name();
@@ -161,11 +160,16 @@ bool SamePath(const v1::Path& a, const v1::Path& b) {
 // indexes, those with the most needs and the most needed.
 std::vector<std::pair<std::string, std::string>> Pairs(const PackageIndex& index) {
   static constexpr std::pair<const char*, const char*> kFamous[] = {
-      {"gnome", "perl-base"},           {"libreoffice-writer", "tzdata"},
-      {"texlive-full", "media-types"},  {"kde-plasma-desktop", "iso-codes"},
-      {"gimp", "debconf"},              {"default-jdk", "ca-certificates"},
-      {"postgresql", "tzdata"},         {"vlc", "fontconfig-config"},
-      {"openssh-server", "libdb5.3"},   {"apt", "libgcrypt20"},
+      {"gnome", "perl-base"},
+      {"libreoffice-writer", "tzdata"},
+      {"texlive-full", "media-types"},
+      {"kde-plasma-desktop", "iso-codes"},
+      {"gimp", "debconf"},
+      {"default-jdk", "ca-certificates"},
+      {"postgresql", "tzdata"},
+      {"vlc", "fontconfig-config"},
+      {"openssh-server", "libdb5.3"},
+      {"apt", "libgcrypt20"},
   };
   std::vector<std::pair<std::string, std::string>> pairs;
   auto real = [&index](const std::string& name) {
@@ -211,17 +215,17 @@ absl::Status AskWhyNeeded(DemoStage& stage, const PackageIndex& index) {
       ++asked;
       seen.insert({source, target});
       stage.Question("Why does " + source + " need " + target + "?");
-      COOKIX_ASSIGN_OR_RETURN(
-          v1::FindPathResponse shortest,
-          stage.Path(NeedPath(source, target, v1::PATH_METRIC_HOPS), ""));
+      COOKIX_ASSIGN_OR_RETURN(v1::FindPathResponse shortest,
+                              stage.Path(NeedPath(source, target, v1::PATH_METRIC_HOPS), ""));
       v1::FindPathRequest weighted = NeedPath(source, target, v1::PATH_METRIC_WEIGHT);
       weighted.set_namespace_(stage.name_space());
       v1::FindPathResponse strongest;
       COOKIX_CALL(stage.context(), FindPath, weighted, &strongest);
       if (strongest.found() && !SamePath(shortest.path(), strongest.path())) {
         COOKIX_RETURN_IF_ERROR(
-            stage.Path(NeedPath(source, target, v1::PATH_METRIC_WEIGHT),
-                       "The strongest chain (pre-depends count half, alternatives more):")
+            stage
+                .Path(NeedPath(source, target, v1::PATH_METRIC_WEIGHT),
+                      "The strongest chain (pre-depends count half, alternatives more):")
                 .status());
       }
     }
@@ -393,8 +397,8 @@ absl::Status AskConflicts(DemoStage& stage, const PackageIndex& index) {
   bool through_virtual = false;
   for (const v1::Edge& edge : index.Find(chosen)->write.edges()) {
     const Entry* target = index.Find(edge.target().key());
-    through_virtual = through_virtual || (edge.relation() == "conflicts" && target != nullptr &&
-                                          target->is_virtual);
+    through_virtual = through_virtual ||
+                      (edge.relation() == "conflicts" && target != nullptr && target->is_virtual);
   }
   if (!through_virtual) return absl::OkStatus();
   v1::QueryRequest chain;
@@ -472,14 +476,15 @@ absl::Status AskWhatWouldMiss(DemoStage& stage, const PackageIndex& index) {
       std::string amount = WithCommas(count);
       amount.insert(0, static_cast<size_t>(std::max<int>(0, 8 - static_cast<int>(amount.size()))),
                     ' ');
-      stage.out().Line("   " + std::string(depth == 1 ? "directly  " : "in " + std::to_string(depth) +
-                                                                            " steps") +
-                       amount + "  " + stage.out().Paint(bar, Tone::kRelation));
+      stage.out().Line(
+          "   " +
+          std::string(depth == 1 ? "directly  " : "in " + std::to_string(depth) + " steps") +
+          amount + "  " + stage.out().Paint(bar, Tone::kRelation));
     }
     if (rest > 0) stage.Detail("and " + WithCommas(rest) + " further away");
   }
-  stage.Timing(WithCommas(response.edges_examined()) + " edges examined, " +
-               HumanMicros(micros) + " round trip");
+  stage.Timing(WithCommas(response.edges_examined()) + " edges examined, " + HumanMicros(micros) +
+               " round trip");
   // The path of the largest one, read back from the walk.
   std::sort(largest.begin(), largest.end());
   if (largest.empty()) return absl::OkStatus();
@@ -539,7 +544,8 @@ absl::Status AskLargest(DemoStage& stage, const PackageIndex& index) {
   std::sort(found.begin(), found.end());
   stage.Note("objects", ToJson(response)["objects"]);
   if (stage.human()) {
-    Table table({{"PACKAGE", false, Tone::kBold}, {"INSTALLED", true}, {"CONTENT", false, Tone::kDim}});
+    Table table(
+        {{"PACKAGE", false, Tone::kBold}, {"INSTALLED", true}, {"CONTENT", false, Tone::kDim}});
     for (size_t i = 0; i < found.size() && i < 5; ++i) {
       table.Add({found[i].second->ref().key(), HumanBytes(-found[i].first),
                  FirstLine(found[i].second->content())});
@@ -551,9 +557,8 @@ absl::Status AskLargest(DemoStage& stage, const PackageIndex& index) {
     }
     if (found.size() > 5) stage.Detail("and " + std::to_string(found.size() - 5) + " more");
   }
-  stage.Timing("section = " + section + " AND installed_size > " +
-               std::to_string(megabytes << 20) + ": " +
-               WithCommas(static_cast<int64_t>(found.size())) + " objects, " +
+  stage.Timing("section = " + section + " AND installed_size > " + std::to_string(megabytes << 20) +
+               ": " + WithCommas(static_cast<int64_t>(found.size())) + " objects, " +
                HumanMicros(micros) + " round trip");
   return absl::OkStatus();
 }

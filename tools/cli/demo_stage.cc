@@ -188,7 +188,8 @@ absl::StatusOr<v1::Namespace> OpenDemoNamespace(Context& context, const std::str
   if (auto it = labels.find("demo"); it == labels.end() || it->second != name) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
                      "the namespace \"" + chosen + "\" exists and is not this demonstration's",
-                     {.reason = "ALREADY_EXISTS", .field = "--namespace",
+                     {.reason = "ALREADY_EXISTS",
+                      .field = "--namespace",
                       .remedy = "choose another one with --namespace NAME"});
   }
   return response.namespace_();

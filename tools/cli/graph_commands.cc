@@ -109,8 +109,11 @@ absl::Status Neighbors(Context& context) {
   COOKIX_RETURN_IF_ERROR(FillRead(context, request.mutable_options()));
   COOKIX_ASSIGN_OR_RETURN(int64_t limit, args.GetInt("limit", 50, 1, kMax));
   request.set_page_size(static_cast<int32_t>(std::min<int64_t>(limit, 1000)));
-  Table table({{"", false, Tone::kDim}, {"RELATION", false, Tone::kRelation},
-               {"NEIGHBOR", false, Tone::kBold}, {"WEIGHT", true}, {"NOTE", false, Tone::kDim},
+  Table table({{"", false, Tone::kDim},
+               {"RELATION", false, Tone::kRelation},
+               {"NEIGHBOR", false, Tone::kBold},
+               {"WEIGHT", true},
+               {"NOTE", false, Tone::kDim},
                {"CONTENT"}});
   int64_t shown = 0;
   bool more = true;
@@ -177,11 +180,10 @@ absl::Status Traverse(Context& context) {
         continue;
       }
       const v1::PathStep& via = visit.via();
-      std::string line =
-          args.Has("dfs")
-              ? std::string(static_cast<size_t>(visit.depth() - 1) * 3, ' ') + "└─ "
-              : out.Paint(std::to_string(visit.depth()) + "  ", Tone::kDim) +
-                    RefText(response.visits(visit.parent()).ref()) + " ─ ";
+      std::string line = args.Has("dfs")
+                             ? std::string(static_cast<size_t>(visit.depth() - 1) * 3, ' ') + "└─ "
+                             : out.Paint(std::to_string(visit.depth()) + "  ", Tone::kDim) +
+                                   RefText(response.visits(visit.parent()).ref()) + " ─ ";
       line += out.Paint(OneLine(via.virtual_() ? via.virtual_relation() : via.relation()),
                         Tone::kRelation) +
               " ▸ " + RefText(visit.ref());
@@ -189,11 +191,11 @@ absl::Status Traverse(Context& context) {
       out.Line(line);
     }
     if (!context.quiet()) {
-      context.err().Line(context.err().Paint(
-          WithCommas(response.visits_size()) + " objects" +
-              (response.truncated() ? " (more: raise --limit)" : "") + ", " +
-              WithCommas(response.edges_examined()) + " edges examined",
-          Tone::kDim));
+      context.err().Line(
+          context.err().Paint(WithCommas(response.visits_size()) + " objects" +
+                                  (response.truncated() ? " (more: raise --limit)" : "") + ", " +
+                                  WithCommas(response.edges_examined()) + " edges examined",
+                              Tone::kDim));
     }
   });
   return absl::OkStatus();
@@ -225,11 +227,11 @@ absl::Status FindPath(Context& context) {
     }
     PrintPath(request.source(), response.path(), context.out());
     if (!context.quiet()) {
-      context.err().Line(context.err().Paint(
-          std::to_string(response.path().steps_size()) + " hops, weight " +
-              NumberText(response.path().weight()) + ", " +
-              WithCommas(response.objects_examined()) + " objects examined",
-          Tone::kDim));
+      context.err().Line(
+          context.err().Paint(std::to_string(response.path().steps_size()) + " hops, weight " +
+                                  NumberText(response.path().weight()) + ", " +
+                                  WithCommas(response.objects_examined()) + " objects examined",
+                              Tone::kDim));
     }
   });
   return absl::OkStatus();

@@ -202,8 +202,9 @@ std::string ZshCompletion() {
 }
 
 std::string FishCompletion() {
-  std::string text = "# fish completion of cookix: cookix completion fish | source\n"
-                     "complete -c cookix -f\n";
+  std::string text =
+      "# fish completion of cookix: cookix completion fish | source\n"
+      "complete -c cookix -f\n";
   auto quoted = [](std::string line) {
     std::string out = "'";
     for (char c : line) {
@@ -225,8 +226,8 @@ std::string FishCompletion() {
                 command.name.substr(space + 1) + " -d " + quoted(command.summary) + "\n";
       }
       for (const FlagSpec& spec : command.flags) {
-        text += "complete -c cookix -n '__fish_seen_subcommand_from " + word + "' -l " +
-                spec.name + (spec.value.empty() ? "" : " -r") + " -d " + quoted(spec.help) + "\n";
+        text += "complete -c cookix -n '__fish_seen_subcommand_from " + word + "' -l " + spec.name +
+                (spec.value.empty() ? "" : " -r") + " -d " + quoted(spec.help) + "\n";
       }
     }
   }
@@ -276,8 +277,7 @@ std::string HelpText(const Command& command, const Terminal& terminal) {
     }
   }
   if (!command.flags.empty()) {
-    text += "\n" + terminal.Paint("Flags", Tone::kBold) + "\n" +
-            FlagLines(command.flags, terminal);
+    text += "\n" + terminal.Paint("Flags", Tone::kBold) + "\n" + FlagLines(command.flags, terminal);
   }
   text += "\n" + terminal.Paint("Examples", Tone::kBold) + "\n";
   for (const std::string& example : command.examples) text += "  " + example + "\n";
@@ -306,11 +306,20 @@ std::string OverviewText(const Terminal& terminal) {
 
 std::vector<Command> HelpCommands() {
   return {
-      {"help", {}, "explain a command or a topic",
-       {{"COMMAND", "a command, or one of: filters, exit-codes", true, true}}, {},
-       {"cookix help put", "cookix help keys", "cookix help filters"}, Help},
-      {"completion", {}, "print a completion script for a shell",
-       {{"SHELL", "bash, zsh or fish"}}, {}, {"source <(cookix completion bash)"}, Completion},
+      {"help",
+       {},
+       "explain a command or a topic",
+       {{"COMMAND", "a command, or one of: filters, exit-codes", true, true}},
+       {},
+       {"cookix help put", "cookix help keys", "cookix help filters"},
+       Help},
+      {"completion",
+       {},
+       "print a completion script for a shell",
+       {{"SHELL", "bash, zsh or fish"}},
+       {},
+       {"source <(cookix completion bash)"},
+       Completion},
   };
 }
 

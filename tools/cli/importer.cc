@@ -28,8 +28,7 @@ absl::Status BadName(std::string_view what, std::string_view text, size_t most) 
   const std::string name(what);
   if (text.empty()) return InvalidField(name, "the " + name + " is empty", "fill it in");
   if (text.size() > most) {
-    return InvalidField(name,
-                        "the " + name + " has " + std::to_string(text.size()) + " bytes",
+    return InvalidField(name, "the " + name + " has " + std::to_string(text.size()) + " bytes",
                         "use at most " + std::to_string(most));
   }
   if (!IsValidUtf8(text)) {
@@ -127,7 +126,7 @@ class Importer {
     if (line.find_first_not_of(" \t") == std::string_view::npos) return absl::OkStatus();
     if (format_ == ImportFormat::kDetect) {
       format_ = line[line.find_first_not_of(" \t")] == '{' ? ImportFormat::kJsonLines
-                                                            : ImportFormat::kTriples;
+                                                           : ImportFormat::kTriples;
     }
     const absl::Status status =
         format_ == ImportFormat::kTriples ? TakeTriple(line) : TakeJson(line);
@@ -143,8 +142,8 @@ class Importer {
     COOKIX_RETURN_IF_ERROR(SendBatch());
     result_.lines = bad_line;
     ErrorDetail detail = GetErrorDetail(status).value_or(ErrorDetail());
-    detail.field = "line " + std::to_string(bad_line) +
-                   (detail.field.empty() ? "" : ", " + detail.field);
+    detail.field =
+        "line " + std::to_string(bad_line) + (detail.field.empty() ? "" : ", " + detail.field);
     const std::string message(status.message());
     return MakeError(status.code(), "line " + std::to_string(bad_line) + ": " + message,
                      std::move(detail));
@@ -236,9 +235,9 @@ class Importer {
     edges_ = 0;
     if (batch_.mutations().empty()) return absl::OkStatus();
     batch_.set_namespace_(options_.name_space);
-    batch_.mutable_options()->set_request_id(
-        "import-" + Fingerprint(options_.import_id + '\0' + std::to_string(sent.end_line) + '\0' +
-                                Deterministic(batch_)));
+    batch_.mutable_options()->set_request_id("import-" + Fingerprint(options_.import_id + '\0' +
+                                                                     std::to_string(sent.end_line) +
+                                                                     '\0' + Deterministic(batch_)));
     sent_.push_back(sent);
     v1::WriteRequest request;
     request.Swap(&batch_);
@@ -291,8 +290,9 @@ absl::StatusOr<Triple> ParseTriple(std::string_view line) {
     start = tab + 1;
   }
   if (count != 3 && count != 4) {
-    return InvalidField("", (count == 1 ? "there is " : "there are ") + std::to_string(count) +
-                                (count == 1 ? " field" : " fields") + " between tabs",
+    return InvalidField("",
+                        (count == 1 ? "there is " : "there are ") + std::to_string(count) +
+                            (count == 1 ? " field" : " fields") + " between tabs",
                         "write head, relation, tail and, if wanted, a weight, with tabs between");
   }
   Triple triple{fields[0], fields[1], fields[2]};
@@ -355,9 +355,9 @@ absl::StatusOr<std::unordered_map<std::string, std::string>> ReadNames(std::istr
     if (line.empty()) continue;
     const size_t tab = line.find('\t');
     if (tab == std::string::npos || tab == 0 || !IsValidUtf8(line)) {
-      return UsageError("names file, line " + std::to_string(number) +
-                            ": not a key, a tab and a text in UTF-8",
-                        "--names", "write key<TAB>text on each line");
+      return UsageError(
+          "names file, line " + std::to_string(number) + ": not a key, a tab and a text in UTF-8",
+          "--names", "write key<TAB>text on each line");
     }
     names[line.substr(0, tab)] = line.substr(tab + 1);
   }

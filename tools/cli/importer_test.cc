@@ -159,8 +159,10 @@ TEST(ImporterTest, LoadsTriples) {
   client.objects["c"] = "kept";
   ImportOptions options = Options();
   options.names = {{"a", "A!"}, {"b", "B!"}, {"c", "C!"}};
-  const ImportResult result =
-      Load(client, "\xef\xbb\xbf" "a\tr\tb\r\n\nb\tr\tc\t0.5\nc\ts\ta\n", options);
+  const ImportResult result = Load(client,
+                                   "\xef\xbb\xbf"
+                                   "a\tr\tb\r\n\nb\tr\tc\t0.5\nc\ts\ta\n",
+                                   options);
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(client.edges, (std::set<std::string>{"a r b", "b r c", "c s a"}));
   EXPECT_EQ(client.objects["a"], "A!");
@@ -174,11 +176,11 @@ TEST(ImporterTest, LoadsTriples) {
 
 TEST(ImporterTest, LoadsJsonLines) {
   RecordingClient client;
-  const ImportResult result = Load(
-      client,
-      "{\"key\":\"a\",\"content\":\"x\",\"edges\":[{\"relation\":\"r\",\"target\":\"b\"}]}\n"
-      "{\"source\":\"b\",\"relation\":\"s\",\"target\":\"a\",\"weight\":2}\n",
-      Options());
+  const ImportResult result =
+      Load(client,
+           "{\"key\":\"a\",\"content\":\"x\",\"edges\":[{\"relation\":\"r\",\"target\":\"b\"}]}\n"
+           "{\"source\":\"b\",\"relation\":\"s\",\"target\":\"a\",\"weight\":2}\n",
+           Options());
   ASSERT_TRUE(result.status.ok()) << result.status;
   EXPECT_EQ(client.edges, (std::set<std::string>{"a r b", "b s a"}));
   EXPECT_EQ(result.objects, 1);
@@ -187,8 +189,8 @@ TEST(ImporterTest, LoadsJsonLines) {
 
 TEST(ImporterTest, NamesTheBadLineAndKeepsTheGoodOnesBeforeIt) {
   RecordingClient client;
-  const ImportResult result = Load(client, "a\tr\tb\nb\tr\tc\nc\tr\td\nbad line\nd\tr\te\n",
-                                   Options());
+  const ImportResult result =
+      Load(client, "a\tr\tb\nb\tr\tc\nc\tr\td\nbad line\nd\tr\te\n", Options());
   EXPECT_EQ(result.status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_NE(std::string(result.status.message()).find("line 4"), std::string::npos)
       << result.status;

@@ -25,10 +25,10 @@ constexpr std::string_view kBytesName = "$bytes";
 // Left out when they have their default value: most answers have none of them.
 const std::set<std::string, std::less<>>& Optional() {
   static const auto* names = new std::set<std::string, std::less<>>{
-      "expires_ms",  "dangling",         "discriminator", "valid_from_ms", "valid_until_ms",
-      "explanation", "virtual_relation", "description",   "error",         "vectors",
-      "revoked_ms",  "rotated_ms",       "components",    "lane_ranks",    "next_page_token",
-      "reason"};
+      "expires_ms",     "dangling",    "discriminator",    "valid_from_ms",
+      "valid_until_ms", "explanation", "virtual_relation", "description",
+      "error",          "vectors",     "revoked_ms",       "rotated_ms",
+      "components",     "lane_ranks",  "next_page_token",  "reason"};
   return *names;
 }
 
@@ -158,13 +158,13 @@ absl::StatusOr<v1::Value> ValueAt(const Json& json, const std::string& path, int
       value.mutable_list_value();
       for (size_t i = 0; i < json.size(); ++i) {
         COOKIX_ASSIGN_OR_RETURN(*value.mutable_list_value()->add_values(),
-                                ValueAt(json[i], path + "[" + std::to_string(i) + "]",
-                                        depth + 1));
+                                ValueAt(json[i], path + "[" + std::to_string(i) + "]", depth + 1));
       }
       return value;
     }
     case Json::value_t::object: {
-      if (json.size() == 1 && json.contains(kBytesName) && json[std::string(kBytesName)].is_string()) {
+      if (json.size() == 1 && json.contains(kBytesName) &&
+          json[std::string(kBytesName)].is_string()) {
         auto bytes = FromHex(json[std::string(kBytesName)].get<std::string>());
         if (!bytes.ok()) {
           return FieldError(path, path + " has bytes that are not hexadecimal",
@@ -231,29 +231,34 @@ absl::Status ReadRef(const Json& json, const std::string& field, v1::ObjectRef* 
 
 absl::Status Unknown(const std::string& name, const std::vector<std::string>& known) {
   const std::string close = Suggest(name, known);
-  return FieldError(name, "unknown name \"" + name + "\"",
-                    close.empty() ? "see `cookix help import` for the names"
-                                  : "did you mean \"" + close + "\"?");
+  return FieldError(
+      name, "unknown name \"" + name + "\"",
+      close.empty() ? "see `cookix help import` for the names" : "did you mean \"" + close + "\"?");
 }
 
 absl::Status ReadVectors(const Json& json, v1::Object* object) {
-  if (!json.is_object()) return FieldError("vectors", "vectors is not an object", "write {\"name\": [1.0, …]}");
+  if (!json.is_object())
+    return FieldError("vectors", "vectors is not an object", "write {\"name\": [1.0, …]}");
   for (const auto& [name, member] : json.items()) {
     const Json* values = &member;
     v1::Vector& vector = (*object->mutable_vectors())[name];
     if (member.is_object()) {
-      if (!member.contains("values")) return FieldError("vectors." + name, "values are missing", "write {\"values\": […]}");
+      if (!member.contains("values"))
+        return FieldError("vectors." + name, "values are missing", "write {\"values\": […]}");
       values = &member["values"];
       if (member.contains("indices")) {
         for (const Json& index : member["indices"]) {
-          if (!index.is_number_unsigned()) return FieldError("vectors." + name, "an index is not a number", "write whole numbers");
+          if (!index.is_number_unsigned())
+            return FieldError("vectors." + name, "an index is not a number", "write whole numbers");
           vector.add_indices(index.get<uint32_t>());
         }
       }
     }
-    if (!values->is_array()) return FieldError("vectors." + name, "a vector is not a list", "write [1.0, …]");
+    if (!values->is_array())
+      return FieldError("vectors." + name, "a vector is not a list", "write [1.0, …]");
     for (const Json& component : *values) {
-      if (!component.is_number()) return FieldError("vectors." + name, "a component is not a number", "write numbers");
+      if (!component.is_number())
+        return FieldError("vectors." + name, "a component is not a number", "write numbers");
       vector.add_values(component.get<float>());
     }
   }
@@ -398,10 +403,18 @@ Json ObjectWriteToJson(const v1::ObjectWrite& write) {
 absl::StatusOr<v1::Value> ValueFromJson(const Json& json) { return ValueAt(json, "value", 0); }
 
 absl::StatusOr<v1::Edge> EdgeFromJson(const Json& json, bool source_required) {
-  static const std::vector<std::string> kNames = {
-      "source",     "source_collection", "relation",      "target",        "target_collection",
-      "weight",     "properties",        "discriminator", "valid_from_ms", "valid_until_ms",
-      "id",         "version"};
+  static const std::vector<std::string> kNames = {"source",
+                                                  "source_collection",
+                                                  "relation",
+                                                  "target",
+                                                  "target_collection",
+                                                  "weight",
+                                                  "properties",
+                                                  "discriminator",
+                                                  "valid_from_ms",
+                                                  "valid_until_ms",
+                                                  "id",
+                                                  "version"};
   if (!json.is_object()) {
     return FieldError("edges", "an edge is not an object",
                       "write {\"relation\": …, \"target\": …}");
@@ -451,9 +464,8 @@ absl::StatusOr<v1::Edge> EdgeFromJson(const Json& json, bool source_required) {
 
 absl::StatusOr<v1::ObjectWrite> ObjectWriteFromJson(const Json& json) {
   static const std::vector<std::string> kNames = {
-      "key",     "collection", "content",    "properties", "labels",
-      "vectors", "expires_ms", "edges",      "created_ms", "updated_ms",
-      "version", "dangling"};
+      "key",        "collection", "content",    "properties", "labels",  "vectors",
+      "expires_ms", "edges",      "created_ms", "updated_ms", "version", "dangling"};
   if (!json.is_object()) {
     return FieldError("json", "not a JSON object", "write {\"key\": …}");
   }

@@ -10,9 +10,9 @@ namespace cookix::cli {
 namespace {
 
 TEST(JsonTest, ValuesSurviveBothWays) {
-  for (const char* text :
-       {"null", "true", "1", "-9223372036854775808", "9223372036854775807", "1.0", "1e300",
-        "\"t\\u00e9xt\"", "[1,2.5,[\"a\"],{}]", "{\"a\":{\"b\":[null]}}", "{\"$bytes\":\"00ff\"}"}) {
+  for (const char* text : {"null", "true", "1", "-9223372036854775808", "9223372036854775807",
+                           "1.0", "1e300", "\"t\\u00e9xt\"", "[1,2.5,[\"a\"],{}]",
+                           "{\"a\":{\"b\":[null]}}", "{\"$bytes\":\"00ff\"}"}) {
     auto json = ParseJson(text);
     ASSERT_TRUE(json.ok()) << text;
     auto value = ValueFromJson(*json);
@@ -64,10 +64,8 @@ TEST(JsonTest, ErrorsNameTheField) {
             "properties.x[0].y");
   EXPECT_EQ(field(R"({"key":"a","edges":[{"target":"b"}]})"), "relation");
   EXPECT_EQ(field(R"({"key":"a","edges":[{"relation":"r"}]})"), "target");
-  EXPECT_EQ(field(R"({"key":"a","edges":[{"relation":"r","target":"b","weight":"x"}]})"),
-            "weight");
-  EXPECT_NE(std::string(ParseJson("{\"key\":").status().message()).find("byte"),
-            std::string::npos);
+  EXPECT_EQ(field(R"({"key":"a","edges":[{"relation":"r","target":"b","weight":"x"}]})"), "weight");
+  EXPECT_NE(std::string(ParseJson("{\"key\":").status().message()).find("byte"), std::string::npos);
 }
 
 TEST(JsonTest, AnswersReadNaturally) {

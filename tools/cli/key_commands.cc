@@ -79,8 +79,11 @@ absl::Status List(Context& context) {
     context.out().JsonLine(ToJson(response)["keys"]);
     return absl::OkStatus();
   }
-  Table table({{"ID", false, Tone::kBold}, {"NAME"}, {"GRANTS", false, Tone::kRelation},
-               {"CREATED", false, Tone::kDim}, {"STATE"}});
+  Table table({{"ID", false, Tone::kBold},
+               {"NAME"},
+               {"GRANTS", false, Tone::kRelation},
+               {"CREATED", false, Tone::kDim},
+               {"STATE"}});
   for (const v1::Key& key : response.keys()) {
     std::string state = "active";
     if (key.revoked_ms() != 0) {
@@ -142,20 +145,32 @@ absl::Status WhoAmI(Context& context) {
 std::vector<Command> KeyCommands() {
   const PositionalSpec id{"ID", "the key's id, as `keys list` shows it"};
   return {
-      {"keys create", {}, "create an API key and print its secret once",
+      {"keys create",
+       {},
+       "create an API key and print its secret once",
        {{"NAME", "what the key is for"}},
-       {{"grant", "NAMESPACE:ROLE", "read, write or admin on a namespace, or on *", 'g', true, true},
+       {{"grant", "NAMESPACE:ROLE", "read, write or admin on a namespace, or on *", 'g', true,
+         true},
         {"expires-in", "DURATION", "when it stops working, such as 30d"},
         {"rpm", "N", "calls a minute (default the server's)"}},
        {"cookix keys create web --grant team_a:read",
         "cookix keys create ops --grant '*:admin' --expires-in 30d > ops.key"},
        Create},
-      {"keys list", {"keys"}, "list the keys, without secrets", {},
-       {{"all", "", "revoked and expired ones too"}}, {"cookix keys list --all"}, List},
+      {"keys list",
+       {"keys"},
+       "list the keys, without secrets",
+       {},
+       {{"all", "", "revoked and expired ones too"}},
+       {"cookix keys list --all"},
+       List},
       {"keys revoke", {}, "revoke a key at once", {id}, {}, {"cookix keys revoke ck_1a2b"}, Revoke},
-      {"keys rotate", {}, "give a key a new secret", {id},
+      {"keys rotate",
+       {},
+       "give a key a new secret",
+       {id},
        {{"grace", "DURATION", "how long the old secret still works (default not at all)"}},
-       {"cookix keys rotate ck_1a2b --grace 1h"}, Rotate},
+       {"cookix keys rotate ck_1a2b --grace 1h"},
+       Rotate},
       {"keys whoami", {"whoami"}, "say who the caller is", {}, {}, {"cookix keys whoami"}, WhoAmI},
   };
 }

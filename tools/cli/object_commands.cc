@@ -62,10 +62,9 @@ absl::Status ReadObjectFlags(Context& context, v1::ObjectWrite* write) {
   }
   for (const std::string& label : args.GetAll("label")) object->add_labels(label);
   for (const std::string& text : args.GetAll("edge")) {
-    COOKIX_ASSIGN_OR_RETURN(
-        *write->add_edges(),
-        ParseEdge(text, args.Has("target-collection") ? args.Get("target-collection")
-                                                      : object->ref().collection()));
+    COOKIX_ASSIGN_OR_RETURN(*write->add_edges(), ParseEdge(text, args.Has("target-collection")
+                                                                     ? args.Get("target-collection")
+                                                                     : object->ref().collection()));
   }
   if (args.Has("ttl")) {
     COOKIX_ASSIGN_OR_RETURN(int64_t ttl, args.GetDurationMs("ttl", 0));
@@ -81,8 +80,7 @@ absl::Status Put(Context& context) {
   v1::ObjectWrite* write = request.mutable_write();
   const std::string key = context.args().Positional(0);
   if (context.args().Has("file") || key == "-") {
-    COOKIX_ASSIGN_OR_RETURN(std::string text,
-                            context.ReadInput(context.args().Get("file", "-")));
+    COOKIX_ASSIGN_OR_RETURN(std::string text, context.ReadInput(context.args().Get("file", "-")));
     COOKIX_ASSIGN_OR_RETURN(Json json, ParseJson(text));
     if (!key.empty() && key != "-" && json.is_object()) json["key"] = key;
     COOKIX_ASSIGN_OR_RETURN(*write, ObjectWriteFromJson(json));
@@ -228,7 +226,8 @@ absl::Status Scan(Context& context) {
     COOKIX_RETURN_IF_ERROR(FillWhere(context, request.mutable_filter()).status());
   }
   COOKIX_RETURN_IF_ERROR(FillRead(context, request.mutable_options()));
-  COOKIX_ASSIGN_OR_RETURN(int64_t limit, args.GetInt("limit", args.Has("all") ? kMax : 20, 1, kMax));
+  COOKIX_ASSIGN_OR_RETURN(int64_t limit,
+                          args.GetInt("limit", args.Has("all") ? kMax : 20, 1, kMax));
   Table table({{"KEY", false, Tone::kBold}, {"LABELS"}, {"VERSION", true}, {"CONTENT"}});
   // A token belongs to one page size, so that it stays the same to the end.
   request.set_page_size(static_cast<int32_t>(std::min<int64_t>(limit, 1000)));
@@ -252,8 +251,8 @@ absl::Status Scan(Context& context) {
       for (const std::string& label : object.labels()) {
         labels += (labels.empty() ? "" : ", ") + label;
       }
-      table.Add({RefText(object.ref()), labels, std::to_string(object.version()),
-                 object.content()});
+      table.Add(
+          {RefText(object.ref()), labels, std::to_string(object.version()), object.content()});
     }
     request.set_page_token(response.next_page_token());
   }
@@ -310,7 +309,8 @@ std::vector<Command> ObjectCommands() {
        {"cookix put umbrella --content 'blocks rain' --edge prevents:rain",
         "cookix put pump --prop size=12 --prop rated=true -p 'tags=[\"steel\",\"dn50\"]' -l part",
         "cookix put session --ttl 60s --if-absent",
-        "echo '{\"key\":\"rain\",\"edges\":[{\"relation\":\"causes\",\"target\":\"mud\"}]}' | cookix put -"},
+        "echo '{\"key\":\"rain\",\"edges\":[{\"relation\":\"causes\",\"target\":\"mud\"}]}' | "
+        "cookix put -"},
        Put},
       {"get",
        {},

@@ -49,8 +49,8 @@ void AddEdge(v1::ObjectWrite* write, std::map<std::pair<std::string, std::string
   const double weight = info.weight * (1.0 + 0.5 * static_cast<double>(alternative));
   const std::string condition =
       package.relation.empty() ? "" : package.relation + " " + package.version;
-  const auto [it, fresh] = seen->emplace(std::pair(std::string(info.name), package.name),
-                                         write->edges_size());
+  const auto [it, fresh] =
+      seen->emplace(std::pair(std::string(info.name), package.name), write->edges_size());
   if (!fresh) {
     v1::Edge* edge = write->mutable_edges(it->second);
     edge->set_weight(std::min(edge->weight(), weight));
@@ -81,8 +81,7 @@ void AddEdge(v1::ObjectWrite* write, std::map<std::pair<std::string, std::string
   if (alternatives > 1) {
     (*edge->mutable_properties())["group"].set_int_value(static_cast<int64_t>(group));
     (*edge->mutable_properties())["alternative"].set_int_value(static_cast<int64_t>(alternative));
-    (*edge->mutable_properties())["alternatives"].set_int_value(
-        static_cast<int64_t>(alternatives));
+    (*edge->mutable_properties())["alternatives"].set_int_value(static_cast<int64_t>(alternatives));
   }
 }
 
@@ -143,8 +142,7 @@ bool IsIndexName(const std::string& name) {
 std::vector<std::string> IndexesIn(const std::string& directory) {
   std::vector<std::string> files;
   std::error_code error;
-  for (fs::directory_iterator it(directory, error), end; !error && it != end;
-       it.increment(error)) {
+  for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     std::error_code ignored;
     if (IsIndexName(it->path().filename().string()) && it->is_regular_file(ignored) &&
         it->file_size(ignored) > 0) {
@@ -175,10 +173,10 @@ const std::vector<PackageRelationInfo>& PackageRelations() {
 
 absl::Status PackageIndex::Add(std::string_view text, bool installed_only) {
   static const std::set<std::string, std::less<>> kKept = {
-      "version",   "description", "section",     "priority", "size",    "installed-size",
-      "architecture", "maintainer", "source",    "homepage", "essential", "pre-depends",
-      "depends",   "recommends",  "suggests",    "enhances", "conflicts", "breaks",
-      "provides",  "replaces"};
+      "version",        "description",  "section",    "priority",   "size",
+      "installed-size", "architecture", "maintainer", "source",     "homepage",
+      "essential",      "pre-depends",  "depends",    "recommends", "suggests",
+      "enhances",       "conflicts",    "breaks",     "provides",   "replaces"};
   return ParseControl(text, [&](ControlParagraph&& fields) {
     const std::string name(FieldOf(fields, "package"));
     if (name.empty() || !IsValidUtf8(name)) return true;
@@ -218,8 +216,8 @@ void PackageIndex::Finish() {
     }
     // "name (version)" when it differs from that of the package.
     const std::string_view source = FieldOf(fields, "source");
-    SetText(object, "source", source.empty() ? std::string_view(name)
-                                              : source.substr(0, source.find(' ')));
+    SetText(object, "source",
+            source.empty() ? std::string_view(name) : source.substr(0, source.find(' ')));
     const std::string_view maintainer = FieldOf(fields, "maintainer");
     SetText(object, "maintainer", maintainer.substr(0, maintainer.find(" <")));
     if (const auto size = ParseInt(FieldOf(fields, "size"))) {
@@ -263,8 +261,7 @@ void PackageIndex::Finish() {
     }
     if (names.size() > kShown) content += " and " + std::to_string(names.size() - kShown) + " more";
     object->set_content(content);
-    (*object->mutable_properties())["providers"].set_int_value(
-        static_cast<int64_t>(names.size()));
+    (*object->mutable_properties())["providers"].set_int_value(static_cast<int64_t>(names.size()));
     entries_.emplace(name, std::move(entry));
   }
   for (auto& [name, entry] : entries_) {
@@ -319,7 +316,8 @@ absl::StatusOr<PackageSource> FindPackageSource(const std::string& source) {
     found.description = source;
     if (found.files.empty()) {
       return MakeError(absl::StatusCode::kNotFound, "no package index at " + source,
-                       {.reason = "", .field = "--source",
+                       {.reason = "",
+                        .field = "--source",
                         .remedy = "give a Packages or status file, or a directory of "
                                   "*_Packages files (plain, .gz or .lz4)"});
     }
@@ -334,11 +332,10 @@ absl::StatusOr<PackageSource> FindPackageSource(const std::string& source) {
     found.description = "the packages installed on this machine";
     return found;
   }
-  return MakeError(absl::StatusCode::kNotFound,
-                   std::string("neither ") + kAptLists + " nor " + kDpkgStatus +
-                       " has a package index",
-                   {.reason = "", .field = "--source",
-                    .remedy = "run apt-get update, or give --source FILE"});
+  return MakeError(
+      absl::StatusCode::kNotFound,
+      std::string("neither ") + kAptLists + " nor " + kDpkgStatus + " has a package index",
+      {.reason = "", .field = "--source", .remedy = "run apt-get update, or give --source FILE"});
 }
 
 absl::StatusOr<std::string> ReadIndexFile(const std::string& path) {

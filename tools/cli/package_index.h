@@ -17,9 +17,9 @@ namespace cookix::cli {
 // Relations of the graph, with the inverses registered for them. Lower weights
 // are stronger.
 struct PackageRelationInfo {
-  const char* field;     // of the control file
-  const char* name;      // of the edge
-  const char* inverse;   // empty for a symmetric one
+  const char* field;    // of the control file
+  const char* name;     // of the edge
+  const char* inverse;  // empty for a symmetric one
   double weight;
   const char* meaning;
 };
@@ -32,11 +32,11 @@ class PackageIndex {
   // One entry for each package or virtual package, by name.
   struct Entry {
     v1::ObjectWrite write;
-    std::string version;        // empty for a virtual package
+    std::string version;  // empty for a virtual package
     bool is_virtual = false;
     int64_t installed_bytes = 0;
-    int64_t needed_by = 0;      // depends and pre_depends edges that point here
-    int64_t needs = 0;          // such edges that start here
+    int64_t needed_by = 0;  // depends and pre_depends edges that point here
+    int64_t needs = 0;      // such edges that start here
   };
 
   // Adds the text of one index. `installed_only` leaves out paragraphs whose

@@ -18,8 +18,7 @@ absl::StatusOr<v1::ReasoningMode> ModeOf(const Arguments& args) {
   for (const auto& [name, mode] : kModes) {
     if (word == name) return mode;
   }
-  return UsageError("--mode is \"" + word + "\"", "--mode",
-                    "use graph, topo, sheaf or reasoning");
+  return UsageError("--mode is \"" + word + "\"", "--mode", "use graph, topo, sheaf or reasoning");
 }
 
 std::vector<std::string> SplitChain(const std::string& text) {
@@ -34,20 +33,20 @@ std::vector<std::string> SplitChain(const std::string& text) {
   }
 }
 
-void PrintHits(const google::protobuf::RepeatedPtrField<v1::Hit>& hits,
-               const v1::ObjectRef& anchor, Terminal& out) {
+void PrintHits(const google::protobuf::RepeatedPtrField<v1::Hit>& hits, const v1::ObjectRef& anchor,
+               Terminal& out) {
   for (const v1::Hit& hit : hits) {
     if (!hit.explanation().empty()) {
       out.Line(OneLine(hit.explanation()));
     } else {
       out.Line(PathLine(anchor, hit.path(), out) +
-               out.Paint("  (score=" + NumberText(hit.score()) + ", hops=" +
-                             std::to_string(hit.hops()) + ")",
+               out.Paint("  (score=" + NumberText(hit.score()) +
+                             ", hops=" + std::to_string(hit.hops()) + ")",
                          Tone::kDim));
     }
     if (!hit.object().content().empty()) {
-      out.Line("   " + out.Paint(Shorten(OneLine(hit.object().content()), out.width() - 3),
-                                 Tone::kDim));
+      out.Line("   " +
+               out.Paint(Shorten(OneLine(hit.object().content()), out.width() - 3), Tone::kDim));
     }
   }
 }
@@ -57,7 +56,8 @@ absl::Status Query(Context& context) {
   v1::QueryRequest request;
   request.set_namespace_(context.name_space());
   *request.mutable_anchor() = context.Ref(args.Positional(0));
-  if (!args.Positional(1).empty()) *request.mutable_target() = context.TargetRef(args.Positional(1));
+  if (!args.Positional(1).empty())
+    *request.mutable_target() = context.TargetRef(args.Positional(1));
   request.set_relation(args.Get("relation"));
   if (args.Has("chain")) {
     if (args.Has("relation")) {
@@ -99,9 +99,8 @@ absl::Status Query(Context& context) {
     if (context.quiet()) return;
     const v1::QueryDiagnostics& diagnostics = response.diagnostics();
     context.err().Line(context.err().Paint(
-        OneLine(diagnostics.strategy()) + " search, " +
-            WithCommas(diagnostics.objects_settled()) + " objects settled, " +
-            WithCommas(diagnostics.edges_examined()) + " edges examined, " +
+        OneLine(diagnostics.strategy()) + " search, " + WithCommas(diagnostics.objects_settled()) +
+            " objects settled, " + WithCommas(diagnostics.edges_examined()) + " edges examined, " +
             HumanMicros(diagnostics.elapsed_us()) + " in the engine",
         Tone::kDim));
   });
@@ -129,8 +128,8 @@ absl::Status Contradictions(Context& context) {
 absl::Status Verify(Context& context) {
   const auto& words = context.args().positionals();
   if (words.size() < 3 || words.size() % 2 == 0) {
-    return UsageError("a chain is an object, then a relation and an object for each link",
-                      "CHAIN", "write: cookix verify umbrella prevents rain causes wet_coat");
+    return UsageError("a chain is an object, then a relation and an object for each link", "CHAIN",
+                      "write: cookix verify umbrella prevents rain causes wet_coat");
   }
   v1::VerifyChainRequest request;
   request.set_namespace_(context.name_space());
@@ -148,20 +147,21 @@ absl::Status Verify(Context& context) {
     for (int i = 0; i < response.verdicts_size(); ++i) {
       const v1::LinkVerdict& verdict = response.verdicts(i);
       const v1::ClaimedLink& link = request.links(i);
-      std::string line = verdict.supported() ? out.Paint("✓ ", Tone::kGood)
-                                             : out.Paint("✗ ", Tone::kBad);
+      std::string line =
+          verdict.supported() ? out.Paint("✓ ", Tone::kGood) : out.Paint("✗ ", Tone::kBad);
       line += RefText(link.source()) + " --[" +
               out.Paint(OneLine(link.relation()), Tone::kRelation) + "]--> " +
               RefText(link.target());
       const v1::PathStep& evidence = verdict.evidence();
       if (verdict.supported() && evidence.virtual_()) {
-        line += out.Paint("  (stored as " + RefText(evidence.source()) + " --[" +
-                              OneLine(evidence.relation()) + "]--> " +
-                              RefText(evidence.target()) + ")",
-                          Tone::kDim);
+        line +=
+            out.Paint("  (stored as " + RefText(evidence.source()) + " --[" +
+                          OneLine(evidence.relation()) + "]--> " + RefText(evidence.target()) + ")",
+                      Tone::kDim);
       }
       if (!verdict.supported()) line += out.Paint("  not in the graph", Tone::kDim);
-      if (!verdict.connected()) line += out.Paint("  does not start where the last ended", Tone::kBad);
+      if (!verdict.connected())
+        line += out.Paint("  does not start where the last ended", Tone::kBad);
       if (verdict.has_contradiction()) line += out.Paint("  contradicted", Tone::kBad);
       out.Line(line);
     }

@@ -106,8 +106,7 @@ void PrintPath(const v1::ObjectRef& start, const v1::Path& path, Terminal& termi
   }
 }
 
-std::string PathLine(const v1::ObjectRef& start, const v1::Path& path,
-                     const Terminal& terminal) {
+std::string PathLine(const v1::ObjectRef& start, const v1::Path& path, const Terminal& terminal) {
   std::string line = RefText(start);
   v1::ObjectRef at = start;
   for (const v1::PathStep& step : path.steps()) {

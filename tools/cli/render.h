@@ -32,8 +32,7 @@ void PrintObject(const v1::Object& object, Terminal& terminal);
 void PrintPath(const v1::ObjectRef& start, const v1::Path& path, Terminal& terminal,
                int indent = 0);
 // The same on one line: `a --[r]--> b`.
-std::string PathLine(const v1::ObjectRef& start, const v1::Path& path,
-                     const Terminal& terminal);
+std::string PathLine(const v1::ObjectRef& start, const v1::Path& path, const Terminal& terminal);
 // The object at the other end of a step that was entered at `from`.
 const v1::ObjectRef& OtherEnd(const v1::PathStep& step, const v1::ObjectRef& from);
 bool SameRef(const v1::ObjectRef& a, const v1::ObjectRef& b);

@@ -15,7 +15,8 @@ FlagSpec TargetCollectionFlag() {
   return {"target-collection", "NAME", "the target's collection (default that of --collection)"};
 }
 FlagSpec WhereFlag() {
-  return {"where", "FILTER", "only objects that match, such as 'size > 1000 AND section = \"devel\"'"};
+  return {"where", "FILTER",
+          "only objects that match, such as 'size > 1000 AND section = \"devel\"'"};
 }
 FlagSpec LimitFlag(std::string_view help) { return {"limit", "N", std::string(help)}; }
 FlagSpec DirectionFlag() { return {"direction", "out|in|both", "which way edges are followed"}; }

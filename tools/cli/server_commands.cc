@@ -47,8 +47,7 @@ absl::Status Serve(Context& context) {
   const std::string daemon = FindDaemon(context);
   if (daemon.empty()) {
     return MakeError(absl::StatusCode::kFailedPrecondition, "cookixd was not found",
-                     {.reason = "",
-                      .remedy = "put cookixd beside cookix or on PATH"});
+                     {.reason = "", .remedy = "put cookixd beside cookix or on PATH"});
   }
   std::vector<std::string> words = {daemon};
   words.insert(words.end(), context.args().rest.begin(), context.args().rest.end());
@@ -75,8 +74,14 @@ absl::Status Version(Context& context) {
 
 std::vector<Command> ServerCommands() {
   return {
-      {"serve", {}, "run the daemon; all flags are passed on to cookixd", {}, {},
-       {"cookix serve --data_dir=/var/lib/cookix", "cookix serve --help-flags"}, Serve, true},
+      {"serve",
+       {},
+       "run the daemon; all flags are passed on to cookixd",
+       {},
+       {},
+       {"cookix serve --data_dir=/var/lib/cookix", "cookix serve --help-flags"},
+       Serve,
+       true},
       {"version", {}, "print the version of this program", {}, {}, {"cookix version"}, Version},
   };
 }

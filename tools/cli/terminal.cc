@@ -54,8 +54,7 @@ void Table::Print(Terminal& terminal, int indent) const {
     for (size_t c = 0; c < cells.size(); ++c) {
       const std::string text = Shorten(cells[c], widths[c]);
       const auto padding = static_cast<size_t>(std::max(0, widths[c] - DisplayWidth(text)));
-      const std::string painted =
-          terminal.Paint(text, header ? Tone::kBold : columns_[c].tone);
+      const std::string painted = terminal.Paint(text, header ? Tone::kBold : columns_[c].tone);
       if (columns_[c].right) line.append(padding, ' ');
       line += painted;
       if (c + 1 == cells.size()) break;
@@ -127,7 +126,8 @@ void Progress::Finish(int64_t done) {
   if (quiet_) return;
   const auto micros =
       std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_).count();
-  const double rate = static_cast<double>(done) * 1e6 / static_cast<double>(std::max<int64_t>(micros, 1));
+  const double rate =
+      static_cast<double>(done) * 1e6 / static_cast<double>(std::max<int64_t>(micros, 1));
   const bool bytes = unit_ == "bytes";
   out_ << label_ << ": " << (bytes ? HumanBytes(done) : WithCommas(done) + " " + unit_) << " in "
        << HumanMicros(micros) << " ("

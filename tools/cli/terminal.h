@@ -19,8 +19,7 @@ enum class Tone { kPlain, kBold, kDim, kRelation, kGood, kBad };
 class Terminal {
  public:
   // `width` in columns; 0 = unlimited, for pipes.
-  Terminal(std::ostream& out, bool colour, int width)
-      : out_(out), colour_(colour), width_(width) {}
+  Terminal(std::ostream& out, bool colour, int width) : out_(out), colour_(colour), width_(width) {}
 
   std::string Paint(std::string_view text, Tone tone) const;
   // A line, made safe for a terminal by the caller where it holds data.

@@ -80,8 +80,8 @@ absl::Status ImportFile(Context& context) {
                           std::chrono::steady_clock::now() - started)
                           .count();
   if (!result.status.ok()) {
-    const std::string resume = "--resume-from " + std::to_string(result.next_line) +
-                               " --import-id " + options.import_id;
+    const std::string resume =
+        "--resume-from " + std::to_string(result.next_line) + " --import-id " + options.import_id;
     ErrorDetail detail = GetErrorDetail(result.status).value_or(ErrorDetail());
     if (!detail.remedy.empty()) detail.remedy += "; then ";
     detail.remedy += "go on with " + resume;
@@ -106,8 +106,8 @@ absl::Status ImportFile(Context& context) {
     context.out().Line(
         "imported " + WithCommas(result.objects) + " objects and " + WithCommas(result.edges) +
         " edges from " + WithCommas(result.lines) + " lines in " + HumanMicros(micros) + " (" +
-        WithCommas(static_cast<int64_t>(static_cast<double>(result.objects + result.edges) /
-                                        seconds)) +
+        WithCommas(
+            static_cast<int64_t>(static_cast<double>(result.objects + result.edges) / seconds)) +
         "/s)" +
         (result.skipped > 0 ? ", " + WithCommas(result.skipped) + " malformed lines left out"
                             : ""));
@@ -221,7 +221,9 @@ absl::Status Export(Context& context) {
 
 std::vector<Command> TransferCommands() {
   return {
-      {"import", {}, "load triples or JSON Lines",
+      {"import",
+       {},
+       "load triples or JSON Lines",
        {{"FILE", "the file; - is standard input"}},
        {{"format", "triples|jsonl", "the format (default: seen from the first line)"},
         {"names", "FILE", "content of entities, key<TAB>text (triples)"},
@@ -236,14 +238,18 @@ std::vector<Command> TransferCommands() {
        {"cookix import train.txt --names entity2text.txt -n wordnet",
         "zcat objects.jsonl.gz | cookix import - --skip-bad 10"},
        ImportFile},
-      {"export", {}, "write objects with their edges, to be imported again", {},
+      {"export",
+       {},
+       "write objects with their edges, to be imported again",
+       {},
        {{"format", "jsonl|triples", "the format (default jsonl)"},
         {"output", "FILE", "the file (default standard output)", 'o'},
         {"prefix", "TEXT", "only keys that start with this"},
         WhereFlag(),
         CollectionFlag(),
         {"min-position", "HEX", "read at or after this position"}},
-       {"cookix export -o all.jsonl", "cookix export --format triples -c parts"}, Export},
+       {"cookix export -o all.jsonl", "cookix export --format triples -c parts"},
+       Export},
   };
 }
 

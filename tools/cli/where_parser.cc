@@ -53,8 +53,7 @@ class Parser {
   absl::Status Error(const std::string& message, const std::string& remedy) const {
     return ErrorAt(token_.offset, message, remedy);
   }
-  absl::Status ErrorAt(size_t offset, const std::string& message,
-                       const std::string& remedy) const {
+  absl::Status ErrorAt(size_t offset, const std::string& message, const std::string& remedy) const {
     size_t column = 1;
     for (size_t i = 0; i < offset && i < text_.size(); ++i) {
       if ((static_cast<unsigned char>(text_[i]) & 0xc0) != 0x80) ++column;
@@ -70,8 +69,8 @@ class Parser {
     if (at_ == text_.size()) return absl::OkStatus();
     const char c = text_[at_];
     if (c == '(' || c == ')' || c == ',') {
-      token_.kind = c == '(' ? TokenKind::kOpen
-                             : (c == ')' ? TokenKind::kClose : TokenKind::kComma);
+      token_.kind =
+          c == '(' ? TokenKind::kOpen : (c == ')' ? TokenKind::kClose : TokenKind::kComma);
       token_.text = c;
       ++at_;
       return absl::OkStatus();
@@ -207,10 +206,10 @@ class Parser {
                    "use =, !=, <, <=, >, >=, ^= or IN (...)");
     }
     static constexpr std::pair<std::string_view, v1::ComparisonOperator> kOperators[] = {
-        {"=", v1::COMPARISON_OPERATOR_EQUAL},        {"==", v1::COMPARISON_OPERATOR_EQUAL},
-        {"!=", v1::COMPARISON_OPERATOR_NOT_EQUAL},   {"<>", v1::COMPARISON_OPERATOR_NOT_EQUAL},
-        {"<", v1::COMPARISON_OPERATOR_LESS},         {"<=", v1::COMPARISON_OPERATOR_LESS_EQUAL},
-        {">", v1::COMPARISON_OPERATOR_GREATER},      {">=", v1::COMPARISON_OPERATOR_GREATER_EQUAL},
+        {"=", v1::COMPARISON_OPERATOR_EQUAL},      {"==", v1::COMPARISON_OPERATOR_EQUAL},
+        {"!=", v1::COMPARISON_OPERATOR_NOT_EQUAL}, {"<>", v1::COMPARISON_OPERATOR_NOT_EQUAL},
+        {"<", v1::COMPARISON_OPERATOR_LESS},       {"<=", v1::COMPARISON_OPERATOR_LESS_EQUAL},
+        {">", v1::COMPARISON_OPERATOR_GREATER},    {">=", v1::COMPARISON_OPERATOR_GREATER_EQUAL},
         {"^=", v1::COMPARISON_OPERATOR_PREFIX},
     };
     v1::Comparison* comparison = filter.mutable_comparison();

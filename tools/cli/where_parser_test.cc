@@ -16,7 +16,8 @@ void ExpectFilter(const std::string& text, const std::string& expected) {
   v1::Filter wanted;
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(expected, &wanted));
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(*filter, wanted))
-      << text << "\n" << filter->DebugString();
+      << text << "\n"
+      << filter->DebugString();
 }
 
 void ExpectError(const std::string& text, int column) {
@@ -29,33 +30,42 @@ void ExpectError(const std::string& text, int column) {
 }
 
 TEST(WhereParserTest, Comparisons) {
-  ExpectFilter("size > 1000",
-               "comparison { field: 'size' op: COMPARISON_OPERATOR_GREATER value { int_value: 1000 } }");
-  ExpectFilter("a.b != -1.5",
-               "comparison { field: 'a.b' op: COMPARISON_OPERATOR_NOT_EQUAL value { double_value: -1.5 } }");
-  ExpectFilter("x=true",
-               "comparison { field: 'x' op: COMPARISON_OPERATOR_EQUAL value { bool_value: true } }");
-  ExpectFilter("$key ^= 123",
-               "comparison { field: '$key' op: COMPARISON_OPERATOR_PREFIX value { string_value: '123' } }");
+  ExpectFilter(
+      "size > 1000",
+      "comparison { field: 'size' op: COMPARISON_OPERATOR_GREATER value { int_value: 1000 } }");
+  ExpectFilter(
+      "a.b != -1.5",
+      "comparison { field: 'a.b' op: COMPARISON_OPERATOR_NOT_EQUAL value { double_value: -1.5 } }");
+  ExpectFilter(
+      "x=true",
+      "comparison { field: 'x' op: COMPARISON_OPERATOR_EQUAL value { bool_value: true } }");
+  ExpectFilter(
+      "$key ^= 123",
+      "comparison { field: '$key' op: COMPARISON_OPERATOR_PREFIX value { string_value: '123' } }");
   ExpectFilter("`odd name` = 'it\\'s'",
-               "comparison { field: 'odd name' op: COMPARISON_OPERATOR_EQUAL value { string_value: \"it's\" } }");
-  ExpectFilter("v <= \"10\"",
-               "comparison { field: 'v' op: COMPARISON_OPERATOR_LESS_EQUAL value { string_value: '10' } }");
+               "comparison { field: 'odd name' op: COMPARISON_OPERATOR_EQUAL value { string_value: "
+               "\"it's\" } }");
+  ExpectFilter(
+      "v <= \"10\"",
+      "comparison { field: 'v' op: COMPARISON_OPERATOR_LESS_EQUAL value { string_value: '10' } }");
 }
 
 TEST(WhereParserTest, Precedence) {
-  ExpectFilter(
-      "a=1 or b=2 and not c=3",
-      "any { operands { comparison { field: 'a' op: COMPARISON_OPERATOR_EQUAL value { int_value: 1 } } }"
-      " operands { all {"
-      "  operands { comparison { field: 'b' op: COMPARISON_OPERATOR_EQUAL value { int_value: 2 } } }"
-      "  operands { negation { comparison { field: 'c' op: COMPARISON_OPERATOR_EQUAL value { int_value: 3 } } } } } } }");
-  ExpectFilter(
-      "(a=1 OR b=2) AND EXISTS c",
-      "all { operands { any {"
-      "  operands { comparison { field: 'a' op: COMPARISON_OPERATOR_EQUAL value { int_value: 1 } } }"
-      "  operands { comparison { field: 'b' op: COMPARISON_OPERATOR_EQUAL value { int_value: 2 } } } } }"
-      " operands { existence { field: 'c' } } }");
+  ExpectFilter("a=1 or b=2 and not c=3",
+               "any { operands { comparison { field: 'a' op: COMPARISON_OPERATOR_EQUAL value { "
+               "int_value: 1 } } }"
+               " operands { all {"
+               "  operands { comparison { field: 'b' op: COMPARISON_OPERATOR_EQUAL value { "
+               "int_value: 2 } } }"
+               "  operands { negation { comparison { field: 'c' op: COMPARISON_OPERATOR_EQUAL "
+               "value { int_value: 3 } } } } } } }");
+  ExpectFilter("(a=1 OR b=2) AND EXISTS c",
+               "all { operands { any {"
+               "  operands { comparison { field: 'a' op: COMPARISON_OPERATOR_EQUAL value { "
+               "int_value: 1 } } }"
+               "  operands { comparison { field: 'b' op: COMPARISON_OPERATOR_EQUAL value { "
+               "int_value: 2 } } } } }"
+               " operands { existence { field: 'c' } } }");
 }
 
 TEST(WhereParserTest, Membership) {
