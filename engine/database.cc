@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/cursor_table.h"
 #include "engine/filter_fallback.h"
+#include "engine/graph/adjacency_view.h"
 #include "engine/graph/store_arc_reader.h"
 #include "engine/security/key_store.h"
 #include "engine/view/field_index_view.h"
@@ -93,6 +94,10 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
                                                 self.options_.limits.max_cursors);
   self.view_host_ = std::make_unique<ViewHost>(
       *self.store_, [&self] { return self.Read(); }, self.options_.views);
+  if (self.options_.adjacency_bytes > 0) {
+    self.adjacency_ = self.view_host_->Add(
+        std::make_unique<AdjacencyView>(AdjacencyOptions{self.options_.adjacency_bytes}));
+  }
   if (self.options_.field_index) {
     self.field_index_ = self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
   }
@@ -149,6 +154,12 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
 }
 
 std::unique_ptr<ArcReader> Database::Arcs(const CallContext& context, const NamespaceView& view) {
+  if (adjacency_ != nullptr) {
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
+    if (view_host_->WaitVisible(adjacency_, view.commit(), deadline)) {
+      return adjacency_->NewReader(view, NewStoreArcReader);
+    }
+  }
   return NewStoreArcReader(view);
 }
 
