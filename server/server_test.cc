@@ -83,17 +83,18 @@ class ServerTest : public ServerFixture {
   // A question that keeps the engine busy for far longer than a test may take.
   static Config SlowQueryConfig() {
     Config config = TestConfig();
-    config.limits.max_chain_length = 1024;
+    config.limits.max_chain_length = kSlowSteps;
     config.limits.max_edges_examined = INT64_MAX;
     return config;
   }
   v1::QueryRequest SlowQuery() {
     v1::QueryRequest request;
     request.mutable_anchor()->set_key("k0");
-    for (int i = 0; i < 1024; ++i) request.add_chain("r");
+    for (int i = 0; i < kSlowSteps; ++i) request.add_chain("r");
     return request;
   }
   static constexpr int kSlowGraph = 120;
+  static constexpr int kSlowSteps = 40'000;
 };
 
 TEST_F(ServerTest, PutsAndGets) {
