@@ -14,6 +14,7 @@
 #include "engine/graph/store_arc_reader.h"
 #include "engine/security/key_store.h"
 #include "engine/view/field_index_view.h"
+#include "engine/view/name_view.h"
 #include "engine/write/writer.h"
 #include "storage/base/status.h"
 
@@ -98,6 +99,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
     self.adjacency_ = self.view_host_->Add(
         std::make_unique<AdjacencyView>(AdjacencyOptions{self.options_.adjacency_bytes}));
   }
+  if (self.options_.names_bytes > 0) {
+    self.names_ = self.view_host_->Add(std::make_unique<NameView>(self.options_.names_bytes));
+  }
   if (self.options_.field_index) {
     self.field_index_ = self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
   }
@@ -107,7 +111,11 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   return database;
 }
 
-ReadView Database::Read() const { return writer_->Read(); }
+ReadView Database::Read() const {
+  ReadView view = writer_->Read();
+  if (names_ != nullptr) view.names = &names_->table();
+  return view;
+}
 
 absl::StatusOr<ReadView> Database::Read(const CallContext& context,
                                         const v1::ReadOptions& options) {

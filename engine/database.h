@@ -37,6 +37,7 @@ namespace cookix::engine {
 class AdjacencyView;
 class FieldIndexView;
 class KeyStore;
+class NameView;
 class Writer;
 class CursorTable;
 
@@ -46,6 +47,9 @@ struct DatabaseOptions {
   // Memory of the adjacency view, bytes; 0 switches it off. What does not fit is
   // read from the store.
   int64_t adjacency_bytes = 1LL << 30;
+  // Memory of the names of objects, bytes; 0 switches it off. Others are read from the
+  // store.
+  int64_t names_bytes = 256LL << 20;
   // False switches the field index off: filters then read records.
   bool field_index = true;
   ViewHostOptions views;
@@ -117,6 +121,7 @@ class Database : public FilterEvaluator {
   std::unique_ptr<KeyStore> keys_;
   std::unique_ptr<ViewHost> view_host_;
   AdjacencyView* adjacency_ = nullptr;     // owned by view_host_
+  NameView* names_ = nullptr;              // owned by view_host_
   FieldIndexView* field_index_ = nullptr;  // owned by view_host_
   std::atomic<int64_t> collected_{0};
   std::unique_ptr<Background> background_;

@@ -42,20 +42,34 @@ absl::StatusOr<bool> NamespaceView::ReadRecord(Ordinal ordinal,
          ns->dropped_collections.count(record->collection_id()) == 0;
 }
 
-absl::StatusOr<v1::ObjectRef> NamespaceView::RefOf(Ordinal ordinal) const {
-  internal::v1::ObjectRecord record;
-  COOKIX_ASSIGN_OR_RETURN(const bool found, ReadRecord(ordinal, &record));
-  if (!found) {
-    return Corruption(absl::StrCat("object ", ordinal, " has edges but no record"),
-                      "Restore the store from a checkpoint");
+absl::StatusOr<bool> NamespaceView::FindRef(Ordinal ordinal, v1::ObjectRef* ref) const {
+  CollectionId id = 0;
+  if (NameTable::Name name; names.Find(ordinal, &name)) {
+    id = name.collection;
+    ref->mutable_key()->assign(name.key);
+  } else {
+    std::string value;
+    COOKIX_ASSIGN_OR_RETURN(const bool found, snapshot->Get(storage::Family::kObjects,
+                                                            ObjectKey(ns->id, ordinal), &value));
+    if (!found) return false;
+    if (!DecodeObjectName(value, &id, ref->mutable_key())) {
+      return Corruption("an object record is malformed", "Restore the store from a checkpoint");
+    }
   }
-  v1::ObjectRef ref;
-  const CollectionInfo* collection = ns->FindCollection(record.collection_id());
-  if (collection != nullptr && collection->id != kDefaultCollectionId) {
-    ref.set_collection(collection->record.collection().name());
+  if (!ns->dropped_collections.empty() && ns->dropped_collections.count(id) > 0) return false;
+  if (id != kDefaultCollectionId) {
+    if (const CollectionInfo* collection = ns->FindCollection(id)) {
+      ref->set_collection(collection->record.collection().name());
+    }
   }
-  ref.set_key(std::move(*record.mutable_key()));
-  return ref;
+  return true;
+}
+
+absl::Status NamespaceView::FillRef(Ordinal ordinal, v1::ObjectRef* ref) const {
+  COOKIX_ASSIGN_OR_RETURN(const bool found, FindRef(ordinal, ref));
+  if (found) return absl::OkStatus();
+  return Corruption(absl::StrCat("object ", ordinal, " has edges but no record"),
+                    "Restore the store from a checkpoint");
 }
 
 v1::Object NamespaceView::ToObject(internal::v1::ObjectRecord&& record) const {
@@ -79,6 +93,30 @@ v1::Object NamespaceView::ToObject(internal::v1::ObjectRecord&& record) const {
   return object;
 }
 
+bool DecodeObjectName(std::string_view record, CollectionId* collection, std::string* key) {
+  // Fields are written in the order of their numbers: collection_id, then key.
+  constexpr char kCollectionTag = 1 << 3, kKeyTag = 2 << 3 | 2;
+  std::string_view rest = record;
+  uint64_t id = 0;
+  uint64_t size = 0;
+  if (!rest.empty() && rest[0] == kCollectionTag) {
+    rest.remove_prefix(1);
+    if (GetVarint64(&rest, &id) && id <= UINT32_MAX && !rest.empty() && rest[0] == kKeyTag) {
+      rest.remove_prefix(1);
+      if (GetVarint64(&rest, &size) && size <= rest.size()) {
+        *collection = static_cast<CollectionId>(id);
+        key->assign(rest.substr(0, size));
+        return true;
+      }
+    }
+  }
+  internal::v1::ObjectRecord parsed;
+  if (!parsed.ParseFromArray(record.data(), static_cast<int>(record.size()))) return false;
+  *collection = parsed.collection_id();
+  *key = std::move(*parsed.mutable_key());
+  return true;
+}
+
 absl::StatusOr<NamespaceView> InNamespace(const ReadView& view, std::string_view name) {
   std::shared_ptr<const NamespaceInfo> ns = view.catalog->Find(name);
   if (ns == nullptr) {
@@ -86,7 +124,9 @@ absl::StatusOr<NamespaceView> InNamespace(const ReadView& view, std::string_view
                     absl::StrCat("namespace \"", std::string(name), "\" does not exist"),
                     "Create the namespace, or name one that ListNamespaces shows");
   }
-  return NamespaceView{view.snapshot, std::move(ns)};
+  NamespaceView result{view.snapshot, std::move(ns), {}};
+  if (view.names != nullptr) result.names = view.names->Read(result.id());
+  return result;
 }
 
 }  // namespace cookix::engine

@@ -13,6 +13,7 @@
 #include "cookix/internal/v1/records.pb.h"
 #include "cookix/v1/common.pb.h"
 #include "engine/catalog/catalog.h"
+#include "engine/name_table.h"
 #include "engine/records.h"
 #include "storage/snapshot.h"
 
@@ -23,6 +24,8 @@ namespace cookix::engine {
 struct ReadView {
   std::shared_ptr<const storage::Snapshot> snapshot;
   std::shared_ptr<const Catalog> catalog;
+  // Borrowed; null: names are read from records.
+  const NameTable* names = nullptr;
 
   uint64_t commit() const { return snapshot->commit(); }
 };
@@ -31,6 +34,7 @@ struct ReadView {
 struct NamespaceView {
   std::shared_ptr<const storage::Snapshot> snapshot;
   std::shared_ptr<const NamespaceInfo> ns;
+  NameTable::Reader names;
 
   NamespaceId id() const { return ns->id; }
   uint64_t commit() const { return snapshot->commit(); }
@@ -44,12 +48,19 @@ struct NamespaceView {
   // collection is being dropped).
   absl::StatusOr<bool> ReadRecord(Ordinal ordinal, internal::v1::ObjectRecord* record) const;
 
-  // The reference of an ordinal, for answers.
-  absl::StatusOr<v1::ObjectRef> RefOf(Ordinal ordinal) const;
+  // The reference of an ordinal; false when there is no record (as ReadRecord).
+  absl::StatusOr<bool> FindRef(Ordinal ordinal, v1::ObjectRef* ref) const;
+
+  // The reference of an ordinal that the graph leads to: that it has none is DATA_LOSS.
+  absl::Status FillRef(Ordinal ordinal, v1::ObjectRef* ref) const;
 
   // A stored object as sent to clients. Output fields are set; vectors are not.
   v1::Object ToObject(internal::v1::ObjectRecord&& record) const;
 };
+
+// Collection and key of a serialized ObjectRecord, without reading the rest. False on
+// malformed bytes.
+bool DecodeObjectName(std::string_view record, CollectionId* collection, std::string* key);
 
 // NAMESPACE_NOT_FOUND when the namespace is unknown.
 absl::StatusOr<NamespaceView> InNamespace(const ReadView& view, std::string_view name);

@@ -119,6 +119,10 @@ const Setting kSettings[] = {
      "Memory of the adjacency view, which makes traversals fast; 0 switches it off. What does not "
      "fit is read from the store.",
      0, kMaxMb},
+    {"Views", COOKIX_INT(names_mb, "MiB"),
+     "Memory for the keys of objects, with which answers name them; 0 switches it off. Others are "
+     "read from the store.",
+     0, kMaxMb},
     {"Views", COOKIX_BOOL(field_index),
      "Keeps the field index, which makes filters fast. Off: filters read objects."},
     {"Views", COOKIX_INT(view_max_lag_commits, "commits"),

@@ -67,6 +67,7 @@ struct Config {
 
   // Views.
   int64_t adjacency_mb = 1024;
+  int64_t names_mb = 256;
   bool field_index = true;
   int64_t view_max_lag_commits = 4096;
   int64_t view_max_lag_mb = 64;

@@ -84,6 +84,7 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
   };
   options.limits = config.limits;
   options.adjacency_bytes = config.adjacency_mb * kMegabyte;
+  options.names_bytes = config.names_mb * kMegabyte;
   options.field_index = config.field_index;
   options.views.max_lag_commits = static_cast<uint64_t>(config.view_max_lag_commits);
   options.views.max_lag_bytes = config.view_max_lag_mb * kMegabyte;

@@ -63,8 +63,8 @@ absl::Status GraphApi::GetEdge(CallContext& context, const v1::GetEdgeRequest& r
       if (!view.ns->EdgeHidden(source, target, value.version)) {
         v1::Edge* edge = response->mutable_edge();
         COOKIX_RETURN_IF_ERROR(FillEdge(view, relation->id, request.discriminator(), value, edge));
-        COOKIX_ASSIGN_OR_RETURN(*edge->mutable_source(), view.RefOf(source));
-        COOKIX_ASSIGN_OR_RETURN(*edge->mutable_target(), view.RefOf(target));
+        COOKIX_RETURN_IF_ERROR(view.FillRef(source, edge->mutable_source()));
+        COOKIX_RETURN_IF_ERROR(view.FillRef(target, edge->mutable_target()));
         response->set_position(database_.PositionToken(read.commit()));
         return absl::OkStatus();
       }

@@ -117,7 +117,8 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       const std::shared_ptr<const OrdinalSet> matching,
       MatchingObjects(database_, context, view, request.filter(), "filter", {}));
   const NeighborRules rules(view, request, direction);
-  COOKIX_ASSIGN_OR_RETURN(const v1::ObjectRef self, view.RefOf(ordinal));
+  v1::ObjectRef self;
+  COOKIX_RETURN_IF_ERROR(view.FillRef(ordinal, &self));
   response->set_position(database_.PositionToken(view.commit()));
   int64_t looked = 0;
   for (const bool in : {false, true}) {
@@ -145,8 +146,8 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       const Shown shown = rules.Of(key.relation, in);
       if (!shown.shown) continue;
       if (matching != nullptr && !matching->Contains(key.far)) continue;
-      internal::v1::ObjectRecord record;
-      COOKIX_ASSIGN_OR_RETURN(const bool there, view.ReadRecord(key.far, &record));
+      v1::ObjectRef far;
+      COOKIX_ASSIGN_OR_RETURN(const bool there, view.FindRef(key.far, &far));
       if (!there) continue;
       if (response->neighbors_size() == page_size) {
         response->set_next_page_token(
@@ -155,8 +156,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       }
       cursor = {in, std::string(it->key())};
       v1::Neighbor* neighbor = response->add_neighbors();
-      v1::Object object = view.ToObject(std::move(record));
-      *neighbor->mutable_ref() = object.ref();
+      *neighbor->mutable_ref() = far;
       neighbor->set_direction(in ? v1::DIRECTION_IN : v1::DIRECTION_OUT);
       v1::Edge* edge = neighbor->mutable_edge();
       if (in) {
@@ -174,13 +174,15 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       } else {
         COOKIX_RETURN_IF_ERROR(FillEdge(view, key.relation, key.discriminator, value, edge));
       }
-      *edge->mutable_source() = in ? object.ref() : self;
-      *edge->mutable_target() = in ? self : object.ref();
+      *edge->mutable_source() = in ? far : self;
+      *edge->mutable_target() = in ? self : far;
       if (shown.as != 0) {
         neighbor->set_virtual_(true);
         neighbor->set_virtual_relation(view.ns->FindRelation(shown.as)->record.relation().name());
       }
-      if (request.with_objects()) *neighbor->mutable_object() = std::move(object);
+      if (request.with_objects()) {
+        COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, key.far, neighbor->mutable_object()));
+      }
     }
     COOKIX_RETURN_IF_ERROR(it->status());
   }
@@ -228,10 +230,10 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
     v1::Visit* visit = response->add_visits();
     visit->set_depth(visited.depth);
     visit->set_parent(visited.parent);
-    v1::Object object;
-    COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, visited.ordinal, &object));
-    *visit->mutable_ref() = object.ref();
-    if (request.with_objects()) *visit->mutable_object() = std::move(object);
+    COOKIX_RETURN_IF_ERROR(view.FillRef(visited.ordinal, visit->mutable_ref()));
+    if (request.with_objects()) {
+      COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, visited.ordinal, visit->mutable_object()));
+    }
     if (visited.parent >= 0) {
       COOKIX_RETURN_IF_ERROR(FillStep(view,
                                       walk.visits[static_cast<size_t>(visited.parent)].ordinal,

@@ -76,9 +76,7 @@ struct HitOptions {
 
 absl::Status FillHit(const NamespaceView& view, Ordinal anchor, const v1::ObjectRef& anchor_ref,
                      const FoundPath& path, int rank, const HitOptions& options, v1::Hit* hit) {
-  v1::Object object;
-  COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, path.ordinal, &object));
-  *hit->mutable_ref() = object.ref();
+  COOKIX_RETURN_IF_ERROR(view.FillRef(path.ordinal, hit->mutable_ref()));
   const double distance = options.direct ? 0.0 : options.alpha * path.weight;
   hit->set_distance(distance);
   hit->set_score(distance == 0 ? 0.0 : -distance);
@@ -87,7 +85,9 @@ absl::Status FillHit(const NamespaceView& view, Ordinal anchor, const v1::Object
       FillPath(view, anchor, path.steps, options.valid_at_ms, hit->mutable_path()));
   (*hit->mutable_components())["geodesic"] = path.weight;
   (*hit->mutable_lane_ranks())["graph"] = rank;
-  if (options.with_objects) *hit->mutable_object() = std::move(object);
+  if (options.with_objects) {
+    COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, path.ordinal, hit->mutable_object()));
+  }
   if (options.with_explanations) {
     hit->set_explanation(Explain(anchor_ref, hit->path(), hit->score()));
   }

@@ -104,7 +104,7 @@ absl::Status StepExpander::Append(Ordinal from, bool out, const std::vector<Rela
                                                         out ? arc.other() : from, i - group));
       if (!valid) continue;
     }
-    steps_.push_back({arc.other(), arc.weight, relation, as, reversed});
+    steps_.push_back({arc.other(), arc.weight, relation, as, reversed, arc.has_discriminator()});
   }
   return absl::OkStatus();
 }
@@ -121,8 +121,8 @@ absl::Status FillStep(const NamespaceView& view, Ordinal from, const Step& step,
                       int64_t valid_at_ms, v1::PathStep* out) {
   const Ordinal source = step.reversed ? step.to : from;
   const Ordinal target = step.reversed ? from : step.to;
-  COOKIX_ASSIGN_OR_RETURN(*out->mutable_source(), view.RefOf(source));
-  COOKIX_ASSIGN_OR_RETURN(*out->mutable_target(), view.RefOf(target));
+  COOKIX_RETURN_IF_ERROR(view.FillRef(source, out->mutable_source()));
+  COOKIX_RETURN_IF_ERROR(view.FillRef(target, out->mutable_target()));
   const RelationInfo* relation = view.ns->FindRelation(step.relation);
   if (relation == nullptr) {
     return Corruption("an edge has an unknown relation", "Restore the store from a checkpoint");
@@ -133,6 +133,7 @@ absl::Status FillStep(const NamespaceView& view, Ordinal from, const Step& step,
   if (step.followed_as != 0) {
     out->set_virtual_relation(view.ns->FindRelation(step.followed_as)->record.relation().name());
   }
+  if (!step.has_discriminator) return absl::OkStatus();
   auto it = view.snapshot->Scan(
       storage::Family::kEdges,
       storage::PrefixBounds(EncodeEdgeKey(view.id(), source, step.relation, target, "")));
@@ -142,7 +143,8 @@ absl::Status FillStep(const NamespaceView& view, Ordinal from, const Step& step,
     if (!DecodeEdgeKey(it->key(), &key) || !DecodeEdgeValue(it->value(), &value)) {
       return Corruption("an edge record is malformed", "Restore the store from a checkpoint");
     }
-    if (view.ns->EdgeHidden(source, target, value.version) || value.weight != step.weight) {
+    if (view.ns->EdgeHidden(source, target, value.version) || value.weight != step.weight ||
+        key.discriminator.empty()) {
       continue;
     }
     if (valid_at_ms != 0 && !(value.valid_from_ms <= valid_at_ms &&

@@ -32,6 +32,8 @@ struct Step {
   RelationId followed_as = 0;
   // The stored edge runs from `to` to where the step began.
   bool reversed = false;
+  // The stored edge has a discriminator, which is in the store only.
+  bool has_discriminator = false;
 };
 
 struct StepRules {
