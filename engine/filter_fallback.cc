@@ -18,6 +18,9 @@ class SortedOrdinals : public OrdinalSet {
     return std::binary_search(ordinals_.begin(), ordinals_.end(), ordinal);
   }
   uint64_t Count() const override { return ordinals_.size(); }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    for (const Ordinal ordinal : ordinals_) each(ordinal);
+  }
 
  private:
   const std::vector<Ordinal> ordinals_;

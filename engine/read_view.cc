@@ -42,20 +42,27 @@ absl::StatusOr<bool> NamespaceView::ReadRecord(Ordinal ordinal,
          ns->dropped_collections.count(record->collection_id()) == 0;
 }
 
+absl::StatusOr<bool> NamespaceView::FindName(Ordinal ordinal, CollectionId* collection,
+                                             std::string* key) const {
+  if (NameTable::Name name; names.Find(ordinal, &name)) {
+    *collection = name.collection;
+    key->assign(name.key);
+    return true;
+  }
+  std::string value;
+  COOKIX_ASSIGN_OR_RETURN(const bool found, snapshot->Get(storage::Family::kObjects,
+                                                          ObjectKey(ns->id, ordinal), &value));
+  if (!found) return false;
+  if (!DecodeObjectName(value, collection, key)) {
+    return Corruption("an object record is malformed", "Restore the store from a checkpoint");
+  }
+  return true;
+}
+
 absl::StatusOr<bool> NamespaceView::FindRef(Ordinal ordinal, v1::ObjectRef* ref) const {
   CollectionId id = 0;
-  if (NameTable::Name name; names.Find(ordinal, &name)) {
-    id = name.collection;
-    ref->mutable_key()->assign(name.key);
-  } else {
-    std::string value;
-    COOKIX_ASSIGN_OR_RETURN(const bool found, snapshot->Get(storage::Family::kObjects,
-                                                            ObjectKey(ns->id, ordinal), &value));
-    if (!found) return false;
-    if (!DecodeObjectName(value, &id, ref->mutable_key())) {
-      return Corruption("an object record is malformed", "Restore the store from a checkpoint");
-    }
-  }
+  COOKIX_ASSIGN_OR_RETURN(const bool found, FindName(ordinal, &id, ref->mutable_key()));
+  if (!found) return false;
   if (!ns->dropped_collections.empty() && ns->dropped_collections.count(id) > 0) return false;
   if (id != kDefaultCollectionId) {
     if (const CollectionInfo* collection = ns->FindCollection(id)) {

@@ -48,6 +48,9 @@ struct NamespaceView {
   // collection is being dropped).
   absl::StatusOr<bool> ReadRecord(Ordinal ordinal, internal::v1::ObjectRecord* record) const;
 
+  // The collection and key of an ordinal; false when there is no record.
+  absl::StatusOr<bool> FindName(Ordinal ordinal, CollectionId* collection, std::string* key) const;
+
   // The reference of an ordinal; false when there is no record (as ReadRecord).
   absl::StatusOr<bool> FindRef(Ordinal ordinal, v1::ObjectRef* ref) const;
 

@@ -90,6 +90,19 @@ absl::StatusOr<bool> ReadObject(const NamespaceView& view, const v1::ObjectRef& 
   return true;
 }
 
+absl::StatusOr<uint64_t> ObjectsIn(const NamespaceView& view, CollectionId collection) {
+  std::string value;
+  COOKIX_ASSIGN_OR_RETURN(
+      const bool found,
+      view.snapshot->Get(Family::kCatalog, ObjectCountKey(view.id(), collection), &value));
+  std::string_view bytes = value;
+  uint64_t count = 0;
+  if (found && !GetFixed64(&bytes, &count)) {
+    return Corruption("a counter is malformed", "Restore the store from a checkpoint");
+  }
+  return count;
+}
+
 // Walks the objects of one collection in key order.
 class ObjectScan {
  public:
@@ -105,7 +118,34 @@ class ObjectScan {
       if (bounds.upper.empty() || upper < bounds.upper) bounds.upper = upper;
     }
     empty_ = !bounds.upper.empty() && bounds.lower >= bounds.upper;
+    bounds_ = bounds;
     if (!empty_) it_ = view.snapshot->Scan(Family::kIdentity, std::move(bounds));
+  }
+
+  // Leaves out what is not in `set`. A small set is walked instead of all keys.
+  absl::Status Narrow(const CallContext& context, CollectionId collection,
+                      std::shared_ptr<const OrdinalSet> set) {
+    set_ = std::move(set);
+    if (empty_) return absl::OkStatus();
+    COOKIX_ASSIGN_OR_RETURN(const uint64_t objects, ObjectsIn(view_, collection));
+    if (set_->Count() > objects / kFewOf) return absl::OkStatus();
+    few_ = true;
+    absl::Status status;
+    int64_t steps = 0;
+    set_->ForEach([&](Ordinal ordinal) {
+      if (!status.ok()) return;
+      if (++steps % 256 == 0) status = context.Check();
+      CollectionId id = 0;
+      std::string key;
+      const absl::StatusOr<bool> found = view_.FindName(ordinal, &id, &key);
+      status.Update(found.status());
+      if (!status.ok() || !*found || id != collection) return;
+      const std::string whole = base_ + key;
+      if (whole < bounds_.lower || (!bounds_.upper.empty() && whole >= bounds_.upper)) return;
+      those_.emplace_back(std::move(key), ordinal);
+    });
+    std::sort(those_.begin(), those_.end());
+    return status;
   }
 
   // Calls `each` with key and ordinal, from after `after` on (from the first when it
@@ -113,6 +153,7 @@ class ObjectScan {
   template <typename Each>
   absl::Status Run(const CallContext& context, bool reverse, std::string_view after, Each&& each) {
     if (empty_) return absl::OkStatus();
+    if (few_) return RunThose(context, reverse, after, each);
     if (after.empty()) {
       reverse ? it_->SeekToLast() : it_->SeekToFirst();
     } else {
@@ -128,18 +169,42 @@ class ObjectScan {
       if (!GetFixed64(&bytes, &ordinal)) {
         return Corruption("an identity record is malformed", "Restore the store from a checkpoint");
       }
-      COOKIX_ASSIGN_OR_RETURN(const bool more, each(it_->key().substr(base_.size()), ordinal));
-      if (!more) return absl::OkStatus();
+      if (set_ == nullptr || set_->Contains(ordinal)) {
+        COOKIX_ASSIGN_OR_RETURN(const bool more, each(it_->key().substr(base_.size()), ordinal));
+        if (!more) return absl::OkStatus();
+      }
       reverse ? it_->Prev() : it_->Next();
     }
     return it_->status();
   }
 
  private:
+  // Looking up the names of one in this many costs less than walking all keys.
+  static constexpr uint64_t kFewOf = 8;
+
+  template <typename Each>
+  absl::Status RunThose(const CallContext& context, bool reverse, std::string_view after,
+                        Each& each) {
+    if (reverse) std::reverse(those_.begin(), those_.end());
+    int steps = 0;
+    for (const auto& [key, ordinal] : those_) {
+      if (!after.empty() && (reverse ? key >= after : key <= after)) continue;
+      if (++steps % 256 == 0) COOKIX_RETURN_IF_ERROR(context.Check());
+      COOKIX_ASSIGN_OR_RETURN(const bool more, each(key, ordinal));
+      if (!more) break;
+    }
+    return absl::OkStatus();
+  }
+
   const NamespaceView& view_;
   const std::string base_;
+  storage::ScanBounds bounds_;
   std::unique_ptr<storage::Iterator> it_;
   bool empty_ = false;
+  std::shared_ptr<const OrdinalSet> set_;
+  // Only `those_` are walked: the set's objects in the bounds, by key.
+  bool few_ = false;
+  std::vector<std::pair<std::string, Ordinal>> those_;
 };
 
 absl::StatusOr<const CollectionInfo*> FindCollection(const NamespaceView& view,
@@ -291,18 +356,18 @@ absl::Status ObjectApi::ScanObjects(CallContext& context, const v1::ScanObjectsR
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(page.view, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
                           FindCollection(view, request.collection()));
-  std::shared_ptr<const OrdinalSet> matching;
-  if (!filter->matches_everything()) {
-    COOKIX_ASSIGN_OR_RETURN(matching, database_.Evaluate(context, view, *filter));
-  }
   ObjectScan scan(view, collection->id, request.key_prefix(), request.start_key(),
                   request.end_key());
+  if (!filter->matches_everything()) {
+    COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<const OrdinalSet> matching,
+                            database_.Evaluate(context, view, *filter));
+    COOKIX_RETURN_IF_ERROR(scan.Narrow(context, collection->id, std::move(matching)));
+  }
   std::string last_key;
   bool more = false;
   COOKIX_RETURN_IF_ERROR(
       scan.Run(context, request.reverse(), page.resume,
                [&](std::string_view key, Ordinal ordinal) -> absl::StatusOr<bool> {
-                 if (matching != nullptr && !matching->Contains(ordinal)) return true;
                  internal::v1::ObjectRecord record;
                  COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, &record));
                  if (!found || !record.exists()) return true;
@@ -333,10 +398,6 @@ absl::Status ObjectApi::StreamObjects(CallContext& context, const v1::StreamObje
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
                           FindCollection(view, request.collection()));
-  std::shared_ptr<const OrdinalSet> matching;
-  if (!filter->matches_everything()) {
-    COOKIX_ASSIGN_OR_RETURN(matching, database_.Evaluate(context, view, *filter));
-  }
   const std::string position = database_.PositionToken(read.commit());
   constexpr size_t kChunkBytes = 256 << 10;
   v1::StreamObjectsResponse chunk;
@@ -351,9 +412,13 @@ absl::Status ObjectApi::StreamObjects(CallContext& context, const v1::StreamObje
     return context.Check();
   };
   ObjectScan scan(view, collection->id, request.key_prefix(), "", "");
+  if (!filter->matches_everything()) {
+    COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<const OrdinalSet> matching,
+                            database_.Evaluate(context, view, *filter));
+    COOKIX_RETURN_IF_ERROR(scan.Narrow(context, collection->id, std::move(matching)));
+  }
   COOKIX_RETURN_IF_ERROR(scan.Run(
       context, false, "", [&](std::string_view key, Ordinal ordinal) -> absl::StatusOr<bool> {
-        if (matching != nullptr && !matching->Contains(ordinal)) return true;
         internal::v1::ObjectRecord record;
         COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, &record));
         if (!found || !record.exists()) return true;
@@ -398,15 +463,7 @@ absl::Status ObjectApi::CountObjects(CallContext& context, const v1::CountObject
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
                           FindCollection(view, request.collection()));
   if (filter->matches_everything()) {
-    std::string value;
-    COOKIX_ASSIGN_OR_RETURN(
-        const bool found,
-        view.snapshot->Get(Family::kCatalog, ObjectCountKey(view.id(), collection->id), &value));
-    std::string_view bytes = value;
-    uint64_t count = 0;
-    if (found && !GetFixed64(&bytes, &count)) {
-      return Corruption("a counter is malformed", "Restore the store from a checkpoint");
-    }
+    COOKIX_ASSIGN_OR_RETURN(const uint64_t count, ObjectsIn(view, collection->id));
     response->set_count(static_cast<int64_t>(count));
   } else {
     v1::Filter in_collection;

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "engine/call_context.h"
 #include "engine/filter/filter.h"
@@ -19,6 +20,8 @@ class OrdinalSet {
   // Dangling targets are in no set.
   virtual bool Contains(Ordinal ordinal) const = 0;
   virtual uint64_t Count() const = 0;
+  // In ascending order.
+  virtual void ForEach(absl::FunctionRef<void(Ordinal)> each) const = 0;
 };
 
 // Evaluates filters for queries: by the field index where it is ready, else by

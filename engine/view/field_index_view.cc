@@ -171,6 +171,9 @@ class BitmapSet : public OrdinalSet {
     return bitmap_.Contains(ordinal);
   }
   uint64_t Count() const override { return count_; }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    bitmap_.ForEach([&](Ordinal ordinal) { each(ordinal); });
+  }
   const OrdinalBitmap& bitmap() const { return bitmap_; }
   int64_t MemoryBytes() const {
     return static_cast<int64_t>(sizeof(*this) + words_.capacity() * sizeof(words_[0])) +
