@@ -73,26 +73,26 @@ class BulkWriter {
   virtual int64_t acknowledged() const = 0;
 };
 
-#define COOKIX_CLIENT_CALLS(X)                                                                   \
-  /* ObjectService */                                                                            \
-  X(Object, PutObject)                                                                           \
-  X(Object, BatchPutObjects) X(Object, GetObject) X(Object, BatchGetObjects)                     \
-      X(Object, PatchObject) X(Object, DeleteObject) X(Object, ScanObjects)                      \
-          X(Object, CountObjects) X(Object, Write) /* GraphService */                            \
-      X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge) X(Graph, ListNeighbors)           \
-          X(Graph, Traverse) X(Graph, FindPath) /* ReasoningService */                           \
-      X(Reasoning, Query) X(Reasoning, FindContradictions)                                       \
-          X(Reasoning, VerifyChain) /* CatalogService */                                         \
-      X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)            \
-          X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)        \
-              X(Catalog, CreateCollection) X(Catalog, GetCollection) X(Catalog, ListCollections) \
-                  X(Catalog, DeleteCollection) X(Catalog, PutRelation) X(Catalog, GetRelation)   \
-                      X(Catalog, ListRelations) X(Catalog, DeleteRelation) /* SecurityService */ \
-      X(Security, CreateKey) X(Security, ListKeys) X(Security, RevokeKey) X(Security, RotateKey) \
-          X(Security, WhoAmI) /* AdminService */                                                 \
-      X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact) X(Admin, CreateCheckpoint)          \
-          X(Admin, Sync) X(Admin, VerifyLog) X(Admin, RebuildView) X(Admin, ListQueries)         \
-              X(Admin, CancelQuery) X(Admin, SetReadOnly)
+// clang-format off
+#define COOKIX_CLIENT_CALLS(X)                                                     \
+  X(Object, PutObject) X(Object, BatchPutObjects) X(Object, GetObject)             \
+  X(Object, BatchGetObjects) X(Object, PatchObject) X(Object, DeleteObject)        \
+  X(Object, ScanObjects) X(Object, CountObjects) X(Object, Write)                  \
+  X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge) X(Graph, ListNeighbors) \
+  X(Graph, Traverse) X(Graph, FindPath)                                            \
+  X(Reasoning, Query) X(Reasoning, FindContradictions) X(Reasoning, VerifyChain)   \
+  X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)  \
+  X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)  \
+  X(Catalog, CreateCollection) X(Catalog, GetCollection)                           \
+  X(Catalog, ListCollections) X(Catalog, DeleteCollection)                         \
+  X(Catalog, PutRelation) X(Catalog, GetRelation) X(Catalog, ListRelations)        \
+  X(Catalog, DeleteRelation)                                                       \
+  X(Security, CreateKey) X(Security, ListKeys) X(Security, RevokeKey)              \
+  X(Security, RotateKey) X(Security, WhoAmI)                                       \
+  X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact) X(Admin, CreateCheckpoint) \
+  X(Admin, Sync) X(Admin, VerifyLog) X(Admin, RebuildView) X(Admin, ListQueries)   \
+  X(Admin, CancelQuery) X(Admin, SetReadOnly)
+// clang-format on
 
 // Thread-safe.
 class Client {

@@ -1,0 +1,146 @@
+// Measures speed and size on a random typed graph.
+//
+//   bazel run --config=release //tools/bench:cookix_bench -- [--objects=1000000]
+//       [--degree=4] [--seed=1] [--scenarios=import,...] [--dir=DIR] [--json=FILE]
+//
+// Scenarios: import (bulk load over gRPC, calls, restart, memory), engine (get, search,
+// paths, filter), scaling (search at growing sizes). Exit code: 0, 1 when an answer was
+// wrong or something failed, 2 on bad flags, 3 when a figure misses its target.
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "storage/base/status.h"
+#include "tools/bench/engine_bench.h"
+#include "tools/bench/random_graph.h"
+#include "tools/bench/report.h"
+#include "tools/bench/server_bench.h"
+
+namespace cookix::bench {
+namespace {
+
+struct Flags {
+  uint32_t objects = 1'000'000;
+  uint32_t degree = 4;
+  uint64_t seed = 1;
+  std::set<std::string> scenarios = {"import", "engine", "scaling"};
+  std::string dir;
+  std::string json;
+};
+
+absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::vector<std::string> parts = absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
+    const std::string name = parts[0];
+    const std::string value = parts.size() == 2 ? parts[1] : "";
+    bool good = parts.size() == 2;
+    if (name == "--objects") {
+      good = good && absl::SimpleAtoi(value, &flags.objects) && flags.objects >= 100;
+    } else if (name == "--degree") {
+      good = good && absl::SimpleAtoi(value, &flags.degree) && flags.degree >= 1;
+    } else if (name == "--seed") {
+      good = good && absl::SimpleAtoi(value, &flags.seed);
+    } else if (name == "--scenarios") {
+      const std::set<std::string> known = flags.scenarios;
+      flags.scenarios = absl::StrSplit(value, ',');
+      for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
+    } else if (name == "--dir") {
+      flags.dir = value;
+    } else if (name == "--json") {
+      flags.json = value;
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat("unknown flag: ", argv[i]));
+    }
+    if (!good) return absl::InvalidArgumentError(absl::StrCat("bad value: ", argv[i]));
+  }
+  if (flags.degree >= flags.objects) return absl::InvalidArgumentError("--degree is too large");
+  return flags;
+}
+
+// A directory that goes away with everything in it.
+class Directory {
+ public:
+  explicit Directory(const std::string& parent) {
+    std::string pattern =
+        (parent.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(parent)) /
+        "cookix_bench_XXXXXX";
+    if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+  }
+  ~Directory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  Directory(const Directory&) = delete;
+  Directory& operator=(const Directory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+absl::Status Run(const Flags& flags, Report* report) {
+  const RandomGraph graph = MakeRandomGraph(flags.objects, flags.degree, flags.seed);
+  if (flags.scenarios.count("import") > 0) {
+    Directory directory(flags.dir);
+    COOKIX_ASSIGN_OR_RETURN(auto bench, ServerBench::Start(directory.path() + "/server", graph));
+    COOKIX_RETURN_IF_ERROR(bench->Import(report));
+    COOKIX_RETURN_IF_ERROR(bench->UnaryGet(100'000, report));
+    COOKIX_RETURN_IF_ERROR(bench->Restart(report));
+  }
+  if (flags.scenarios.count("engine") > 0) {
+    Directory directory(flags.dir);
+    COOKIX_ASSIGN_OR_RETURN(auto bench, EngineBench::Open(directory.path() + "/engine", graph));
+    report->Add("load/objects", flags.objects / bench->load_seconds(), "objects/s");
+    COOKIX_RETURN_IF_ERROR(bench->Search(2000, "search4", true, report));
+    COOKIX_RETURN_IF_ERROR(bench->Paths(4000, report));
+    COOKIX_RETURN_IF_ERROR(bench->Get(20'000, report));
+    COOKIX_RETURN_IF_ERROR(bench->Filter(100, report));
+  }
+  if (flags.scenarios.count("scaling") > 0) {
+    for (const uint32_t objects : {20'000u, 100'000u, 1'000'000u}) {
+      if (objects > flags.objects) continue;
+      const RandomGraph smaller = MakeRandomGraph(objects, flags.degree, flags.seed);
+      Directory directory(flags.dir);
+      COOKIX_ASSIGN_OR_RETURN(auto bench, EngineBench::Open(directory.path() + "/engine", smaller));
+      COOKIX_RETURN_IF_ERROR(
+          bench->Search(1000, absl::StrCat("search4_at_", objects), false, report));
+    }
+  }
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
+  if (!flags.ok()) {
+    std::fprintf(stderr, "error: %s\n", flags.status().ToString().c_str());
+    return 2;
+  }
+  Report report;
+  if (const absl::Status status = Run(*flags, &report); !status.ok()) {
+    std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
+    return 1;
+  }
+  if (!flags->json.empty()) {
+    std::ofstream file(flags->json);
+    file << report.ToJson(absl::StrCat("{\"objects\": ", flags->objects, ", \"degree\": ",
+                                       flags->degree, ", \"seed\": ", flags->seed, "}"));
+    if (!file.flush()) {
+      std::fprintf(stderr, "error: cannot write %s\n", flags->json.c_str());
+      return 1;
+    }
+  }
+  return report.missed() == 0 ? 0 : 3;
+}
+
+}  // namespace
+}  // namespace cookix::bench
+
+int main(int argc, char** argv) { return cookix::bench::Main(argc, argv); }

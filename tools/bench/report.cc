@@ -1,0 +1,83 @@
+#include "tools/bench/report.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <numeric>
+#include <thread>
+
+#include "engine/version.h"
+#include "nlohmann/json.hpp"
+
+namespace cookix::bench {
+namespace {
+
+bool Meets(const Result& result) {
+  switch (result.goal) {
+    case Goal::kAtLeast:
+      return result.value >= result.target;
+    case Goal::kAtMost:
+      return result.value <= result.target;
+    case Goal::kNone:
+      break;
+  }
+  return true;
+}
+
+std::string Text(double value) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof(buffer), value >= 1000 ? "%.0f" : "%.4g", value);
+  return buffer;
+}
+
+}  // namespace
+
+void Report::Add(Result result) {
+  std::string goal;
+  if (result.goal != Goal::kNone) {
+    goal = std::string(result.goal == Goal::kAtLeast ? "at least " : "at most ") +
+           Text(result.target) + (Meets(result) ? ": met" : ": MISSED");
+  }
+  std::printf("%-34s %12s %-12s %s\n", result.name.c_str(), Text(result.value).c_str(),
+              result.unit.c_str(), goal.c_str());
+  std::fflush(stdout);
+  results_.push_back(std::move(result));
+}
+
+std::string Report::ToJson(const std::string& settings) const {
+  nlohmann::ordered_json json;
+  json["program"] = "cookix_bench";
+  json["version"] = engine::kProgramVersion;
+  json["cores"] = std::thread::hardware_concurrency();
+  json["settings"] = nlohmann::ordered_json::parse(settings);
+  json["results"] = nlohmann::ordered_json::array();
+  for (const Result& result : results_) {
+    nlohmann::ordered_json line;
+    line["name"] = result.name;
+    line["value"] = result.value;
+    line["unit"] = result.unit;
+    if (result.goal != Goal::kNone) {
+      line[result.goal == Goal::kAtLeast ? "at_least" : "at_most"] = result.target;
+      line["met"] = Meets(result);
+    }
+    json["results"].push_back(std::move(line));
+  }
+  return json.dump(2) + "\n";
+}
+
+int Report::missed() const {
+  return static_cast<int>(
+      std::count_if(results_.begin(), results_.end(), [](const Result& r) { return !Meets(r); }));
+}
+
+double Times::Percentile(double fraction) {
+  if (micros_.empty()) return 0;
+  const size_t at = std::min(micros_.size() - 1,
+                             static_cast<size_t>(fraction * static_cast<double>(micros_.size())));
+  std::nth_element(micros_.begin(), micros_.begin() + static_cast<std::ptrdiff_t>(at),
+                   micros_.end());
+  return micros_[at];
+}
+
+double Times::Sum() const { return std::accumulate(micros_.begin(), micros_.end(), 0.0); }
+
+}  // namespace cookix::bench

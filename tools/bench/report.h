@@ -1,0 +1,55 @@
+// What a run of the benchmark measured: a table for people, JSON for programs.
+#ifndef COOKIX_TOOLS_BENCH_REPORT_H_
+#define COOKIX_TOOLS_BENCH_REPORT_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace cookix::bench {
+
+enum class Goal { kNone, kAtLeast, kAtMost };
+
+struct Result {
+  // Scenario and figure: "search4/median".
+  std::string name;
+  double value = 0;
+  std::string unit;
+  Goal goal = Goal::kNone;
+  double target = 0;
+};
+
+class Report {
+ public:
+  // Prints the line at once.
+  void Add(Result result);
+  void Add(std::string name, double value, std::string unit) {
+    Add(Result{std::move(name), value, std::move(unit), Goal::kNone, 0});
+  }
+  // With the machine, the program's version and `settings` (a JSON object).
+  std::string ToJson(const std::string& settings) const;
+  // Figures that miss their targets.
+  int missed() const;
+
+ private:
+  std::vector<Result> results_;
+};
+
+// Order statistics of times.
+class Times {
+ public:
+  void Add(double microseconds) { micros_.push_back(microseconds); }
+  // `fraction` is 0 to 1. 0 when there are no times.
+  double Percentile(double fraction);
+  double Median() { return Percentile(0.5); }
+  double Sum() const;
+  size_t size() const { return micros_.size(); }
+
+ private:
+  std::vector<double> micros_;
+};
+
+}  // namespace cookix::bench
+
+#endif  // COOKIX_TOOLS_BENCH_REPORT_H_
