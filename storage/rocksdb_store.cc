@@ -9,6 +9,7 @@
 
 #include "rocksdb/convenience.h"
 #include "rocksdb/filter_policy.h"
+#include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 #include "rocksdb/table_properties.h"
 #include "rocksdb/utilities/checkpoint.h"
@@ -441,6 +442,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
     const auto family = static_cast<Family>(i);
     rocksdb::ColumnFamilyOptions options;
     options.write_buffer_size = std::clamp<size_t>(budget / 8, 1 << 20, 64 << 20);
+    if (family == Family::kReverseEdges || family == Family::kEdges)
+      options.write_buffer_size = std::min<size_t>(options.write_buffer_size, 32 << 20);
     options.max_write_buffer_number = 4;
     options.level_compaction_dynamic_level_bytes = true;
     options.target_file_size_base = 64 << 20;
@@ -477,6 +480,23 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
         table.optimize_filters_for_memory = true;
         table.whole_key_filtering = true;
         table.data_block_index_type = rocksdb::BlockBasedTableOptions::kDataBlockBinaryAndHash;
+        break;
+      default:
+        break;
+    }
+    switch (family) {
+      case Family::kIdentity:
+        // A new object's key is looked for before it is put.
+        options.memtable_prefix_bloom_size_ratio = 0.02;
+        options.memtable_whole_key_filtering = true;
+        [[fallthrough]];
+      case Family::kObjects:
+      case Family::kEdges:
+      case Family::kReverseEdges:
+        // Commits put their records in key order: each one's place in the memory table
+        // is found from that of the one before, in the same namespace (4 bytes).
+        options.memtable_insert_with_hint_prefix_extractor.reset(
+            rocksdb::NewFixedPrefixTransform(4));
         break;
       default:
         break;

@@ -4,9 +4,10 @@
 #include <string>
 #include <utility>
 
-#include "absl/hash/hash.h"
 #include "absl/strings/str_cat.h"
+#include "engine/read_view.h"
 #include "google/protobuf/arena.h"
+#include "sodium.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
 
@@ -16,6 +17,8 @@ namespace {
 using internal::v1::ObjectRecord;
 using internal::v1::TombstoneRecord;
 using storage::Family;
+
+constexpr uint64_t kDangling = uint64_t{1} << 63;
 
 std::string Sub(std::string_view field, std::string_view member) {
   std::string out(field);
@@ -39,17 +42,26 @@ absl::Status MalformedEdge() {
 
 }  // namespace
 
-IdentityCache::Fingerprint IdentityCache::Of(std::string_view identity_key) {
-  const absl::string_view key(identity_key.data(), identity_key.size());
-  return {absl::HashOf(key), absl::HashOf(key, 0x9E3779B97F4A7C15u)};
+IdentityCache::IdentityCache(size_t max_entries) : max_entries_(max_entries) {
+  static_assert(sizeof(hash_key_) == crypto_shorthash_siphashx24_KEYBYTES);
+  randombytes_buf(hash_key_.data(), hash_key_.size());
 }
-Ordinal IdentityCache::Find(std::string_view identity_key) const {
+IdentityCache::Fingerprint IdentityCache::Of(std::string_view identity_key) const {
+  Fingerprint fingerprint;
+  static_assert(sizeof(fingerprint) == crypto_shorthash_siphashx24_BYTES);
+  crypto_shorthash_siphashx24(reinterpret_cast<unsigned char*>(fingerprint.data()),
+                              reinterpret_cast<const unsigned char*>(identity_key.data()),
+                              identity_key.size(), hash_key_.data());
+  return fingerprint;
+}
+KnownOrdinal IdentityCache::Find(std::string_view identity_key) const {
   auto it = entries_.find(Of(identity_key));
-  return it == entries_.end() ? 0 : it->second;
+  if (it == entries_.end()) return {};
+  return {it->second & ~kDangling, (it->second & kDangling) != 0};
 }
-void IdentityCache::Put(std::string_view identity_key, Ordinal ordinal) {
+void IdentityCache::Put(std::string_view identity_key, KnownOrdinal known) {
   if (entries_.size() >= max_entries_) entries_.clear();
-  entries_[Of(identity_key)] = ordinal;
+  entries_[Of(identity_key)] = known.ordinal | (known.dangling ? kDangling : 0);
 }
 void IdentityCache::Erase(std::string_view identity_key) { entries_.erase(Of(identity_key)); }
 
@@ -128,24 +140,29 @@ absl::StatusOr<CollectionId> WriteSession::CollectionFor(std::string_view name,
                   "Create the collection first");
 }
 
-absl::StatusOr<Ordinal> WriteSession::FindOrdinal(CollectionId collection, std::string_view key) {
+absl::StatusOr<KnownOrdinal> WriteSession::Find(CollectionId collection, std::string_view key) {
   const std::string identity = IdentityKey(ns_->id, collection, key);
   if (auto it = identities_.find(identity); it != identities_.end()) return it->second;
-  if (const Ordinal cached = identities_cache_.Find(identity); cached != 0) {
+  if (const KnownOrdinal cached = identities_cache_.Find(identity); cached.ordinal != 0) {
     identities_[identity] = cached;
     return cached;
   }
   std::string value;
   COOKIX_ASSIGN_OR_RETURN(const bool found, batch_.Get(Family::kIdentity, identity, &value));
-  Ordinal ordinal = 0;
+  KnownOrdinal known;
   if (found) {
     std::string_view bytes = value;
-    if (!GetFixed64(&bytes, &ordinal) || ordinal == 0) {
+    if (!GetFixed64(&bytes, &known.ordinal) || known.ordinal == 0) {
       return Corruption("an identity record is malformed", "Restore the store from a checkpoint");
     }
-    identities_[identity] = ordinal;
+    identities_[identity] = known;
   }
-  return ordinal;
+  return known;
+}
+
+absl::StatusOr<Ordinal> WriteSession::FindOrdinal(CollectionId collection, std::string_view key) {
+  COOKIX_ASSIGN_OR_RETURN(const KnownOrdinal known, Find(collection, key));
+  return known.ordinal;
 }
 
 std::string WriteSession::IdentityOf(const ObjectRecord& record) const {
@@ -160,7 +177,7 @@ WriteSession::StagedObject* WriteSession::NewObject(CollectionId collection, std
   object->record.set_collection_id(collection);
   object->record.set_key(std::string(key));
   StagedObject* raw = object.get();
-  identities_[IdentityKey(ns_->id, collection, key)] = raw->ordinal;
+  identities_[IdentityKey(ns_->id, collection, key)] = {raw->ordinal, false};
   objects_[raw->ordinal] = std::move(object);
   object_order_.push_back(raw);
   return raw;
@@ -180,6 +197,23 @@ absl::StatusOr<WriteSession::StagedObject*> WriteSession::LoadObject(Ordinal ord
   }
   StagedObject* raw = object.get();
   objects_[ordinal] = std::move(object);
+  object_order_.push_back(raw);
+  return raw;
+}
+
+absl::StatusOr<WriteSession::StagedObject*> WriteSession::LoadObject(KnownOrdinal known,
+                                                                     CollectionId collection,
+                                                                     std::string_view key) {
+  if (!known.dangling || objects_.count(known.ordinal) > 0) return LoadObject(known.ordinal);
+  // The record of a dangling target is its name and nothing else.
+  auto object = std::make_unique<StagedObject>();
+  object->ordinal = known.ordinal;
+  object->record.set_collection_id(collection);
+  object->record.set_key(std::string(key));
+  object->record.AppendToString(&object->before);
+  object->had_record = object->has_record = true;
+  StagedObject* raw = object.get();
+  objects_[known.ordinal] = std::move(object);
   object_order_.push_back(raw);
   return raw;
 }
@@ -231,10 +265,10 @@ absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, Objec
   const v1::ObjectRef& ref = write.object().ref();
   COOKIX_ASSIGN_OR_RETURN(const CollectionId collection,
                           CollectionFor(ref.collection(), Sub(field, "object.ref")));
-  COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal, FindOrdinal(collection, ref.key()));
+  COOKIX_ASSIGN_OR_RETURN(const KnownOrdinal known, Find(collection, ref.key()));
   StagedObject* object = nullptr;
-  if (ordinal != 0) {
-    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(ordinal));
+  if (known.ordinal != 0) {
+    COOKIX_ASSIGN_OR_RETURN(object, LoadObject(known, collection, ref.key()));
   }
   COOKIX_RETURN_IF_ERROR(CheckCondition(write.condition(), object, field));
   if (!write.object().vectors().empty()) {
@@ -613,7 +647,7 @@ absl::Status WriteSession::DeleteStaged(StagedObject& object, bool leave_danglin
     dangling.set_key(object.record.key());
     object.record.Swap(&dangling);
   } else {
-    identities_[IdentityOf(object.record)] = 0;
+    identities_[IdentityOf(object.record)] = {};
     object.has_record = false;
   }
   object.dirty = true;
@@ -700,7 +734,7 @@ absl::Status WriteSession::DropUnreferencedTargets() {
     if (!object->has_record || object->record.exists()) continue;
     COOKIX_ASSIGN_OR_RETURN(const bool referenced, HasIncoming(ordinal, 0));
     if (referenced) continue;
-    identities_[IdentityOf(object->record)] = 0;
+    identities_[IdentityOf(object->record)] = {};
     object->has_record = false;
     object->dirty = true;
   }
@@ -708,26 +742,38 @@ absl::Status WriteSession::DropUnreferencedTargets() {
 }
 
 absl::Status WriteSession::NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change) {
-  auto it = objects_.find(ordinal);
-  const ObjectRecord* record = nullptr;
-  ObjectRecord loaded;
-  if (it != objects_.end() && (it->second->has_record || it->second->had_record)) {
-    record = &it->second->record;
+  CollectionId collection = 0;
+  std::string key;
+  if (auto it = objects_.find(ordinal);
+      it != objects_.end() && (it->second->has_record || it->second->had_record)) {
+    collection = it->second->record.collection_id();
+    key = it->second->record.key();
+  } else if (auto looked_up = looked_up_.find(ordinal); looked_up != looked_up_.end()) {
+    std::string_view identity = looked_up->second;
+    NamespaceId ns = 0;
+    if (!GetBigEndian32(&identity, &ns) || !GetBigEndian32(&identity, &collection)) {
+      return absl::InternalError("an identity was staged with a malformed key");
+    }
+    key = identity;
   } else {
     std::string value;
     COOKIX_ASSIGN_OR_RETURN(const bool found,
                             batch_.Get(Family::kObjects, ObjectKey(ns_->id, ordinal), &value));
     // The object is gone already when its edges are collected.
     if (!found) return absl::OkStatus();
-    if (!loaded.ParseFromString(value)) return MalformedObject();
-    record = &loaded;
+    if (!DecodeObjectName(value, &collection, &key)) return MalformedObject();
   }
   internal::v1::OrdinalName* name = change->add_refs();
   name->set_namespace_id(ns_->id);
   name->set_ordinal(ordinal);
-  name->set_collection_id(record->collection_id());
-  name->set_key(record->key());
+  name->set_collection_id(collection);
+  name->set_key(std::move(key));
   return absl::OkStatus();
+}
+
+void WriteSession::PutInOrder(Family family, std::vector<Record>* records) {
+  std::sort(records->begin(), records->end());
+  for (const Record& record : *records) batch_.Put(family, record.first, record.second);
 }
 
 absl::StatusOr<bool> WriteSession::Finish() {
@@ -745,6 +791,8 @@ absl::StatusOr<bool> WriteSession::Finish() {
     batch_.Put(Family::kCatalog, key, record.SerializeAsString());
     *change->add_events()->mutable_tombstone() = record;
   }
+  // Written in key order: the store finds the place of a record from that before it.
+  std::vector<Record> objects, identities, edges, reverse_edges;
   std::string after;
   for (StagedObject* object : object_order_) {
     if (!object->dirty) continue;
@@ -775,13 +823,13 @@ absl::StatusOr<bool> WriteSession::Finish() {
     if (object->has_record) {
       after.clear();
       object->record.AppendToString(&after);
-      batch_.Put(Family::kObjects, key, after);
       if (!object->had_record) {
         std::string ordinal;
         PutFixed64(&ordinal, object->ordinal);
-        batch_.Put(Family::kIdentity, IdentityOf(object->record), ordinal);
+        identities.emplace_back(IdentityOf(object->record), std::move(ordinal));
       }
       event->set_after(after);
+      objects.emplace_back(key, after);
     } else {
       batch_.Delete(Family::kObjects, key);
       batch_.Delete(Family::kIdentity, IdentityOf(object->record));
@@ -794,12 +842,13 @@ absl::StatusOr<bool> WriteSession::Finish() {
       name->set_key(object->record.key());
     }
   }
+  for (const auto& [identity, known] : identities_) looked_up_[known.ordinal] = identity;
   for (StagedEdge* edge : edge_order_) {
     if (!edge->dirty || (edge->before.empty() && edge->after.empty())) continue;
     wrote = true;
-    const std::string key =
+    std::string key =
         EncodeEdgeKey(ns_->id, edge->source, edge->relation, edge->target, edge->discriminator);
-    const std::string reverse =
+    std::string reverse =
         EncodeEdgeKey(ns_->id, edge->target, edge->relation, edge->source, edge->discriminator);
     auto* event = change->add_events()->mutable_edge();
     event->set_namespace_id(ns_->id);
@@ -813,16 +862,16 @@ absl::StatusOr<bool> WriteSession::Finish() {
       batch_.Delete(Family::kReverseEdges, reverse);
       --edges_delta_[edge->relation];
     } else {
-      batch_.Put(Family::kEdges, key, edge->after);
       EdgeValue value;
       if (!DecodeEdgeValue(edge->after, &value)) return MalformedEdge();
+      edges.emplace_back(std::move(key), edge->after);
       if (value.properties.empty()) {
-        batch_.Put(Family::kReverseEdges, reverse, edge->after);
+        reverse_edges.emplace_back(std::move(reverse), edge->after);
       } else {
         value.properties = {};
         std::string bytes;
         EncodeEdgeValue(value, &bytes);
-        batch_.Put(Family::kReverseEdges, reverse, bytes);
+        reverse_edges.emplace_back(std::move(reverse), std::move(bytes));
       }
       event->set_after(edge->after);
       if (edge->before.empty()) ++edges_delta_[edge->relation];
@@ -831,6 +880,10 @@ absl::StatusOr<bool> WriteSession::Finish() {
       if (named.insert(end).second) COOKIX_RETURN_IF_ERROR(NameOrdinal(end, change));
     }
   }
+  PutInOrder(Family::kIdentity, &identities);
+  PutInOrder(Family::kObjects, &objects);
+  PutInOrder(Family::kEdges, &edges);
+  PutInOrder(Family::kReverseEdges, &reverse_edges);
   for (const auto& [key, value] : catalog_writes_) {
     if (value.has_value()) {
       batch_.Put(Family::kCatalog, key, *value);
@@ -891,12 +944,15 @@ void WriteSession::ApplyCounters(NamespaceCounters* counters) const {
 }
 
 void WriteSession::TeachIdentities() {
-  for (const auto& [identity, ordinal] : identities_) {
-    if (ordinal == 0) {
+  for (auto& [identity, known] : identities_) {
+    if (known.ordinal == 0) {
       identities_cache_.Erase(identity);
-    } else {
-      identities_cache_.Put(identity, ordinal);
+      continue;
     }
+    if (auto it = objects_.find(known.ordinal); it != objects_.end()) {
+      known.dangling = it->second->has_record && !it->second->record.exists();
+    }
+    identities_cache_.Put(identity, known);
   }
 }
 

@@ -7,6 +7,7 @@
 #ifndef COOKIX_ENGINE_WRITE_WRITE_SESSION_H_
 #define COOKIX_ENGINE_WRITE_WRITE_SESSION_H_
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -30,23 +31,35 @@
 
 namespace cookix::engine {
 
+// What a key stands for.
+struct KnownOrdinal {
+  Ordinal ordinal = 0;  // 0 = unknown
+  // Surely a dangling target; false says nothing.
+  bool dangling = false;
+};
+
 // Remembers ordinals of keys across commits. Only the thread that builds touches
 // it. Bounded: forgets everything when full.
 class IdentityCache {
  public:
-  explicit IdentityCache(size_t max_entries) : max_entries_(max_entries) {}
-  // 0 when unknown.
-  Ordinal Find(std::string_view identity_key) const;
-  void Put(std::string_view identity_key, Ordinal ordinal);
+  explicit IdentityCache(size_t max_entries);
+  KnownOrdinal Find(std::string_view identity_key) const;
+  void Put(std::string_view identity_key, KnownOrdinal known);
   void Erase(std::string_view identity_key);
   void Clear() { entries_.clear(); }
 
  private:
-  // Two independent 64-bit hashes: with a billion keys, two keys that agree in
-  // both are a matter of one in 10^20.
-  using Fingerprint = std::pair<uint64_t, uint64_t>;
-  static Fingerprint Of(std::string_view identity_key);
-  absl::flat_hash_map<Fingerprint, Ordinal> entries_;
+  // SipHash of 128 bits under a random key: nobody can make two keys that agree, and by
+  // chance it happens to a billion of them once in 10^20.
+  using Fingerprint = std::array<uint64_t, 2>;
+  struct FingerprintHash {
+    size_t operator()(const Fingerprint& fingerprint) const { return fingerprint[0]; }
+  };
+  Fingerprint Of(std::string_view identity_key) const;
+
+  std::array<uint8_t, 16> hash_key_;
+  // The ordinal, and the top bit for a dangling one.
+  absl::flat_hash_map<Fingerprint, uint64_t, FingerprintHash> entries_;
   const size_t max_entries_;
 };
 
@@ -127,11 +140,15 @@ class WriteSession {
   };
 
   absl::StatusOr<CollectionId> CollectionFor(std::string_view name, std::string_view field) const;
+  absl::StatusOr<KnownOrdinal> Find(CollectionId collection, std::string_view key);
   absl::StatusOr<Ordinal> FindOrdinal(CollectionId collection, std::string_view key);
   // Assigns one, with a dangling record, when there is none.
   absl::StatusOr<Ordinal> OrdinalForTarget(const v1::ObjectRef& ref, std::string_view field);
   StagedObject* NewObject(CollectionId collection, std::string_view key);
   absl::StatusOr<StagedObject*> LoadObject(Ordinal ordinal);
+  // The same for what Find() gave, which may save reading.
+  absl::StatusOr<StagedObject*> LoadObject(KnownOrdinal known, CollectionId collection,
+                                           std::string_view key);
   absl::Status CheckCondition(const v1::Condition& condition, const StagedObject* object,
                               std::string_view field) const;
   absl::StatusOr<bool> StageEdge(StagedObject& source, const v1::Edge& edge,
@@ -149,6 +166,8 @@ class WriteSession {
   void MakeTombstone(Ordinal ordinal, internal::v1::TombstoneScope scope);
   absl::Status DropUnreferencedTargets();
   void SetExpiry(StagedObject& object);
+  using Record = std::pair<std::string, std::string>;  // key, value
+  void PutInOrder(storage::Family family, std::vector<Record>* records);
   absl::Status NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change);
   std::string IdentityOf(const internal::v1::ObjectRecord& record) const;
 
@@ -166,7 +185,9 @@ class WriteSession {
   const uint64_t commit_;
   const int64_t time_ms_;
 
-  absl::flat_hash_map<std::string, Ordinal> identities_;  // staged: 0 = removed
+  absl::flat_hash_map<std::string, KnownOrdinal> identities_;  // staged: 0 = removed
+  // Keys of identities_ by ordinal; filled by Finish().
+  absl::flat_hash_map<Ordinal, std::string_view> looked_up_;
   absl::flat_hash_map<Ordinal, std::unique_ptr<StagedObject>> objects_;
   std::vector<StagedObject*> object_order_;
   absl::flat_hash_map<std::string, std::unique_ptr<StagedEdge>> edges_;

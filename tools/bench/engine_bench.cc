@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr uint32_t kBatch = 250;
+constexpr uint32_t kBatch = 1000;
 constexpr int kHops = 4;
 
 double MicrosSince(Clock::time_point begin) {
