@@ -235,9 +235,10 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
       COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, visited.ordinal, visit->mutable_object()));
     }
     if (visited.parent >= 0) {
-      COOKIX_RETURN_IF_ERROR(FillStep(view,
-                                      walk.visits[static_cast<size_t>(visited.parent)].ordinal,
-                                      visited.via, rules.valid_at_ms, visit->mutable_via()));
+      const auto parent = static_cast<size_t>(visited.parent);
+      COOKIX_RETURN_IF_ERROR(FillStep(view, walk.visits[parent].ordinal,
+                                      &response->visits(visited.parent).ref(), visited.via,
+                                      rules.valid_at_ms, visit->mutable_via()));
     }
   }
   response->set_truncated(walk.truncated);

@@ -297,7 +297,7 @@ absl::Status ReasoningApi::VerifyChain(CallContext& context, const v1::VerifyCha
       }
     }
     if (best == nullptr) return false;
-    COOKIX_RETURN_IF_ERROR(FillStep(view, source, *best, 0, out));
+    COOKIX_RETURN_IF_ERROR(FillStep(view, source, nullptr, *best, 0, out));
     return true;
   };
   bool consistent = true;

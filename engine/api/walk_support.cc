@@ -83,9 +83,12 @@ absl::Status FillWalkedObject(const NamespaceView& view, Ordinal ordinal, v1::Ob
 absl::Status FillPath(const NamespaceView& view, Ordinal anchor, const std::vector<Step>& steps,
                       int64_t valid_at_ms, v1::Path* path) {
   Ordinal at = anchor;
+  const v1::ObjectRef* at_ref = nullptr;
   double weight = 0;
   for (const Step& step : steps) {
-    COOKIX_RETURN_IF_ERROR(FillStep(view, at, step, valid_at_ms, path->add_steps()));
+    v1::PathStep* out = path->add_steps();
+    COOKIX_RETURN_IF_ERROR(FillStep(view, at, at_ref, step, valid_at_ms, out));
+    at_ref = step.reversed ? &out->source() : &out->target();
     weight += step.weight;
     at = step.to;
   }

@@ -40,6 +40,10 @@ inline Arc MakeArc(Ordinal other, RelationId relation, const EdgeValue& value,
           value.weight};
 }
 
+// How many nodes before its use a node is best asked for with Prefetch(): the first half
+// of the time brings the node, the second its arcs.
+inline constexpr size_t kPrefetchAhead = 16;
+
 // Reads the arcs of one namespace at one commit. Not thread-safe: one per query.
 // Arcs are sorted by (relation, other end, discriminator), without those hidden
 // by tombstones. A returned span holds until the next call on the same reader.

@@ -1,7 +1,5 @@
 #include "engine/graph/adjacency_view.h"
 
-#include <malloc.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -14,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/graph/slab_allocator.h"
 #include "engine/records.h"
 #include "storage/base/status.h"
 
@@ -63,6 +62,7 @@ struct Block {
   Arc* arcs() { return reinterpret_cast<Arc*>(this + 1); }
   const Arc* arcs() const { return reinterpret_cast<const Arc*>(this + 1); }
   uint64_t* chunk_count() { return reinterpret_cast<uint64_t*>(this + 1); }
+  const uint64_t* chunk_count() const { return reinterpret_cast<const uint64_t*>(this + 1); }
   Chunk** chunk_array() { return reinterpret_cast<Chunk**>(chunk_count() + 1); }
   std::span<Chunk*> chunks() { return {chunk_array(), static_cast<size_t>(*chunk_count())}; }
 };
@@ -77,10 +77,10 @@ struct Node {
 };
 static_assert(sizeof(Node) == 16);
 
-struct alignas(64) Page {
+struct Page {
   // Read since the clock's hand passed.
   std::atomic<bool> touched{false};
-  alignas(64) Node nodes[kPageNodes] = {};
+  Node nodes[kPageNodes] = {};
 };
 
 struct Directory {
@@ -222,38 +222,40 @@ struct AdjacencyView::Impl {
 
   explicit Impl(AdjacencyOptions given) : options(given) {}
 
-  // Memory, always counted as malloc rounds it.
+  // Memory. Sizes are what is allocated, without rounding.
 
-  static int64_t SizeOf(void* memory) {
-    return static_cast<int64_t>(malloc_usable_size(memory) + sizeof(size_t));
+  static int64_t BytesOf(const Block* block) {
+    const size_t content = block->hub() ? sizeof(uint64_t) + *block->chunk_count() * sizeof(Chunk*)
+                                        : block->count * sizeof(Arc) + block->tail_bytes;
+    return static_cast<int64_t>(sizeof(Block) + content);
   }
-  void* Allocate(size_t bytes) {
-    void* memory = ::operator new(bytes);
-    total.fetch_add(SizeOf(memory), std::memory_order_relaxed);
-    return memory;
+  static int64_t BytesOf(const Chunk* chunk) {
+    return static_cast<int64_t>(sizeof(Chunk) + chunk->count * sizeof(Arc) + chunk->tail_bytes);
   }
-  void Free(void* memory) {
-    total.fetch_sub(SizeOf(memory), std::memory_order_relaxed);
-    ::operator delete(memory);
+  static int64_t BytesOf(const Directory* directory) {
+    return static_cast<int64_t>(sizeof(Directory) + directory->size * sizeof(std::atomic<Page*>));
   }
+  static constexpr int64_t kPageBytes = static_cast<int64_t>(sizeof(Page));
+
+  void* Allocate(size_t bytes) { return slabs.Allocate(bytes); }
+  void Free(void* what, int64_t bytes) { slabs.Free(what, static_cast<size_t>(bytes)); }
   void FreeBlock(Block* block) {
     if (block == nullptr || block == &kEmpty) return;
     if (block->hub()) {
-      for (Chunk* chunk : block->chunks()) Free(chunk);
+      for (Chunk* chunk : block->chunks()) Free(chunk, BytesOf(chunk));
     }
-    Free(block);
+    Free(block, BytesOf(block));
   }
   static int64_t SizeOfBlock(Block* block) {
     if (block == nullptr || block == &kEmpty) return 0;
-    int64_t bytes = SizeOf(block);
+    int64_t bytes = BytesOf(block);
     if (block->hub()) {
-      for (Chunk* chunk : block->chunks()) bytes += SizeOf(chunk);
+      for (Chunk* chunk : block->chunks()) bytes += BytesOf(chunk);
     }
     return bytes;
   }
   Page* NewPage() {
-    Page* page = new Page;
-    total.fetch_add(SizeOf(page), std::memory_order_relaxed);
+    Page* page = new (Allocate(sizeof(Page))) Page;
     pages.fetch_add(1, std::memory_order_relaxed);
     return page;
   }
@@ -261,11 +263,10 @@ struct AdjacencyView::Impl {
     for (Node& node : page->nodes) {
       for (auto& end : node.ends) FreeBlock(end.load(std::memory_order_relaxed));
     }
-    total.fetch_sub(SizeOf(page), std::memory_order_relaxed);
-    delete page;
+    Free(page, kPageBytes);
   }
   static int64_t SizeOfPage(Page* page) {
-    int64_t bytes = SizeOf(page);
+    int64_t bytes = kPageBytes;
     for (Node& node : page->nodes) {
       for (auto& end : node.ends) bytes += SizeOfBlock(end.load(std::memory_order_relaxed));
     }
@@ -280,7 +281,9 @@ struct AdjacencyView::Impl {
     for (auto& page : PagesOf(*table)) {
       if (Page* there = page.load(std::memory_order_relaxed)) FreePage(there);
     }
-    if (Directory* directory = table->directory.load(std::memory_order_relaxed)) Free(directory);
+    if (Directory* directory = table->directory.load(std::memory_order_relaxed)) {
+      Free(directory, BytesOf(directory));
+    }
     delete table;
   }
   static int64_t SizeOfTable(Table* table) {
@@ -289,7 +292,7 @@ struct AdjacencyView::Impl {
       if (Page* there = page.load(std::memory_order_relaxed)) bytes += SizeOfPage(there);
     }
     if (Directory* directory = table->directory.load(std::memory_order_relaxed)) {
-      bytes += SizeOf(directory);
+      bytes += BytesOf(directory);
     }
     return bytes;
   }
@@ -396,7 +399,7 @@ struct AdjacencyView::Impl {
         made.resize(result.size(), true);
         if (joined != nullptr) {
           if (made[before - 1]) {
-            Free(joined);
+            Free(joined, BytesOf(joined));
           } else {
             replaced->push_back(joined);
           }
@@ -423,7 +426,7 @@ struct AdjacencyView::Impl {
     Block* block = NewBlock(old_entries, commit);
     for (size_t i = 0; i < result.size(); ++i) {
       if (made[i]) {
-        Free(result[i]);
+        Free(result[i], BytesOf(result[i]));
       } else {
         replaced->push_back(result[i]);
       }
@@ -475,8 +478,7 @@ struct AdjacencyView::Impl {
     retired.push_back({kind, epoch.load(std::memory_order_relaxed), what, nullptr, bytes});
   }
   // The same for what `owner` leads to (null: what only the one before it uses).
-  void RetireLater(void* what, Block* owner) {
-    const int64_t bytes = SizeOf(what);
+  void RetireLater(void* what, int64_t bytes, Block* owner) {
     AddDead(bytes);
     followed.push_back({Kind::kMemory, epoch.load(std::memory_order_relaxed), what, owner, bytes});
   }
@@ -487,11 +489,11 @@ struct AdjacencyView::Impl {
     end.store(block, std::memory_order_release);
     if (old == &kEmpty) return;
     if (readers) {
-      RetireLater(old, block);
-      for (Chunk* chunk : replaced) RetireLater(chunk, nullptr);
+      RetireLater(old, BytesOf(old), block);
+      for (Chunk* chunk : replaced) RetireLater(chunk, BytesOf(chunk), nullptr);
     } else {
-      Retire(Kind::kMemory, old, SizeOf(old));
-      for (Chunk* chunk : replaced) Retire(Kind::kMemory, chunk, SizeOf(chunk));
+      Retire(Kind::kMemory, old, BytesOf(old));
+      for (Chunk* chunk : replaced) Retire(Kind::kMemory, chunk, BytesOf(chunk));
     }
   }
   void Unlink(std::atomic<Block*>& end) {
@@ -524,7 +526,7 @@ struct AdjacencyView::Impl {
       AddDead(-one.bytes);
       switch (one.kind) {
         case Kind::kMemory:
-          Free(one.what);
+          Free(one.what, one.bytes);
           break;
         case Kind::kNode:
           FreeBlock(static_cast<Block*>(one.what));
@@ -595,17 +597,15 @@ struct AdjacencyView::Impl {
         new (&grown->pages()[i]) std::atomic<Page*>(page);
       }
       table.directory.store(grown, std::memory_order_release);
-      if (old != nullptr) Retire(Kind::kMemory, old, SizeOf(old));
+      if (old != nullptr) Retire(Kind::kMemory, old, BytesOf(old));
       return &grown->pages()[at];
     }
     return &old->pages()[at];
   }
-  int64_t Live() const {
-    return total.load(std::memory_order_relaxed) - dead.load(std::memory_order_relaxed);
-  }
-  bool Crowded() const {
-    return total.load(std::memory_order_relaxed) > options.max_bytes + options.max_bytes / 4;
-  }
+  // What is allocated, with what waits for readers.
+  int64_t Total() const { return slabs.used(); }
+  int64_t Live() const { return Total() - dead.load(std::memory_order_relaxed); }
+  bool Crowded() const { return Total() > options.max_bytes + options.max_bytes / 4; }
   // Evicts pages that were not read since the clock's hand passed them last.
   void Evict() {
     if (Live() <= options.max_bytes) return;
@@ -826,7 +826,7 @@ struct AdjacencyView::Impl {
       monitor.Report(from + share * std::min(1.0, static_cast<double>(at << kPageBits) /
                                                       static_cast<double>(last + 1)));
       const int64_t room = options.max_bytes;
-      if (total.load(std::memory_order_relaxed) + static_cast<int64_t>(sizeof(Page)) > room) {
+      if (Total() + static_cast<int64_t>(sizeof(Page)) > room) {
         return false;
       }
       std::atomic<Page*>* place = PlaceOf(table, at);
@@ -848,7 +848,7 @@ struct AdjacencyView::Impl {
           COOKIX_RETURN_IF_ERROR(ReadNode(cursor, &node));
           page->nodes[near - begin].ends[in].store(NewBlock(node, view.commit()),
                                                    std::memory_order_relaxed);
-          if (total.load(std::memory_order_relaxed) > room) {
+          if (Total() > room) {
             full = true;
             break;
           }
@@ -921,8 +921,8 @@ struct AdjacencyView::Impl {
   std::atomic<size_t> slots_used{0};
   std::array<Slot, kSlots> slots;
 
-  std::atomic<int64_t> total{0};
-  std::atomic<int64_t> dead{0};  // of it, what waits for readers
+  SlabAllocator slabs;           // of the applying thread
+  std::atomic<int64_t> dead{0};  // what waits for readers
   std::atomic<int64_t> pages{0};
   std::atomic<int64_t> evicted{0};
   std::atomic<int64_t> block_reads{0};
@@ -969,6 +969,7 @@ class AdjacencyView::Impl::Reader : public ArcReader {
     if (const Block* block = end->load(std::memory_order_acquire)) {
       __builtin_prefetch(block);
       __builtin_prefetch(reinterpret_cast<const char*>(block) + 64);
+      __builtin_prefetch(reinterpret_cast<const char*>(block) + 128);
     }
   }
 
@@ -1029,7 +1030,7 @@ class AdjacencyView::Impl::Reader : public ArcReader {
   const std::function<std::unique_ptr<ArcReader>(const NamespaceView&)> make_fallback_;
   std::unique_ptr<ArcReader> fallback_;
   std::vector<Arc> scratch_;
-  std::array<const std::atomic<Block*>*, 4> asked_ = {};
+  std::array<const std::atomic<Block*>*, kPrefetchAhead / 2> asked_ = {};
   size_t asked_at_ = 0;
   int64_t block_reads_ = 0, fallback_reads_ = 0;
 };
@@ -1046,7 +1047,7 @@ absl::Status AdjacencyView::Apply(const AppliedCommit& commit) { return impl_->A
 
 void AdjacencyView::Drop() { impl_->Drop(); }
 
-int64_t AdjacencyView::MemoryBytes() const { return impl_->total.load(std::memory_order_relaxed); }
+int64_t AdjacencyView::MemoryBytes() const { return impl_->slabs.reserved(); }
 
 std::map<std::string, int64_t> AdjacencyView::Counters() const {
   int64_t pinned = 0;

@@ -18,11 +18,11 @@
 // answer is always that of the store at N.
 //
 // Memory. Sixteen bytes for each object, and for each of its two directions with
-// edges a header of 24 and 16 bytes for each arc (an edge has two arcs), as rounded
-// by malloc. Over the bound, pages that were not read lately are evicted; their
+// edges a header of 24 and 16 bytes for each arc (an edge has two arcs), packed into
+// slabs on large pages. Over the bound, pages that were not read lately are evicted; their
 // nodes come back when the view is rebuilt. Blocks that running readers may see
-// come on top; when all is a quarter above the bound, changed nodes stop being
-// resident instead of getting new blocks.
+// come on top, and room in slabs; when all is a quarter above the bound, changed nodes stop
+// being resident instead of getting new blocks.
 #ifndef COOKIX_ENGINE_GRAPH_ADJACENCY_VIEW_H_
 #define COOKIX_ENGINE_GRAPH_ADJACENCY_VIEW_H_
 

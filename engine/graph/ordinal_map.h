@@ -1,4 +1,4 @@
-// A small hash table from ordinals to numbers, for the scratch of one query.
+// Small hash tables from ordinals, for the scratch of one query.
 #ifndef COOKIX_ENGINE_GRAPH_ORDINAL_MAP_H_
 #define COOKIX_ENGINE_GRAPH_ORDINAL_MAP_H_
 
@@ -11,12 +11,11 @@
 namespace cookix::engine {
 
 // Open addressing with linear probing. Clear() costs as much as was inserted, so a
-// table that once was large stays cheap for small queries.
-class OrdinalMap {
+// table that once was large stays cheap for small queries. Ordinal 0 is never inserted.
+template <typename Value>
+class OrdinalTable {
  public:
-  static constexpr uint32_t kNone = ~uint32_t{0};
-
-  OrdinalMap() : slots_(1024) {}
+  OrdinalTable() : slots_(1024) {}
 
   void Clear() {
     if (used_.size() * 8 > slots_.size()) {
@@ -27,17 +26,17 @@ class OrdinalMap {
     used_.clear();
   }
 
-  // The value, or kNone.
-  uint32_t Find(Ordinal ordinal) const {
+  // The value's place, until the next insertion; null when there is none.
+  const Value* FindValue(Ordinal ordinal) const {
     for (size_t at = Hash(ordinal);; at = (at + 1) & (slots_.size() - 1)) {
-      if (slots_[at].ordinal == ordinal) return slots_[at].value;
-      if (slots_[at].ordinal == 0) return kNone;
+      if (slots_[at].ordinal == ordinal) return &slots_[at].value;
+      if (slots_[at].ordinal == 0) return nullptr;
     }
   }
 
   // Inserts if it is not there. Returns the value's place (valid until the next
   // insertion) and whether it was inserted.
-  std::pair<uint32_t*, bool> Insert(Ordinal ordinal, uint32_t value) {
+  std::pair<Value*, bool> Insert(Ordinal ordinal, Value value) {
     if ((used_.size() + 1) * 2 > slots_.size()) Grow();
     for (size_t at = Hash(ordinal);; at = (at + 1) & (slots_.size() - 1)) {
       if (slots_[at].ordinal == ordinal) return {&slots_[at].value, false};
@@ -52,7 +51,7 @@ class OrdinalMap {
  private:
   struct Slot {
     Ordinal ordinal = 0;
-    uint32_t value = 0;
+    Value value{};
   };
 
   size_t Hash(Ordinal ordinal) const {
@@ -69,6 +68,17 @@ class OrdinalMap {
 
   std::vector<Slot> slots_;
   std::vector<uint32_t> used_;
+};
+
+class OrdinalMap : public OrdinalTable<uint32_t> {
+ public:
+  static constexpr uint32_t kNone = ~uint32_t{0};
+
+  // The value, or kNone.
+  uint32_t Find(Ordinal ordinal) const {
+    const uint32_t* value = FindValue(ordinal);
+    return value == nullptr ? kNone : *value;
+  }
 };
 
 }  // namespace cookix::engine

@@ -13,19 +13,20 @@
 namespace cookix::engine {
 namespace {
 
-constexpr size_t kPrefetchAhead = 6;
 constexpr uint32_t kNone = ~uint32_t{0};
 
 struct HopSide {
-  OrdinalMap depth;
   std::vector<Ordinal> frontier, next;
-  int level = 0;
+  uint32_t level = 0;
   void Start(Ordinal ordinal) {
-    depth.Clear();
-    depth.Insert(ordinal, 0);
     frontier.assign(1, ordinal);
     level = 0;
   }
+};
+
+// Hops from the source and to the target; kNone = not reached from there.
+struct HopLevels {
+  uint32_t from[2] = {kNone, kNone};
 };
 
 struct WeightNode {
@@ -59,6 +60,9 @@ struct WeightSide {
 };
 
 thread_local HopSide hop_sides[2];
+thread_local OrdinalTable<HopLevels> hop_levels;
+// Objects on a shortest path, by their distance from the source.
+thread_local OrdinalMap on_path_scratch;
 thread_local WeightSide weight_sides[2];
 
 ShortestPathResult SamePlace(Ordinal ordinal) {
@@ -74,28 +78,42 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
   if (request.source == request.target) return SamePlace(request.source);
   ShortestPathResult result;
   HopSide* const sides = hop_sides;
+  OrdinalTable<HopLevels>& levels = hop_levels;
+  levels.Clear();
   sides[0].Start(request.source);
   sides[1].Start(request.target);
+  levels.Insert(request.source, {{0, kNone}});
+  levels.Insert(request.target, {{kNone, 0}});
+  const auto level_of = [&levels](Ordinal ordinal, int side) {
+    const HopLevels* found = levels.FindValue(ordinal);
+    return found == nullptr ? kNone : found->from[side];
+  };
+  const uint32_t max_hops = static_cast<uint32_t>(request.max_hops);
   std::vector<Ordinal> meetings;
   while (meetings.empty() && !sides[0].frontier.empty() && !sides[1].frontier.empty()) {
-    if (request.max_hops != 0 && sides[0].level + sides[1].level >= request.max_hops) break;
-    const bool backward = sides[1].frontier.size() < sides[0].frontier.size();
-    HopSide& side = sides[backward ? 1 : 0];
-    const HopSide& other = sides[backward ? 0 : 1];
+    if (max_hops != 0 && sides[0].level + sides[1].level >= max_hops) break;
+    const int me = sides[1].frontier.size() < sides[0].frontier.size() ? 1 : 0;
+    const bool backward = me == 1;
+    HopSide& side = sides[me];
     ++side.level;
     side.next.clear();
+    for (size_t i = 0; i < std::min(kPrefetchAhead, side.frontier.size()); ++i) {
+      steps.Prefetch(side.frontier[i], backward);
+    }
     for (size_t i = 0; i < side.frontier.size(); ++i) {
       if (i + kPrefetchAhead < side.frontier.size()) {
         steps.Prefetch(side.frontier[i + kPrefetchAhead], backward);
       }
-      COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next,
-                              steps.Expand(side.frontier[i], backward));
-      for (const Step& step : next) {
-        if (!side.depth.Insert(step.to, static_cast<uint32_t>(side.level)).second) continue;
-        const bool end = step.to == request.source || step.to == request.target;
-        if (request.onto && !end && !request.onto(step.to)) continue;
-        if (other.depth.Find(step.to) != OrdinalMap::kNone) meetings.push_back(step.to);
-        side.next.push_back(step.to);
+      COOKIX_ASSIGN_OR_RETURN(const std::span<const Ordinal> next,
+                              steps.ExpandObjects(side.frontier[i], backward));
+      for (const Ordinal to : next) {
+        HopLevels& reached = *levels.Insert(to, {}).first;
+        if (reached.from[me] != kNone) continue;
+        reached.from[me] = side.level;
+        const bool end = to == request.source || to == request.target;
+        if (request.onto && !end && !request.onto(to)) continue;
+        if (reached.from[1 - me] != kNone) meetings.push_back(to);
+        side.next.push_back(to);
       }
     }
     result.examined += static_cast<int64_t>(side.next.size());
@@ -105,19 +123,20 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
 
   // Every shortest path crosses a meeting. Walk back from them to the source to learn
   // which objects lie on a shortest path, then forward, choosing the smallest.
-  const int split = sides[0].level;
-  const int length = split + sides[1].level;
-  std::vector<OrdinalMap> on_path(static_cast<size_t>(split) + 1);
+  const uint32_t split = sides[0].level;
+  const uint32_t length = split + sides[1].level;
+  OrdinalMap& on_path = on_path_scratch;
+  on_path.Clear();
   std::vector<Ordinal> layer = meetings;
-  for (const Ordinal meeting : meetings) on_path[static_cast<size_t>(split)].Insert(meeting, 0);
-  for (int level = split; level > 0; --level) {
+  for (const Ordinal meeting : meetings) on_path.Insert(meeting, split);
+  for (uint32_t level = split; level > 0; --level) {
     std::vector<Ordinal> before;
     for (const Ordinal ordinal : layer) {
       COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> arriving, steps.Expand(ordinal, true));
       for (const Step& step : arriving) {
-        if (sides[0].depth.Find(step.to) != static_cast<uint32_t>(level - 1)) continue;
+        if (level_of(step.to, 0) != level - 1) continue;
         if (request.onto && step.to != request.source && !request.onto(step.to)) continue;
-        if (on_path[static_cast<size_t>(level) - 1].Insert(step.to, 0).second) {
+        if (on_path.Insert(step.to, level - 1).second) {
           before.push_back(step.to);
         }
       }
@@ -126,15 +145,14 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
   }
   FoundPath path;
   path.ordinal = request.target;
-  path.hops = length;
+  path.hops = static_cast<int32_t>(length);
   Ordinal at = request.source;
-  for (int level = 1; level <= length; ++level) {
+  for (uint32_t level = 1; level <= length; ++level) {
     COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next, steps.Expand(at, false));
     const Step* best = nullptr;
     for (const Step& step : next) {
       const bool leads =
-          level <= split ? on_path[static_cast<size_t>(level)].Find(step.to) != OrdinalMap::kNone
-                         : sides[1].depth.Find(step.to) == static_cast<uint32_t>(length - level);
+          level <= split ? on_path.Find(step.to) == level : level_of(step.to, 1) == length - level;
       if (!leads) continue;
       if (level > split && step.to != request.target && request.onto && !request.onto(step.to)) {
         continue;

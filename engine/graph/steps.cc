@@ -73,8 +73,9 @@ absl::StatusOr<bool> StepExpander::ValidAt(Ordinal source, RelationId relation, 
   return Corruption("an edge has no record", "Rebuild the adjacency view");
 }
 
-absl::Status StepExpander::Append(Ordinal from, bool out, const std::vector<RelationId>& table,
-                                  bool reversed) {
+template <typename Emit>
+absl::Status StepExpander::ForEachArc(Ordinal from, bool out, const std::vector<RelationId>& table,
+                                      Emit&& emit) {
   COOKIX_ASSIGN_OR_RETURN(const std::span<const Arc> arcs, out ? arcs_.Out(from) : arcs_.In(from));
   edges_examined_ += static_cast<int64_t>(arcs.size());
   if (edges_examined_ >= next_check_) {
@@ -104,25 +105,45 @@ absl::Status StepExpander::Append(Ordinal from, bool out, const std::vector<Rela
                                                         out ? arc.other() : from, i - group));
       if (!valid) continue;
     }
-    steps_.push_back({arc.other(), arc.weight, relation, as, reversed, arc.has_discriminator()});
+    emit(arc, as);
   }
   return absl::OkStatus();
 }
 
 absl::StatusOr<std::span<const Step>> StepExpander::Expand(Ordinal from, bool backward) {
   steps_.clear();
+  bool reversed = false;
+  auto emit = [&](const Arc& arc, RelationId as) {
+    steps_.push_back(
+        {arc.other(), arc.weight, arc.relation(), as, reversed, arc.has_discriminator()});
+  };
   // Backwards, the edges that a step follows forwards arrive here.
-  if (uses_out_) COOKIX_RETURN_IF_ERROR(Append(from, !backward, forward_, false));
-  if (uses_in_) COOKIX_RETURN_IF_ERROR(Append(from, backward, backward_, true));
+  if (uses_out_) COOKIX_RETURN_IF_ERROR(ForEachArc(from, !backward, forward_, emit));
+  reversed = true;
+  if (uses_in_) COOKIX_RETURN_IF_ERROR(ForEachArc(from, backward, backward_, emit));
   return std::span<const Step>(steps_);
 }
 
-absl::Status FillStep(const NamespaceView& view, Ordinal from, const Step& step,
-                      int64_t valid_at_ms, v1::PathStep* out) {
+absl::StatusOr<std::span<const Ordinal>> StepExpander::ExpandObjects(Ordinal from, bool backward) {
+  objects_.clear();
+  auto emit = [&](const Arc& arc, RelationId) { objects_.push_back(arc.other()); };
+  if (uses_out_) COOKIX_RETURN_IF_ERROR(ForEachArc(from, !backward, forward_, emit));
+  if (uses_in_) COOKIX_RETURN_IF_ERROR(ForEachArc(from, backward, backward_, emit));
+  return std::span<const Ordinal>(objects_);
+}
+
+absl::Status FillStep(const NamespaceView& view, Ordinal from, const v1::ObjectRef* from_ref,
+                      const Step& step, int64_t valid_at_ms, v1::PathStep* out) {
   const Ordinal source = step.reversed ? step.to : from;
   const Ordinal target = step.reversed ? from : step.to;
-  COOKIX_RETURN_IF_ERROR(view.FillRef(source, out->mutable_source()));
-  COOKIX_RETURN_IF_ERROR(view.FillRef(target, out->mutable_target()));
+  v1::ObjectRef* begin = step.reversed ? out->mutable_target() : out->mutable_source();
+  v1::ObjectRef* end = step.reversed ? out->mutable_source() : out->mutable_target();
+  if (from_ref != nullptr) {
+    *begin = *from_ref;
+  } else {
+    COOKIX_RETURN_IF_ERROR(view.FillRef(from, begin));
+  }
+  COOKIX_RETURN_IF_ERROR(view.FillRef(step.to, end));
   const RelationInfo* relation = view.ns->FindRelation(step.relation);
   if (relation == nullptr) {
     return Corruption("an edge has an unknown relation", "Restore the store from a checkpoint");

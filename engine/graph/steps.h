@@ -57,6 +57,10 @@ class StepExpander {
   // object. The span holds until the next call.
   absl::StatusOr<std::span<const Step>> Expand(Ordinal from, bool backward);
 
+  // The objects of those steps, in their order and with repetitions. The span holds
+  // until the next call.
+  absl::StatusOr<std::span<const Ordinal>> ExpandObjects(Ordinal from, bool backward);
+
   void Prefetch(Ordinal ordinal, bool backward) {
     if (uses_out_) arcs_.Prefetch(ordinal, !backward);
     if (uses_in_) arcs_.Prefetch(ordinal, backward);
@@ -67,7 +71,10 @@ class StepExpander {
  private:
   static constexpr RelationId kNo = ~RelationId{0};
 
-  absl::Status Append(Ordinal from, bool out, const std::vector<RelationId>& table, bool reversed);
+  // Calls `emit(arc, name to follow under)` for the arcs of one direction that count.
+  template <typename Emit>
+  absl::Status ForEachArc(Ordinal from, bool out, const std::vector<RelationId>& table,
+                          Emit&& emit);
   absl::StatusOr<bool> ValidAt(Ordinal source, RelationId relation, Ordinal target,
                                size_t index_in_group) const;
 
@@ -83,12 +90,13 @@ class StepExpander {
   int64_t edges_examined_ = 0;
   int64_t next_check_ = 256;
   std::vector<Step> steps_;
+  std::vector<Ordinal> objects_;
 };
 
 // Turns a step into its wire form: reads names, and the discriminator where there is
-// one. `from` is where the step began.
-absl::Status FillStep(const NamespaceView& view, Ordinal from, const Step& step,
-                      int64_t valid_at_ms, v1::PathStep* out);
+// one. `from` is where the step began; `from_ref` its reference, null when not known.
+absl::Status FillStep(const NamespaceView& view, Ordinal from, const v1::ObjectRef* from_ref,
+                      const Step& step, int64_t valid_at_ms, v1::PathStep* out);
 
 // `a --[r]--> b --[s]--> c (score=-0.5, hops=2)`. A virtual step is written
 // `b --[s: c --[t]--> b]--> c`: followed as s, stored as t the other way round.

@@ -8,8 +8,6 @@ namespace {
 
 thread_local OrdinalMap visited_scratch;
 
-constexpr size_t kPrefetchAhead = 8;
-
 }  // namespace
 
 absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,

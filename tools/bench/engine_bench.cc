@@ -196,7 +196,8 @@ absl::Status EngineBench::Search(int rounds, const std::string& prefix, bool goa
       auto* response = google::protobuf::Arena::CreateMessage<v1::QueryResponse>(&arena);
       const v1::QueryRequest request = SearchFrom(third, 1'000'000);
       const auto begin = Clock::now();
-      COOKIX_RETURN_IF_ERROR(database_->reasoning().Query(context, request, response));
+      engine::CallContext call_context;
+      COOKIX_RETURN_IF_ERROR(database_->reasoning().Query(call_context, request, response));
       call.Add(MicrosSince(begin));
     }
     const uint32_t fourth = static_cast<uint32_t>(random() % graph_.objects);
@@ -204,7 +205,8 @@ absl::Status EngineBench::Search(int rounds, const std::string& prefix, bool goa
       v1::QueryResponse response;
       const v1::QueryRequest request = SearchFrom(fourth, 10);
       const auto begin = Clock::now();
-      COOKIX_RETURN_IF_ERROR(database_->reasoning().Query(context, request, &response));
+      engine::CallContext call_context;
+      COOKIX_RETURN_IF_ERROR(database_->reasoning().Query(call_context, request, &response));
       best.Add(MicrosSince(begin));
     }
   }
@@ -245,7 +247,6 @@ absl::Status EngineBench::CheckPath(uint32_t source, uint32_t target, bool by_we
 }
 
 absl::Status EngineBench::Paths(int rounds, Report* report) {
-  engine::CallContext context;
   for (const bool by_weight : {false, true}) {
     const std::string name = by_weight ? "path_weight" : "path_hops";
     const int timed = by_weight ? std::max(1, rounds / 4) : rounds;
@@ -259,6 +260,7 @@ absl::Status EngineBench::Paths(int rounds, Report* report) {
       const v1::FindPathRequest request = PathBetween(any(), any(), by_weight);
       v1::FindPathResponse response;
       auto begin = Clock::now();
+      engine::CallContext context;
       COOKIX_RETURN_IF_ERROR(database_->graph().FindPath(context, request, &response));
       times.Add(MicrosSince(begin));
       const uint32_t source = any();
