@@ -770,12 +770,14 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
     return status;
   };
   if (!batch.error.ok()) return refuse(batch.error);
-  if (batch.operations.Count() == 0) {
+  // A request id is remembered also when its request changed nothing: repeated later it
+  // might change something.
+  if (batch.operations.Count() == 0 && request_key.empty()) {
     result.position = {id_, epoch(), last_.commit};
     result.response = std::move(batch.response);
     return result;
   }
-  if (!batch.has_change) {
+  if (!batch.has_change && batch.operations.Count() > 0) {
     return refuse(MakeError(absl::StatusCode::kInternal, "a commit does not say what it changes",
                             {"INTERNAL", "", "Report this with the program's log.", false}));
   }

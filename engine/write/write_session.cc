@@ -431,9 +431,12 @@ absl::StatusOr<bool> WriteSession::StageEdge(StagedObject& source, const v1::Edg
                           RelationFor(edge.relation(), Sub(field, "relation")));
   COOKIX_ASSIGN_OR_RETURN(const Ordinal target,
                           OrdinalForTarget(edge.target(), Sub(field, "target")));
-  // Only objects have outgoing edges, so what was none has none stored.
+  // Only objects have outgoing edges, so what was none has none stored, but for those
+  // that a tombstone hides and nobody has collected yet.
+  const bool may_be_stored =
+      source.existed || ns_->tombstones_out.find(source.ordinal) != ns_->tombstones_out.end();
   COOKIX_ASSIGN_OR_RETURN(StagedEdge * staged, LoadEdge(source.ordinal, relation, target,
-                                                        edge.discriminator(), source.existed));
+                                                        edge.discriminator(), may_be_stored));
   EdgeValue value;
   const bool existed = !staged->after.empty();
   if (existed) {
@@ -539,11 +542,11 @@ absl::StatusOr<std::vector<WriteSession::StagedEdge*>> WriteSession::EdgesAt(Ord
     if (!edge->after.empty()) found.push_back(edge);
   }
   COOKIX_RETURN_IF_ERROR(it->status());
-  // Those that only this commit has.
+  // Those that this commit has put, also where the limit cut the stored ones off.
   auto& staged = out ? edges_out_ : edges_in_;
   if (auto entry = staged.find(ordinal); entry != staged.end()) {
     for (StagedEdge* edge : entry->second) {
-      if (!edge->after.empty() && !edge->visible_before) found.push_back(edge);
+      if (!edge->after.empty() && (edge->dirty || !edge->visible_before)) found.push_back(edge);
     }
   }
   std::sort(found.begin(), found.end());
