@@ -8,6 +8,31 @@ namespace {
 
 thread_local OrdinalMap visited_scratch;
 
+// Puts every object right before those that were reached from it.
+void InPreorder(Walk* walk) {
+  std::vector<std::vector<int32_t>> children(walk->visits.size());
+  for (size_t i = 1; i < walk->visits.size(); ++i) {
+    children[static_cast<size_t>(walk->visits[i].parent)].push_back(static_cast<int32_t>(i));
+  }
+  std::vector<VisitedObject> ordered;
+  ordered.reserve(walk->visits.size());
+  struct Entry {
+    int32_t visit;
+    int32_t parent;
+  };
+  std::vector<Entry> stack = {{0, -1}};
+  while (!stack.empty()) {
+    const Entry entry = stack.back();
+    stack.pop_back();
+    const int32_t place = static_cast<int32_t>(ordered.size());
+    ordered.push_back(walk->visits[static_cast<size_t>(entry.visit)]);
+    ordered.back().parent = entry.parent;
+    const std::vector<int32_t>& below = children[static_cast<size_t>(entry.visit)];
+    for (auto it = below.rbegin(); it != below.rend(); ++it) stack.push_back({*it, place});
+  }
+  walk->visits.swap(ordered);
+}
+
 }  // namespace
 
 absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
@@ -54,6 +79,7 @@ absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_dept
   std::vector<Frame> stack;
   auto enter = [&](uint32_t visit, int32_t depth) -> absl::Status {
     Frame frame{visit, depth, {}, 0};
+    best_depth[visit] = depth;
     if (depth < max_depth) {
       COOKIX_ASSIGN_OR_RETURN(const std::span<const Step> next,
                               steps.Expand(walk.visits[visit].ordinal, false));
@@ -63,7 +89,7 @@ absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_dept
     return absl::OkStatus();
   };
   walk.visits.push_back({start, 0, -1, {}});
-  best_depth.push_back(0);
+  best_depth.push_back(max_depth + 1);
   index.Insert(start, 0);
   COOKIX_RETURN_IF_ERROR(enter(0, 0));
   while (!stack.empty()) {
@@ -73,24 +99,30 @@ absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_dept
       continue;
     }
     const Step step = frame.steps[frame.next++];
+    const int32_t parent = static_cast<int32_t>(frame.visit);
     const int32_t depth = frame.depth + 1;
     if (const uint32_t seen = index.Find(step.to); seen != OrdinalMap::kNone) {
       if (best_depth[seen] <= depth) continue;
-      best_depth[seen] = depth;
+      VisitedObject& visit = walk.visits[seen];
+      visit.depth = depth;
+      visit.parent = parent;
+      visit.via = step;
       COOKIX_RETURN_IF_ERROR(enter(seen, depth));
       continue;
     }
     if (onto != nullptr && !onto->Contains(step.to)) continue;
     if (static_cast<int64_t>(walk.visits.size()) == limit) {
+      // What is found already may still come nearer.
       walk.truncated = true;
-      return walk;
+      continue;
     }
     const uint32_t visit = static_cast<uint32_t>(walk.visits.size());
-    walk.visits.push_back({step.to, depth, static_cast<int32_t>(frame.visit), step});
-    best_depth.push_back(depth);
+    walk.visits.push_back({step.to, depth, parent, step});
+    best_depth.push_back(max_depth + 1);
     index.Insert(step.to, visit);
     COOKIX_RETURN_IF_ERROR(enter(visit, depth));
   }
+  InPreorder(&walk);
   return walk;
 }
 

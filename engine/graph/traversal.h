@@ -30,9 +30,10 @@ struct Walk {
 absl::StatusOr<Walk> BreadthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
                                   const OrdinalSet* onto);
 
-// Preorder; steps of one object in the order of StepExpander. An object met again at a
-// smaller depth is expanded again but not visited again, so that the depth limit loses
-// nothing.
+// Preorder of the tree of ways that depth-first search leaves, steps of one object in the
+// order of StepExpander. An object met again at a smaller depth is expanded again and
+// moves there, so that the depth limit loses nothing and every way is as long as its
+// object is deep. `limit` cuts off what is discovered last.
 absl::StatusOr<Walk> DepthFirst(StepExpander& steps, Ordinal start, int max_depth, int64_t limit,
                                 const OrdinalSet* onto);
 
