@@ -19,7 +19,7 @@ enum class Family : uint8_t {
   kObjects = 3,       // (namespace, ordinal) -> object record
   kEdges = 4,         // (namespace, source, relation, target, discriminator)
   kReverseEdges = 5,  // (namespace, target, relation, source, discriminator)
-  kVectors = 6,       // (namespace, field, ordinal) -> vector
+  kVectors = 6,       // (namespace, ordinal, field) -> vector
   kKeyValue = 7,      // (namespace, key) -> value
   kSecurity = 8,      // API keys
 };
