@@ -88,6 +88,10 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
     const HopLevels* found = levels.FindValue(ordinal);
     return found == nullptr ? kNone : found->from[side];
   };
+  const auto allowed = [&request](Ordinal ordinal) {
+    return !request.onto || ordinal == request.source || ordinal == request.target ||
+           request.onto(ordinal);
+  };
   const uint32_t max_hops = static_cast<uint32_t>(request.max_hops);
   std::vector<Ordinal> meetings;
   while (meetings.empty() && !sides[0].frontier.empty() && !sides[1].frontier.empty()) {
@@ -107,16 +111,24 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
       COOKIX_ASSIGN_OR_RETURN(const std::span<const Ordinal> next,
                               steps.ExpandObjects(side.frontier[i], backward));
       for (const Ordinal to : next) {
-        HopLevels& reached = *levels.Insert(to, {}).first;
-        if (reached.from[me] != kNone) continue;
-        reached.from[me] = side.level;
-        const bool end = to == request.source || to == request.target;
-        if (request.onto && !end && !request.onto(to)) continue;
-        if (reached.from[1 - me] != kNone) meetings.push_back(to);
-        side.next.push_back(to);
+        const HopLevels* reached = levels.FindValue(to);
+        if (reached == nullptr) {
+          // The last level is the largest, and nobody asks for what is new in it.
+          if (meetings.empty()) side.next.push_back(to);
+        } else if (reached->from[me] == kNone && allowed(to)) {
+          meetings.push_back(to);
+        }
       }
     }
-    result.examined += static_cast<int64_t>(side.next.size());
+    if (meetings.empty()) {
+      // Each once, and none that may not be walked through.
+      std::erase_if(side.next, [&](Ordinal to) {
+        HopLevels level;
+        level.from[me] = side.level;
+        return !levels.Insert(to, level).second || !allowed(to);
+      });
+    }
+    result.examined += static_cast<int64_t>(side.frontier.size());
     side.frontier.swap(side.next);
   }
   if (meetings.empty()) return result;
@@ -127,8 +139,8 @@ absl::StatusOr<ShortestPathResult> ShortestByHops(StepExpander& steps,
   const uint32_t length = split + sides[1].level;
   OrdinalMap& on_path = on_path_scratch;
   on_path.Clear();
-  std::vector<Ordinal> layer = meetings;
-  for (const Ordinal meeting : meetings) on_path.Insert(meeting, split);
+  std::erase_if(meetings, [&](Ordinal meeting) { return !on_path.Insert(meeting, split).second; });
+  std::vector<Ordinal> layer = std::move(meetings);
   for (uint32_t level = split; level > 0; --level) {
     std::vector<Ordinal> before;
     for (const Ordinal ordinal : layer) {

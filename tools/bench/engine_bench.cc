@@ -274,7 +274,9 @@ absl::Status EngineBench::Paths(int rounds, Report* report) {
                  by_weight ? 1000.0 : 10'000.0});
     report->Add(name + "/p99", times.Percentile(0.99), "us");
     report->Add(name + "/csr_rate", csr.size() * 1e6 / csr.Sum(), "pairs/s");
-    report->Add(name + "/ratio_to_csr", times.Sum() / csr.Sum(), "times");
+    // What the wanted rates are to those of bare rows on a quiet machine.
+    report->Add({name + "/ratio_to_csr", times.Sum() / csr.Sum(), "times", Goal::kAtMost,
+                 by_weight ? 1.15 : 1.8});
   }
   return absl::OkStatus();
 }
