@@ -542,6 +542,43 @@ TEST_P(GraphOracleTest, ChainsAreExactByHop) {
   EXPECT_GT(hits, 20);
 }
 
+// A hub has many edges of several relations; a walk pays for those that it follows.
+TEST_P(GraphOracleTest, HubsCostWhatIsFollowed) {
+  const std::map<std::string, int> fans = {{"a", 700}, {"b", 1}, {"c", 300}, {"d", 2}, {"e", 33}};
+  v1::WriteRequest request;
+  v1::ObjectWrite* hub = request.add_mutations()->mutable_put_object();
+  hub->mutable_object()->mutable_ref()->set_key("hub");
+  for (const auto& [relation, count] : fans) {
+    for (int i = 0; i < count; ++i) {
+      v1::Edge* edge = hub->add_edges();
+      edge->set_relation(relation);
+      edge->mutable_target()->set_key(relation + std::to_string(i));
+    }
+  }
+  CallContext context;
+  v1::WriteResponse written;
+  ASSERT_TRUE(database_->objects().Write(context, request, &written).ok());
+  for (int chosen = 1; chosen < 32; ++chosen) {
+    v1::TraverseRequest walk;
+    walk.mutable_start()->set_key("hub");
+    walk.set_max_depth(1);
+    walk.set_limit(10'000);
+    int expected = 1;
+    int bit = 1;
+    for (const auto& [relation, count] : fans) {
+      if (chosen & bit) {
+        walk.mutable_steps()->add_relations(relation);
+        expected += count;
+      }
+      bit *= 2;
+    }
+    v1::TraverseResponse walked;
+    ASSERT_TRUE(database_->graph().Traverse(context, walk, &walked).ok());
+    ASSERT_EQ(walked.visits_size(), expected) << chosen;
+    EXPECT_LE(walked.edges_examined(), expected + 4) << chosen;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, GraphOracleTest,
                          testing::Values(Case{1, 1 << 20}, Case{2, 1 << 20}, Case{3, 0},
                                          Case{4, 100'000}, Case{5, 1 << 20}, Case{6, 0}));

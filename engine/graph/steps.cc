@@ -8,6 +8,22 @@
 #include "storage/base/status.h"
 
 namespace cookix::engine {
+namespace {
+
+// The first arc after `at` of another relation. A hub's many arcs of a relation that a
+// walk does not follow cost a few looks.
+size_t EndOfRelation(std::span<const Arc> arcs, size_t at) {
+  const RelationId relation = arcs[at].relation();
+  size_t step = 1;
+  while (at + step < arcs.size() && arcs[at + step].relation() == relation) step *= 2;
+  const auto last = arcs.begin() + static_cast<std::ptrdiff_t>(std::min(at + step, arcs.size()));
+  return static_cast<size_t>(
+      std::partition_point(arcs.begin() + static_cast<std::ptrdiff_t>(at + step / 2), last,
+                           [&](const Arc& arc) { return arc.relation() == relation; }) -
+      arcs.begin());
+}
+
+}  // namespace
 
 StepExpander::StepExpander(const CallContext& context, const NamespaceView& view, ArcReader& arcs,
                            const StepRules& rules, int64_t max_edges_examined)
@@ -77,7 +93,6 @@ template <typename Emit>
 absl::Status StepExpander::ForEachArc(Ordinal from, bool out, const std::vector<RelationId>& table,
                                       Emit&& emit) {
   COOKIX_ASSIGN_OR_RETURN(const std::span<const Arc> arcs, out ? arcs_.Out(from) : arcs_.In(from));
-  edges_examined_ += static_cast<int64_t>(arcs.size());
   if (edges_examined_ >= next_check_) {
     next_check_ = edges_examined_ + 256;
     COOKIX_RETURN_IF_ERROR(context_.Check());
@@ -88,24 +103,28 @@ absl::Status StepExpander::ForEachArc(Ordinal from, bool out, const std::vector<
           {"QUERY_TIMEOUT", "", "Ask for fewer hops, or name relations", false});
     }
   }
-  size_t group = 0;
-  for (size_t i = 0; i < arcs.size(); ++i) {
+  for (size_t i = 0; i < arcs.size();) {
+    ++edges_examined_;
     const Arc& arc = arcs[i];
     const RelationId relation = arc.relation();
     const RelationId as = relation < table.size() ? table[relation] : kNo;
-    if (as == kNo) continue;
+    if (as == kNo) {
+      i = EndOfRelation(arcs, i);
+      continue;
+    }
+    bool valid = true;
     if (valid_at_ms_ != 0 && arc.has_validity()) {
       // Arcs of one group (relation and object) come in order of discriminator.
-      group = i;
+      size_t group = i;
       while (group > 0 && arcs[group - 1].relation() == relation &&
              arcs[group - 1].other() == arc.other()) {
         --group;
       }
-      COOKIX_ASSIGN_OR_RETURN(const bool valid, ValidAt(out ? from : arc.other(), relation,
-                                                        out ? arc.other() : from, i - group));
-      if (!valid) continue;
+      COOKIX_ASSIGN_OR_RETURN(
+          valid, ValidAt(out ? from : arc.other(), relation, out ? arc.other() : from, i - group));
     }
-    emit(arc, as);
+    if (valid) emit(arc, as);
+    ++i;
   }
   return absl::OkStatus();
 }
