@@ -40,12 +40,21 @@ struct NameTable::Generation {
   std::shared_ptr<Generation> next;
 
   ~Generation() {
-    // Not by recursion: there may be many.
-    std::shared_ptr<Generation> after = std::move(next);
-    while (after != nullptr && after.use_count() == 1) {
-      std::shared_ptr<Generation> then = std::move(after->next);
-      after = std::move(then);
+    // Not by recursion: there may be many. What the loop frees gives it its own next.
+    thread_local std::vector<std::shared_ptr<Generation>>* freeing = nullptr;
+    if (next == nullptr) return;
+    if (freeing != nullptr) {
+      freeing->push_back(std::move(next));
+      return;
     }
+    std::vector<std::shared_ptr<Generation>> queue;
+    queue.push_back(std::move(next));
+    freeing = &queue;
+    while (!queue.empty()) {
+      const std::shared_ptr<Generation> one = std::move(queue.back());
+      queue.pop_back();
+    }
+    freeing = nullptr;
   }
 };
 
