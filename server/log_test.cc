@@ -72,7 +72,9 @@ TEST(LogTest, WritesWhatIsEnabledToTheFile) {
 }
 
 TEST(LogTest, SaysWhenTheFileCannotBeOpened) {
-  const auto log = Log::Open(LogLevel::kInfo, "/does/not/exist/at/all.log");
+  const std::string file = testing::TempDir() + "/not_a_directory";
+  std::ofstream(file) << "text";
+  const auto log = Log::Open(LogLevel::kInfo, file + "/all.log");
   EXPECT_EQ(log.status().code(), absl::StatusCode::kFailedPrecondition);
 }
 

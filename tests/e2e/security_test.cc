@@ -265,7 +265,8 @@ TEST_F(SecurityTest, TlsIsServedAndPlaintextRefused) {
   ASSERT_EQ(made.exit.code, 0) << made.output;
   Start({"--tls_cert=" + tls + "/server.crt", "--tls_key=" + tls + "/server.key"});
   client::RemoteOptions options;
-  options.target = absl::StrCat("localhost:", server_->port());
+  options.target = absl::StrCat("127.0.0.1:", server_->port());
+  options.server_name = "localhost";
   options.api_key = secret_;
   options.tls = true;
   options.ca_pem = ReadFile(tls + "/ca.crt");
@@ -305,7 +306,8 @@ TEST_F(SecurityTest, MutualTlsNeedsACertificate) {
   Start({"--tls_cert=" + tls + "/server.crt", "--tls_key=" + tls + "/server.key",
          "--tls_client_ca=" + tls + "/cca.crt"});
   client::RemoteOptions options;
-  options.target = absl::StrCat("localhost:", server_->port());
+  options.target = absl::StrCat("127.0.0.1:", server_->port());
+  options.server_name = "localhost";
   options.api_key = secret_;
   options.tls = true;
   options.ca_pem = ReadFile(tls + "/ca.crt");
