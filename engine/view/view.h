@@ -37,6 +37,9 @@ struct AppliedCommit {
   uint64_t commit = 0;
   int64_t time_ms = 0;
   internal::v1::ChangeRecord change;
+  // What it was decoded from; its batch has what `change` does not repeat
+  // (storage/commit_writes.h). Set by the host.
+  storage::LogCommitPtr logged;
   // The catalog of this commit or of a later one: for what never changes once it
   // is made, such as what a collection does not index. Set by the host.
   std::shared_ptr<const Catalog> catalog;
@@ -72,6 +75,15 @@ class View {
   virtual void Drop() = 0;
 
   virtual int64_t MemoryBytes() const = 0;
+
+  // False while the part that is not indexed yet is at its bound; writers wait.
+  // `bulk` asks for a bulk load, whose bound may be higher. From any thread, often
+  // and under locks of the host: must be quick and must not call the host.
+  virtual bool HasRoom(bool bulk) const { return true; }
+
+  // The last commit in the structure proper, when Apply() has been called up to
+  // `applied`. From any thread.
+  virtual uint64_t indexed(uint64_t applied) const { return applied; }
 
   // Counters for statistics and metrics, by name.
   virtual std::map<std::string, int64_t> Counters() const { return {}; }

@@ -55,27 +55,30 @@ absl::Status Contained(F&& f) {
 class DecodedCommits {
  public:
   absl::StatusOr<std::shared_ptr<const AppliedCommit>> Get(
-      const storage::LogCommit& logged, const std::shared_ptr<const Catalog>& catalog) {
-    Entry& entry = entries_[logged.commit % kDecodedCommits];
+      const storage::LogCommitPtr& logged, const std::shared_ptr<const Catalog>& catalog) {
+    Entry& entry = entries_[logged->commit % kDecodedCommits];
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      if (entry.decoded != nullptr && entry.decoded->commit == logged.commit) return entry.decoded;
+      if (entry.decoded != nullptr && entry.decoded->commit == logged->commit) return entry.decoded;
     }
     auto decoded = std::make_shared<AppliedCommit>();
-    decoded->commit = logged.commit;
-    decoded->time_ms = logged.time_ms;
+    decoded->commit = logged->commit;
+    decoded->time_ms = logged->time_ms;
     decoded->catalog = catalog;
-    if (!decoded->change.ParseFromString(logged.change)) {
-      return Corruption(absl::StrCat("the change of commit ", logged.commit, " cannot be decoded"),
+    decoded->logged = logged;
+    if (!decoded->change.ParseFromString(logged->change)) {
+      return Corruption(absl::StrCat("the change of commit ", logged->commit, " cannot be decoded"),
                         "Restore the store from a backup or seed it from a replica");
     }
+    // Decoded, the change takes about as much again.
+    const size_t bytes = 2 * logged->change.size() + logged->batch.size();
     std::lock_guard<std::mutex> lock(mutex_);
     bytes_ -= entry.bytes;
     entry.decoded.reset();
     entry.bytes = 0;
-    if (bytes_ + logged.change.size() <= kDecodedBytes) {
+    if (bytes_ + bytes <= kDecodedBytes) {
       entry.decoded = decoded;
-      entry.bytes = logged.change.size();
+      entry.bytes = bytes;
       bytes_ += entry.bytes;
     } else {
       // Old ones that nobody replaces would keep the newest out.
@@ -325,7 +328,7 @@ void ViewHost::Run(Slot* slot) {
       }
       for (const storage::LogCommitPtr& logged : *commits) {
         if (interrupted()) break;
-        auto decoded = shared.decoded.Get(*logged, catalog);
+        auto decoded = shared.decoded.Get(logged, catalog);
         status = decoded.ok() ? Contained([&] { return view.Apply(**decoded); }) : decoded.status();
         if (!status.ok()) break;
         slot->applied.store(logged->commit);
@@ -378,14 +381,18 @@ bool ViewHost::WaitAllVisible(uint64_t commit, Clock::time_point deadline) {
   return all;
 }
 
-absl::Status ViewHost::WaitForRoom(const CallContext& context) {
+absl::Status ViewHost::WaitForRoom(const CallContext& context, bool bulk) {
   std::unique_lock<std::mutex> lock(shared_->mutex);
   const auto has_room = [&] {
     int64_t least = -1;
+    bool views_have_room = true;
     for (auto& slot : slots_) {
       const int64_t shown = slot->shown.load();
-      if (shown != kNotReady) least = least < 0 ? shown : std::min(least, shown);
+      if (shown == kNotReady) continue;
+      least = least < 0 ? shown : std::min(least, shown);
+      if (!slot->view->HasRoom(bulk)) views_have_room = false;
     }
+    if (!views_have_room) return false;
     auto& backlog = shared_->backlog;
     while (!backlog.empty() &&
            (least < 0 || backlog.front().first <= static_cast<uint64_t>(least))) {
@@ -465,7 +472,7 @@ std::vector<ViewStatus> ViewHost::Status() const {
       status.error = slot->error;
     }
     status.visible = slot->applied.load();
-    status.indexed = status.visible;
+    status.indexed = slot->view->indexed(status.visible);
     status.progress = slot->progress.load();
     // Outside the mutex: views may take their time to count.
     status.memory_bytes = slot->view->MemoryBytes();

@@ -72,9 +72,10 @@ class ViewHost {
   // The same for all views, for writers that asked to wait.
   bool WaitAllVisible(uint64_t commit, CallContext::Clock::time_point deadline);
 
-  // Makes a writer wait while some ready view lags too far. OK, or
-  // DEADLINE_EXCEEDED / CANCELLED of `context`.
-  absl::Status WaitForRoom(const CallContext& context);
+  // Makes a writer wait while some ready view lags too far or has no room
+  // (View::HasRoom, which is passed `bulk`). OK, or DEADLINE_EXCEEDED / CANCELLED
+  // of `context`.
+  absl::Status WaitForRoom(const CallContext& context, bool bulk = false);
 
   // Tells the host how many bytes of change a commit carried (called on publish).
   void OnPublish(uint64_t commit, int64_t bytes);

@@ -48,6 +48,9 @@ class SumView : public View {
     while (hold_apply_) std::this_thread::yield();
     std::lock_guard<std::mutex> lock(mutex_);
     if (commit.commit != last_ + 1) return absl::InternalError("a commit is missing");
+    if (commit.logged == nullptr || commit.logged->commit != commit.commit) {
+      return absl::InternalError("the logged commit is missing");
+    }
     if (commit.catalog == nullptr) return absl::InternalError("the catalog is missing");
     if (commit.commit == fail_at_) throw std::runtime_error("thrown by a library");
     last_ = commit.commit;
@@ -64,6 +67,8 @@ class SumView : public View {
     last_ = 0;
   }
   int64_t MemoryBytes() const override { return 8; }
+  bool HasRoom(bool bulk) const override { return bulk ? bulk_room_ : room_; }
+  uint64_t indexed(uint64_t applied) const override { return applied - not_indexed_; }
 
   int64_t sum() const {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -75,6 +80,9 @@ class SumView : public View {
   std::atomic<bool> hold_bootstrap_{false};
   std::atomic<bool> hold_apply_{false};
   std::atomic<uint64_t> fail_at_{0};
+  std::atomic<bool> room_{true};
+  std::atomic<bool> bulk_room_{true};
+  std::atomic<uint64_t> not_indexed_{0};
 
  private:
   const std::string name_;
@@ -269,6 +277,39 @@ TEST_F(ViewHostTest, WritersWaitForViewsThatLagByBytes) {
   a_->hold_apply_ = false;
   CallContext enough(Soon());
   EXPECT_TRUE(host_->WaitForRoom(enough).ok());
+}
+
+TEST_F(ViewHostTest, WritersWaitForViewsWithoutRoom) {
+  a_->room_ = false;
+  CallContext enough(Soon());
+  // Nobody waits for a view that is not ready.
+  EXPECT_TRUE(host_->WaitForRoom(enough).ok());
+  StartAndWait();
+  CallContext short_wait(Clock::now() + std::chrono::milliseconds(20));
+  EXPECT_EQ(host_->WaitForRoom(short_wait).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(host_->WaitForRoom(enough, /*bulk=*/true).ok());
+  a_->bulk_room_ = false;
+  CallContext cancelled(Soon());
+  cancelled.Cancel();
+  EXPECT_EQ(host_->WaitForRoom(cancelled, /*bulk=*/true).code(), absl::StatusCode::kCancelled);
+  std::thread writer([&] { EXPECT_TRUE(host_->WaitForRoom(enough).ok()); });
+  a_->room_ = true;
+  writer.join();
+  // All views must have room.
+  b_->room_ = false;
+  CallContext another(Clock::now() + std::chrono::milliseconds(20));
+  EXPECT_EQ(host_->WaitForRoom(another).code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(ViewHostTest, SaysHowFarTheStructureProperIs) {
+  StartAndWait();
+  uint64_t commit = 0;
+  for (int i = 0; i < 10; ++i) commit = Put(1, i);
+  ASSERT_TRUE(host_->WaitAllVisible(commit, Soon()));
+  a_->not_indexed_ = 4;
+  EXPECT_EQ(StatusOf("a").visible, commit);
+  EXPECT_EQ(StatusOf("a").indexed, commit - 4);
+  EXPECT_EQ(StatusOf("b").indexed, commit);
 }
 
 TEST_F(ViewHostTest, StopsInTheMiddleOfAnything) {
