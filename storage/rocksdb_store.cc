@@ -269,6 +269,9 @@ absl::Status RocksDbStore::Open() {
   COOKIX_RETURN_IF_ERROR(LoadState(&initialised));
   COOKIX_RETURN_IF_ERROR(BeginSession(file, initialised));
 
+  view_files_ = std::make_unique<ViewFiles>(
+      fs_, path_, static_cast<uint64_t>(std::max<int64_t>(options_.low_disk_bytes, 0)));
+  view_files_->RemoveTemporary();
   latest_ =
       std::make_shared<RocksDbSnapshot>(db_.get(), families_, Position{id_, epoch(), last_.commit});
   ring_ = std::make_unique<LogRing>(std::max<int64_t>(options_.ring_bytes, 0), last_.commit);
@@ -1188,6 +1191,20 @@ absl::StatusOr<int64_t> RocksDbStore::ForgetRequestIds(int64_t limit) {
     forgotten += found;
   }
   return forgotten;
+}
+
+absl::StatusOr<std::unique_ptr<CheckedFileReader>> RocksDbStore::OpenViewFile(
+    std::string_view view, uint32_t newest_version) {
+  return view_files_->Open(view, newest_version);
+}
+
+absl::StatusOr<std::unique_ptr<CheckedFileWriter>> RocksDbStore::CreateViewFile(
+    std::string_view view, uint32_t version) {
+  return view_files_->Create(view, version);
+}
+
+absl::Status RocksDbStore::DeleteViewFile(std::string_view view) {
+  return view_files_->Delete(view);
 }
 
 absl::Status RocksDbStore::Failure() const {

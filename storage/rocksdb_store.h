@@ -25,6 +25,7 @@
 #include "storage/store.h"
 #include "storage/store_file.h"
 #include "storage/system_records.h"
+#include "storage/view_files.h"
 
 namespace cookix::storage {
 
@@ -52,6 +53,11 @@ class RocksDbStore : public Store {
   absl::StatusOr<LogScanReport> VerifyLog() const override;
   absl::Status TryResume() override;
   absl::StatusOr<int64_t> ForgetRequestIds(int64_t limit) override;
+  absl::StatusOr<std::unique_ptr<CheckedFileReader>> OpenViewFile(std::string_view view,
+                                                                  uint32_t newest_version) override;
+  absl::StatusOr<std::unique_ptr<CheckedFileWriter>> CreateViewFile(std::string_view view,
+                                                                    uint32_t version) override;
+  absl::Status DeleteViewFile(std::string_view view) override;
 
  private:
   struct Pending;
@@ -118,6 +124,7 @@ class RocksDbStore : public Store {
   const std::string path_;
   std::shared_ptr<GuardedFileSystem> fs_;
   std::unique_ptr<rocksdb::Env> env_;
+  std::unique_ptr<ViewFiles> view_files_;
   rocksdb::FileLock* lock_ = nullptr;
   std::shared_ptr<rocksdb::Cache> cache_;
   std::unique_ptr<rocksdb::DB> db_;

@@ -20,6 +20,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "storage/checked_file.h"
 #include "storage/column_families.h"
 #include "storage/log.h"
 #include "storage/options.h"
@@ -185,6 +186,24 @@ class Store {
   // Forgets request ids older than Options::request_id_keep_ms, at most `limit`
   // of them; returns how many.
   virtual absl::StatusOr<int64_t> ForgetRequestIds(int64_t limit) = 0;
+
+  // Files in which views save themselves, one for each, in `views` beneath the
+  // store's directory. They are no part of the store: a checkpoint has none, and
+  // whoever reads one must not believe it before CheckPosition() has accepted the
+  // position in it. `view` is a name of lower-case letters, digits and underscores,
+  // at most 64. One user at a time for each view. Readers and writers must be gone
+  // before the store.
+
+  // kNotFound when there is none; kDataLoss and kFailedPrecondition (content newer
+  // than `newest_version`) as OpenCheckedFile.
+  virtual absl::StatusOr<std::unique_ptr<CheckedFileReader>> OpenViewFile(
+      std::string_view view, uint32_t newest_version) = 0;
+  // Begins a new file, which replaces the old one when it is finished. Leaves
+  // Options::low_disk_bytes free: kResourceExhausted DISK_LOW.
+  virtual absl::StatusOr<std::unique_ptr<CheckedFileWriter>> CreateViewFile(std::string_view view,
+                                                                            uint32_t version) = 0;
+  // OK when there is none.
+  virtual absl::Status DeleteViewFile(std::string_view view) = 0;
 };
 
 }  // namespace cookix::storage

@@ -810,5 +810,35 @@ TEST_F(StoreRecoveryTest, AMissingPieceOfTheArchiveIsDataLoss) {
   EXPECT_FALSE(report->damage.empty());
 }
 
+TEST_F(StoreRecoveryTest, AViewFileThatCannotBeWrittenHarmsNothing) {
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Put("a", "1").ok());
+  const auto save = [&](const std::string& content) -> absl::Status {
+    auto writer = store_->CreateViewFile("sums", 1);
+    if (!writer.ok()) return writer.status();
+    absl::Status status = (*writer)->Append(content);
+    return status.ok() ? (*writer)->Finish() : status;
+  };
+  ASSERT_TRUE(save("old").ok());
+  for (int64_t step = 0; step < 7; ++step) {
+    fs_->FailAt(Fs::kAnyWrite, step, Fs::Fault::kNoSpace, /*sticky=*/true, "/views");
+    EXPECT_EQ(save("new").code(), absl::StatusCode::kResourceExhausted) << step;
+    // Commits go on meanwhile.
+    EXPECT_TRUE(Put("b", std::to_string(step)).ok());
+    fs_->Heal();
+  }
+  EXPECT_TRUE(save("new").ok());
+  // Below the low-water mark of the disk nothing is begun.
+  options_.low_disk_bytes = 1000;
+  ASSERT_TRUE(Open().ok());
+  fs_->SetFreeSpace(999);
+  EXPECT_EQ(Reason(save("newer")), "DISK_LOW");
+  auto reader = store_->OpenViewFile("sums", 1);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  char content[3];
+  ASSERT_TRUE((*reader)->Read(content, 3).ok());
+  EXPECT_EQ(std::string(content, 3), "new");
+}
+
 }  // namespace
 }  // namespace cookix::storage

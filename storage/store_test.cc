@@ -92,6 +92,19 @@ class StoreTest : public testing::TestWithParam<bool> {
     }
   }
 
+  absl::Status SaveViewFile(const std::string& view, const std::string& content) {
+    COOKIX_ASSIGN_OR_RETURN(auto writer, store_->CreateViewFile(view, 1));
+    COOKIX_RETURN_IF_ERROR(writer->Append(content));
+    return writer->Finish();
+  }
+  // The first `size` bytes.
+  absl::StatusOr<std::string> LoadViewFile(const std::string& view, size_t size) {
+    COOKIX_ASSIGN_OR_RETURN(auto reader, store_->OpenViewFile(view, 1));
+    std::string content(size, '\0');
+    COOKIX_RETURN_IF_ERROR(reader->Read(content.data(), size));
+    return content;
+  }
+
   Position At(uint64_t commit) { return {store_->id(), store_->epoch(), commit}; }
 
   Options options_;
@@ -828,6 +841,52 @@ TEST_P(StoreTest, AFailedCheckpointLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(options_.path + "_no"));
   EXPECT_FALSE(store_->Checkpoint("").ok());
   EXPECT_TRUE(Put("a", "2").ok());
+}
+
+TEST_P(StoreTest, ViewsSaveFilesBesideTheStore) {
+  ASSERT_TRUE(Put("a", "1").ok());
+  EXPECT_EQ(store_->OpenViewFile("sums", 1).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(store_->DeleteViewFile("sums").ok());
+  ASSERT_TRUE(SaveViewFile("sums", "first").ok());
+  ASSERT_TRUE(SaveViewFile("sums", "again").ok());
+  ASSERT_TRUE(SaveViewFile("other_2", "other").ok());
+  EXPECT_EQ(LoadViewFile("sums", 5).value(), "again");
+  EXPECT_EQ(LoadViewFile("other_2", 5).value(), "other");
+  for (const std::string& name : {std::string(), std::string("../sums"), std::string("a/b"),
+                                  std::string("A"), std::string(65, 'a'), std::string("a.view")}) {
+    EXPECT_EQ(store_->CreateViewFile(name, 1).status().code(), absl::StatusCode::kInvalidArgument)
+        << name;
+    EXPECT_EQ(store_->OpenViewFile(name, 1).status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(store_->DeleteViewFile(name).code(), absl::StatusCode::kInvalidArgument);
+  }
+  ASSERT_TRUE(store_->DeleteViewFile("other_2").ok());
+  EXPECT_EQ(store_->OpenViewFile("other_2", 1).status().code(), absl::StatusCode::kNotFound);
+  if (in_memory()) return;
+
+  // A crash leaves what was not finished.
+  const std::string left = options_.path + "/views/other.view.tmp";
+  {
+    auto writer = store_->CreateViewFile("other", 1);
+    ASSERT_TRUE(writer.ok());
+    ASSERT_TRUE(std::filesystem::exists(left));
+    std::filesystem::copy_file(left, left + "2");
+  }
+  std::filesystem::rename(left + "2", left);
+  Reopen();
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_EQ(Get("a"), "1");
+  EXPECT_EQ(LoadViewFile("sums", 5).value(), "again");
+
+  // A checkpoint holds none.
+  const std::string target = options_.path + "_checkpoint";
+  std::filesystem::remove_all(target);
+  ASSERT_TRUE(store_->Checkpoint(target).ok());
+  EXPECT_FALSE(std::filesystem::exists(target + "/views"));
+  options_.path = target;
+  Reopen();
+  EXPECT_EQ(store_->OpenViewFile("sums", 1).status().code(), absl::StatusCode::kNotFound);
+  ASSERT_TRUE(SaveViewFile("sums", "mine!").ok());
+  EXPECT_EQ(LoadViewFile("sums", 5).value(), "mine!");
 }
 
 }  // namespace
