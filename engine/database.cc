@@ -93,8 +93,14 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   COOKIX_ASSIGN_OR_RETURN(self.keys_, KeyStore::Open(*self.store_));
   self.cursors_ = std::make_unique<CursorTable>(self.options_.limits.cursor_keep_ms,
                                                 self.options_.limits.max_cursors);
+  ViewHostOptions views = self.options_.views;
+  if (views.log == nullptr) views.log = self.options_.storage.log;
+  // Where nothing outlives the process there is nothing to save.
+  if (self.options_.storage.in_memory && self.options_.storage.file_system == nullptr) {
+    views.checkpoints = false;
+  }
   self.view_host_ = std::make_unique<ViewHost>(
-      *self.store_, [&self] { return self.Read(); }, self.options_.views);
+      *self.store_, [&self] { return self.Read(); }, std::move(views));
   if (self.options_.adjacency_bytes > 0) {
     self.adjacency_ = self.view_host_->Add(
         std::make_unique<AdjacencyView>(AdjacencyOptions{self.options_.adjacency_bytes}));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -15,8 +16,11 @@
 
 #include "engine/read_view.h"
 #include "engine/records.h"
+#include "storage/base/coding.h"
 #include "storage/base/status.h"
+#include "storage/fault_injection_file_system.h"
 #include "storage/store.h"
+#include "storage/view_files.h"
 
 namespace cookix::engine {
 
@@ -27,13 +31,19 @@ class FakeStore : public storage::Store {
 
   FakeStore() : catalog_(std::make_shared<Catalog>()) {}
 
+  // Where views save themselves: "/store/views".
+  storage::FaultInjectionFileSystem& files() { return *files_; }
+
   // Writes keys of the family `objects` and logs `change`; returns the commit.
   uint64_t Write(const Writes& writes, std::string change) {
     std::lock_guard<std::mutex> lock(mutex_);
     const uint64_t commit = ++commit_;
     for (const auto& [key, value] : writes) versions_[key][commit] = value;
     auto logged = std::make_shared<storage::LogCommit>();
+    logged->store = id_;
+    logged->epoch = 1;
     logged->commit = commit;
+    logged->batch = Batch(writes);
     logged->time_ms = static_cast<int64_t>(1000 + commit);
     logged->change = std::move(change);
     log_.push_back(std::move(logged));
@@ -54,6 +64,12 @@ class FakeStore : public storage::Store {
     changed_.notify_all();
   }
 
+  // Commits from `commit` on are unknown to CheckPosition().
+  void ForgetFrom(uint64_t commit) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    forgotten_from_ = commit;
+  }
+
   ReadView Read() {
     std::lock_guard<std::mutex> lock(mutex_);
     return {SnapshotAt(commit_), catalog_};
@@ -66,6 +82,7 @@ class FakeStore : public storage::Store {
   }
   absl::StatusOr<std::unique_ptr<storage::LogReader>> ReadLog(
       const storage::Position& after) override {
+    COOKIX_RETURN_IF_ERROR(CheckPosition(after));
     return std::unique_ptr<storage::LogReader>(new Reader(*this, after.commit));
   }
 
@@ -75,7 +92,13 @@ class FakeStore : public storage::Store {
     return absl::UnimplementedError("use Write()");
   }
   void SetListener(storage::CommitListener*) override {}
-  absl::Status CheckPosition(const storage::Position&) const override { return absl::OkStatus(); }
+  absl::Status CheckPosition(const storage::Position& position) const override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (position.store == id_ && position.epoch == 1 && position.commit < forgotten_from_) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError("the position is unknown");
+  }
   const storage::StoreId& id() const override { return id_; }
   uint64_t epoch() const override { return 1; }
   absl::Status Sync() override { return absl::OkStatus(); }
@@ -90,8 +113,30 @@ class FakeStore : public storage::Store {
   }
   absl::Status TryResume() override { return absl::OkStatus(); }
   absl::StatusOr<int64_t> ForgetRequestIds(int64_t) override { return 0; }
+  absl::StatusOr<std::unique_ptr<storage::CheckedFileReader>> OpenViewFile(
+      std::string_view view, uint32_t newest_version) override {
+    return view_files_.Open(view, newest_version);
+  }
+  absl::StatusOr<std::unique_ptr<storage::CheckedFileWriter>> CreateViewFile(
+      std::string_view view, uint32_t version) override {
+    return view_files_.Create(view, version);
+  }
+  absl::Status DeleteViewFile(std::string_view view) override { return view_files_.Delete(view); }
 
  private:
+  // As storage/commit_writes.h reads it.
+  static std::string Batch(const Writes& writes) {
+    std::string batch(8, '\0');
+    PutFixed32(&batch, static_cast<uint32_t>(writes.size()));
+    for (const auto& [key, value] : writes) {
+      batch.push_back(value.has_value() ? 0x5 : 0x4);
+      PutVarint64(&batch, static_cast<uint64_t>(storage::Family::kObjects));
+      PutLengthPrefixed(&batch, key);
+      if (value.has_value()) PutLengthPrefixed(&batch, *value);
+    }
+    return batch;
+  }
+
   using Rows = std::vector<std::pair<std::string, std::string>>;
 
   class RowIterator : public storage::Iterator {
@@ -213,6 +258,9 @@ class FakeStore : public storage::Store {
   }
 
   const storage::StoreId id_{};
+  const std::shared_ptr<storage::FaultInjectionFileSystem> files_ =
+      storage::FaultInjectionFileSystem::InMemory();
+  storage::ViewFiles view_files_{files_, "/store", 1000};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::string, std::map<uint64_t, std::optional<std::string>>> versions_;
@@ -220,6 +268,7 @@ class FakeStore : public storage::Store {
   std::shared_ptr<const Catalog> catalog_;
   uint64_t commit_ = 0;
   uint64_t cut_ = 0;
+  uint64_t forgotten_from_ = std::numeric_limits<uint64_t>::max();
 };
 
 }  // namespace cookix::engine

@@ -6,15 +6,17 @@
 // what they must see, slows writers down when it falls behind, and can drop and
 // rebuild it while the server answers.
 //
-// What the framework promises a view: Bootstrap() and Apply() are called from
-// one thread, commits come in order, without gaps and exactly once after the
-// bootstrap snapshot's commit. What it does not promise: that readers see the
-// view at exactly their snapshot's commit. A view may be ahead of a reader's
-// snapshot by the commits that came since; each view says how it answers such
-// readers exactly (older versions, or reading the few changed objects from the
-// snapshot). It does not promise either that a view is there at all: while it is
-// built, or after an error, readers must answer from the store, slower and the
-// same.
+// A view may save its state beside the store, so that the next start need not
+// build it: see BeginSave().
+//
+// What the framework promises a view: Bootstrap(), Load() and Apply() are called
+// from one thread, commits come in order, without gaps and exactly once after the
+// commit of the bootstrap snapshot or of the loaded state. What it does not promise: that readers
+// see the view at exactly their snapshot's commit. A view may be ahead of a reader's snapshot by
+// the commits that came since; each view says how it answers such readers exactly (older versions,
+// or reading the few changed objects from the snapshot). It does not promise either that a view is
+// there at all: while it is built, or after an error, readers must answer from the store, slower
+// and the same.
 #ifndef COOKIX_ENGINE_VIEW_VIEW_H_
 #define COOKIX_ENGINE_VIEW_VIEW_H_
 
@@ -26,8 +28,10 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "cookix/internal/v1/records.pb.h"
 #include "engine/read_view.h"
+#include "storage/checked_file.h"
 #include "storage/log.h"
 
 namespace cookix::engine {
@@ -45,7 +49,7 @@ struct AppliedCommit {
   std::shared_ptr<const Catalog> catalog;
 };
 
-// Lets a long bootstrap report progress and stop early.
+// Lets a long bootstrap or load report progress and stop early.
 class BootstrapMonitor {
  public:
   virtual ~BootstrapMonitor() = default;
@@ -55,7 +59,18 @@ class BootstrapMonitor {
   virtual bool cancelled() const = 0;
 };
 
-// One view. Bootstrap(), Apply() and Drop() come from one thread at a time;
+// A state of a view that is being saved. It outlives no Drop(): the host is done
+// with it before.
+class ViewSave {
+ public:
+  virtual ~ViewSave() = default;
+  // Writes exactly the state at the commit of BeginSave(), while Apply() goes on in
+  // another thread. Must return an error of `writer`, which is how it is cancelled.
+  virtual absl::Status Write(storage::CheckedFileWriter& writer) = 0;
+};
+
+// One view. Bootstrap(), Load(), Apply(), BeginSave() and Drop() come from one
+// thread at a time;
 // readers of the concrete view may run at any time and must be safe against it.
 class View {
  public:
@@ -87,6 +102,26 @@ class View {
 
   // Counters for statistics and metrics, by name.
   virtual std::map<std::string, int64_t> Counters() const { return {}; }
+
+  // The version of what Write() writes, to be raised whenever its meaning changes;
+  // 0 = the view does not save itself. A view that does has a name of lower-case
+  // letters, digits and underscores.
+  virtual uint32_t checkpoint_version() const { return 0; }
+
+  // Captures the present state, between two commits. Must be quick, since Apply()
+  // waits for it; the work is ViewSave::Write()'s. At most one at a time. Null when
+  // it is not possible now: asked again later.
+  virtual std::unique_ptr<ViewSave> BeginSave() { return nullptr; }
+
+  // Builds the state of `commit` from what Write() wrote, in place of Bootstrap().
+  // reader.version() may be an older one. `newest` is the newest state of the store,
+  // at `commit` or later, for what is not saved. Numbers of elements are to be
+  // checked against reader.MaxLeft() before memory is taken for them. It must read
+  // to the end. After an error the host drops the view and bootstraps it.
+  virtual absl::Status Load(storage::CheckedFileReader& reader, uint64_t commit,
+                            const ReadView& newest, BootstrapMonitor& monitor) {
+    return absl::UnimplementedError("the view does not save itself");
+  }
 };
 
 }  // namespace cookix::engine

@@ -5,8 +5,8 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
-#include <exception>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -38,17 +38,6 @@ absl::Status Stopped() {
 absl::Status UnknownView(std::string_view name) {
   return NotFound("VIEW_NOT_FOUND", "name", absl::StrCat("there is no view ", ToAbsl(name)),
                   "Use one of the names that the statistics list");
-}
-
-// Runs a method of a view and turns what libraries throw into an error.
-template <typename F>
-absl::Status Contained(F&& f) {
-  try {
-    return f();
-  } catch (const std::exception& error) {
-    return MakeError(absl::StatusCode::kInternal, absl::StrCat("the view failed: ", error.what()),
-                     {"INTERNAL", "", "Rebuild the view; give the server more memory", false});
-  }
 }
 
 // Decoded commits, shared by the threads of the views.
@@ -103,6 +92,7 @@ class DecodedCommits {
 // One view and its thread.
 struct ViewHost::Slot {
   std::unique_ptr<View> view;
+  std::unique_ptr<ViewCheckpoint> checkpoint;
   std::thread thread;
 
   // The last commit that a ready view shows, kNotReady otherwise. Written by the
@@ -117,6 +107,9 @@ struct ViewHost::Slot {
   // Guarded by Shared::mutex.
   ViewState state = ViewState::kBuilding;
   std::string error;
+  bool restored = false;
+  // Rebuild() wants nothing of what was saved.
+  bool forget = false;
   storage::LogReader* reader = nullptr;
 };
 
@@ -186,7 +179,8 @@ ViewHost::ViewHost(storage::Store& store, std::function<ReadView()> read_view,
                    ViewHostOptions options)
     : store_(store),
       read_view_(std::move(read_view)),
-      options_(options),
+      options_(std::move(options)),
+      saver_(store),
       shared_(std::make_unique<Shared>()) {}
 
 ViewHost::~ViewHost() { Stop(); }
@@ -194,6 +188,13 @@ ViewHost::~ViewHost() { Stop(); }
 void ViewHost::AddView(std::unique_ptr<View> view) {
   auto slot = std::make_unique<Slot>();
   slot->view = std::move(view);
+  slot->checkpoint = std::make_unique<ViewCheckpoint>(
+      store_, *slot->view, saver_,
+      ViewCheckpointOptions{.enabled = options_.checkpoints,
+                            .bytes = options_.checkpoint_bytes,
+                            .interval = options_.checkpoint_interval,
+                            .retry = options_.checkpoint_retry,
+                            .log = options_.log});
   slots_.push_back(std::move(slot));
 }
 
@@ -227,6 +228,9 @@ void ViewHost::Stop() {
 void ViewHost::Run(Slot* slot) {
   Shared& shared = *shared_;
   View& view = *slot->view;
+  ViewCheckpoint& checkpoint = *slot->checkpoint;
+  // What was saved is looked at once.
+  bool may_load = true;
   // How often the log ran away while the view was catching up with it.
   int outrun = 0;
 
@@ -241,28 +245,53 @@ void ViewHost::Run(Slot* slot) {
       slot->error = std::string(status.message());
       shared.changed.notify_all();
     }
+    checkpoint.Cancel();
     view.Drop();
+    // A state that cannot go on must not come back.
+    checkpoint.Delete();
     std::unique_lock<std::mutex> lock(shared.mutex);
     shared.changed.wait(lock, interrupted);
   };
 
   while (!shared.stopping.load()) {
+    bool forget = false;
     {
       std::lock_guard<std::mutex> lock(shared.mutex);
       slot->shown.store(kNotReady);
       slot->restart.store(false);
+      slot->restored = false;
+      forget = std::exchange(slot->forget, false);
       slot->state = ViewState::kBuilding;
       slot->error.clear();
       slot->progress.store(0);
       slot->applied.store(0);
       shared.changed.notify_all();
     }
+    checkpoint.Cancel();
     view.Drop();
+    if (forget) {
+      checkpoint.Delete();
+      may_load = false;
+    }
 
     storage::Position position;
-    {
+    SlotMonitor monitor(slot->progress, slot->restart, shared.stopping);
+    bool restored = false;
+    if (std::exchange(may_load, false)) {
+      const std::optional<storage::Position> loaded = checkpoint.Load(read_view_(), monitor);
+      if (interrupted()) continue;
+      restored = loaded.has_value();
+      if (restored) {
+        position = *loaded;
+        std::lock_guard<std::mutex> lock(shared.mutex);
+        slot->restored = true;
+      } else {
+        view.Drop();
+        slot->progress.store(0);
+      }
+    }
+    if (!restored) {
       const ReadView start = read_view_();
-      SlotMonitor monitor(slot->progress, slot->restart, shared.stopping);
       const absl::Status status = Contained([&] { return view.Bootstrap(start, monitor); });
       if (interrupted()) continue;
       if (!status.ok()) {
@@ -270,11 +299,16 @@ void ViewHost::Run(Slot* slot) {
         continue;
       }
       position = start.snapshot->position();
+      checkpoint.Built();
     }
     slot->applied.store(position.commit);
 
     absl::StatusOr<std::unique_ptr<storage::LogReader>> reader = store_.ReadLog(position);
     if (!reader.ok()) {
+      if (restored) {
+        checkpoint.Reject(reader.status());
+        continue;
+      }
       if (reader.status().code() == absl::StatusCode::kOutOfRange) {
         ++outrun;
       } else {
@@ -289,8 +323,10 @@ void ViewHost::Run(Slot* slot) {
     }
 
     // Follow the log. The view is ready once it has nearly caught up, or, when
-    // the log has run away before, at once: then writers wait for it.
+    // the log has run away before, at once: then writers wait for it. A loaded view
+    // has to show first that the log goes on where it stands.
     bool ready = false;
+    bool goes_on = !restored;
     std::shared_ptr<const Catalog> catalog;
     uint64_t catalog_commit = 0;
     absl::Status status;
@@ -299,7 +335,7 @@ void ViewHost::Run(Slot* slot) {
       if (!ready) {
         const uint64_t latest = store_.Latest()->commit();
         const uint64_t lag = latest > applied ? latest - applied : 0;
-        if (lag <= options_.max_lag_commits / 2 || outrun > 1) {
+        if (lag == 0 || (goes_on && (lag <= options_.max_lag_commits / 2 || outrun > 1))) {
           std::lock_guard<std::mutex> lock(shared.mutex);
           if (interrupted()) break;
           ready = true;
@@ -309,6 +345,7 @@ void ViewHost::Run(Slot* slot) {
           shared.changed.notify_all();
         }
       }
+      if (ready) checkpoint.SaveIfDue(position);
       absl::StatusOr<std::vector<storage::LogCommitPtr>> commits =
           (*reader)->Next(kBatch, kFollowTimeout);
       if (interrupted()) break;
@@ -331,6 +368,8 @@ void ViewHost::Run(Slot* slot) {
         auto decoded = shared.decoded.Get(logged, catalog);
         status = decoded.ok() ? Contained([&] { return view.Apply(**decoded); }) : decoded.status();
         if (!status.ok()) break;
+        position = {logged->store, logged->epoch, logged->commit};
+        checkpoint.Applied(*logged);
         slot->applied.store(logged->commit);
         // Fails when Rebuild() or Stop() came in between.
         int64_t shown = slot->shown.load();
@@ -340,20 +379,32 @@ void ViewHost::Run(Slot* slot) {
         }
       }
       if (!status.ok()) break;
+      goes_on = true;
     }
     {
       std::lock_guard<std::mutex> lock(shared.mutex);
       slot->reader = nullptr;
     }
     reader->reset();
+    if (status.ok() && shared.stopping.load() && !slot->restart.load()) {
+      checkpoint.SaveNow(position);
+    }
     if (interrupted() || status.ok()) continue;
-    if (status.code() == absl::StatusCode::kOutOfRange) {
-      // Left behind by the log: build again from a snapshot.
+    const bool left_behind = status.code() == absl::StatusCode::kOutOfRange;
+    if (restored && !(goes_on && left_behind)) {
+      // What was saved may be at fault, or the log no longer reach back to it.
+      checkpoint.Cancel();
+      checkpoint.Reject(status);
+      continue;
+    }
+    if (left_behind) {
+      // By the log: build again from a snapshot.
       ++outrun;
       continue;
     }
     fail(status);
   }
+  checkpoint.Cancel();
   view.Drop();
 }
 
@@ -434,6 +485,7 @@ absl::Status ViewHost::Rebuild(std::string_view name) {
     if (slot->view->name() != name) continue;
     if (shared_->stopping.load()) return Stopped();
     slot->restart.store(true);
+    slot->forget = true;
     slot->shown.store(kNotReady);
     slot->state = ViewState::kBuilding;
     slot->error.clear();
@@ -470,7 +522,11 @@ std::vector<ViewStatus> ViewHost::Status() const {
       std::lock_guard<std::mutex> lock(shared_->mutex);
       status.state = slot->state;
       status.error = slot->error;
+      status.restored = slot->restored;
     }
+    ViewCheckpointStatus checkpoint = slot->checkpoint->Status();
+    status.checkpoint_commit = checkpoint.commit;
+    status.checkpoint_error = std::move(checkpoint.error);
     status.visible = slot->applied.load();
     status.indexed = slot->view->indexed(status.visible);
     status.progress = slot->progress.load();

@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "engine/call_context.h"
 #include "engine/view/view.h"
+#include "engine/view/view_checkpoint.h"
 #include "storage/store.h"
 
 namespace cookix::engine {
@@ -32,6 +33,12 @@ struct ViewStatus {
   int64_t memory_bytes = 0;
   double progress = 0;
   std::string error;
+  // This run began from what was saved, not from a bootstrap.
+  bool restored = false;
+  // Commit of the saved state, 0 when there is none, and why the last attempt to
+  // save it failed.
+  uint64_t checkpoint_commit = 0;
+  std::string checkpoint_error;
   std::map<std::string, int64_t> counters;
 };
 
@@ -40,9 +47,24 @@ struct ViewHostOptions {
   // these is reached first.
   uint64_t max_lag_commits = 4096;
   int64_t max_lag_bytes = 64 << 20;
+
+  // Views that can (View::BeginSave) save themselves beside the store, and start from
+  // there. False also leaves what was saved before alone.
+  bool checkpoints = true;
+  // A view is saved when it was built, after so many bytes of log, after so long if
+  // anything changed, and when the host stops. It then rests four times as long as
+  // saving took.
+  int64_t checkpoint_bytes = 256 << 20;
+  std::chrono::milliseconds checkpoint_interval{std::chrono::minutes(5)};
+  // After a failure, such as a full disk, it is tried again after so long.
+  std::chrono::milliseconds checkpoint_retry{std::chrono::minutes(1)};
+
+  // Receives what a person should know, such as why a view is built again. Called
+  // from any thread. Null = dropped. `level` is "info", "warning" or "error".
+  std::function<void(std::string_view level, std::string_view message)> log;
 };
 
-// Owns the views and one thread for each. Thread-safe.
+// Owns the views and one thread for each, and one that saves them. Thread-safe.
 class ViewHost {
  public:
   // `read_view` gives the newest ReadView (for bootstraps).
@@ -60,9 +82,10 @@ class ViewHost {
     return raw;
   }
 
-  // Begins to build all views.
+  // Begins to load or build all views.
   absl::Status Start();
-  // Stops following the log; readers fall back to the store. Idempotent.
+  // Stops following the log and saves what changed; readers fall back to the store.
+  // Idempotent.
   void Stop();
 
   // True when the view is ready and shows `commit`; waits for that until
@@ -80,7 +103,8 @@ class ViewHost {
   // Tells the host how many bytes of change a commit carried (called on publish).
   void OnPublish(uint64_t commit, int64_t bytes);
 
-  // Drops a view and builds it again. Returns at once; VIEW_NOT_FOUND.
+  // Drops a view and what it has saved, and builds it again. Returns at once;
+  // VIEW_NOT_FOUND.
   absl::Status Rebuild(std::string_view name);
   // Waits until the view is ready or failed.
   absl::Status WaitBuilt(std::string_view name, const CallContext& context);
@@ -95,6 +119,8 @@ class ViewHost {
   storage::Store& store_;
   const std::function<ReadView()> read_view_;
   const ViewHostOptions options_;
+  // Before the slots, whose threads use it.
+  ViewSaver saver_;
   std::vector<std::unique_ptr<Slot>> slots_;
   struct Shared;
   std::unique_ptr<Shared> shared_;
