@@ -352,6 +352,23 @@ TEST_F(ViewCheckpointTest, SavesAfterAWhileIfAnythingChanged) {
   EXPECT_EQ(controls_.saves_begun, begun);
 }
 
+TEST_F(ViewCheckpointTest, RestsAfterASaveThatTookLong) {
+  PutMany(10);
+  options_.checkpoint_interval = std::chrono::milliseconds(0);
+  controls_.hold_write = true;
+  Start();
+  ASSERT_TRUE(Eventually([&] { return controls_.saves_alive == 1; }));
+  const Clock::time_point begun = Clock::now();
+  ASSERT_TRUE(Eventually([&] { return Clock::now() - begun > std::chrono::milliseconds(30); }));
+  const Clock::time_point released = Clock::now();
+  controls_.hold_write = false;
+  ASSERT_TRUE(Eventually([&] {
+    Put(1, 1);
+    return controls_.saves_begun == 2;
+  }));
+  EXPECT_GE(Clock::now() - released, 4 * std::chrono::milliseconds(30));
+}
+
 TEST_F(ViewCheckpointTest, SavesTheStateOfOneCommitWhileOthersAreApplied) {
   PutMany(10);
   const int64_t sum = sum_;
