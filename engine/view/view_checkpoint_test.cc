@@ -52,6 +52,7 @@ struct Controls {
   std::atomic<bool> read_too_little{false};
   std::atomic<uint64_t> fail_at{0};
   std::atomic<int> saves_alive{0};
+  std::atomic<int> writes_begun{0};
   std::atomic<int> drops_during_saves{0};
 };
 
@@ -133,6 +134,7 @@ class TotalsView : public View {
     }
     ~Save() override { --controls_.saves_alive; }
     absl::Status Write(storage::CheckedFileWriter& writer) override {
+      ++controls_.writes_begun;
       while (controls_.hold_write) {
         // An empty piece only asks whether to go on.
         COOKIX_RETURN_IF_ERROR(writer.Append(""));
@@ -357,7 +359,7 @@ TEST_F(ViewCheckpointTest, RestsAfterASaveThatTookLong) {
   options_.checkpoint_interval = std::chrono::milliseconds(0);
   controls_.hold_write = true;
   Start();
-  ASSERT_TRUE(Eventually([&] { return controls_.saves_alive == 1; }));
+  ASSERT_TRUE(Eventually([&] { return controls_.writes_begun == 1; }));
   const Clock::time_point begun = Clock::now();
   ASSERT_TRUE(Eventually([&] { return Clock::now() - begun > std::chrono::milliseconds(30); }));
   const Clock::time_point released = Clock::now();
