@@ -1,0 +1,281 @@
+#include "engine/vector/kernels.h"
+
+#include <bit>
+#include <cstring>
+
+#ifndef COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
+#define COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
+namespace cookix::engine {
+namespace {
+
+void PlainDotCodes(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
+                   int32_t* out) {
+  for (size_t i = 0; i < count; ++i) {
+    int32_t sum = 0;
+    for (size_t d = 0; d < bytes; ++d) sum += int32_t{codes[i][d]} * int32_t{query[d]};
+    out[i] = sum;
+  }
+}
+
+float PlainDot(const float* a, const float* b, size_t n) {
+  float sum = 0;
+  for (size_t d = 0; d < n; ++d) sum += a[d] * b[d];
+  return sum;
+}
+
+float PlainSquaredL2(const float* a, const float* b, size_t n) {
+  float sum = 0;
+  for (size_t d = 0; d < n; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+  return sum;
+}
+
+float PlainDotRefined(const uint8_t* code, const uint8_t* residual, const float* query, size_t n) {
+  float sum = 0;
+  for (size_t d = 0; d < n; ++d) {
+    sum += query[d] * static_cast<float>(254 * (code[d] - 128) + (residual[d] - 128));
+  }
+  return sum;
+}
+
+uint32_t PlainHamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
+  uint32_t count = 0;
+  for (size_t i = 0; i < bytes; ++i) {
+    count += static_cast<uint32_t>(std::popcount(static_cast<unsigned>(a[i] ^ b[i])));
+  }
+  return count;
+}
+
+}  // namespace
+}  // namespace cookix::engine
+#endif  // COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
+
+// The rest is compiled once for each instruction set.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/vector/kernels.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace cookix::engine {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET != HWY_SCALAR
+
+// ---- inner products of codes ------------------------------------------------
+
+int32_t DotCode(const uint8_t* code, const int8_t* query, size_t bytes) {
+  const hn::ScalableTag<int16_t> d16;
+  const hn::Repartition<int32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d16)> du8;
+  const hn::Rebind<int8_t, decltype(d16)> di8;
+  const size_t step = hn::Lanes(d16);
+  auto sum0 = hn::Zero(d32);
+  auto sum1 = hn::Zero(d32);
+  for (size_t d = 0; d < bytes; d += step) {
+    const auto c = hn::PromoteTo(d16, hn::LoadU(du8, code + d));
+    const auto q = hn::PromoteTo(d16, hn::LoadU(di8, query + d));
+    sum0 = hn::ReorderWidenMulAccumulate(d32, c, q, sum0, sum1);
+  }
+  return hn::GetLane(hn::SumOfLanes(d32, hn::Add(sum0, sum1)));
+}
+
+void DotCodes(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
+              int32_t* out) {
+  for (size_t i = 0; i < count; ++i) out[i] = DotCode(codes[i], query, bytes);
+}
+
+// ---- floats -----------------------------------------------------------------
+
+float Dot(const float* a, const float* b, size_t n) {
+  const hn::ScalableTag<float> df;
+  const size_t step = hn::Lanes(df);
+  auto s0 = hn::Zero(df), s1 = s0, s2 = s0, s3 = s0;
+  size_t d = 0;
+  for (; d + 4 * step <= n; d += 4 * step) {
+    s0 = hn::MulAdd(hn::LoadU(df, a + d), hn::LoadU(df, b + d), s0);
+    s1 = hn::MulAdd(hn::LoadU(df, a + d + step), hn::LoadU(df, b + d + step), s1);
+    s2 = hn::MulAdd(hn::LoadU(df, a + d + 2 * step), hn::LoadU(df, b + d + 2 * step), s2);
+    s3 = hn::MulAdd(hn::LoadU(df, a + d + 3 * step), hn::LoadU(df, b + d + 3 * step), s3);
+  }
+  for (; d + step <= n; d += step) {
+    s0 = hn::MulAdd(hn::LoadU(df, a + d), hn::LoadU(df, b + d), s0);
+  }
+  float sum = hn::GetLane(hn::SumOfLanes(df, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  for (; d < n; ++d) sum += a[d] * b[d];
+  return sum;
+}
+
+float SquaredL2(const float* a, const float* b, size_t n) {
+  const hn::ScalableTag<float> df;
+  const size_t step = hn::Lanes(df);
+  auto s0 = hn::Zero(df), s1 = s0;
+  size_t d = 0;
+  for (; d + 2 * step <= n; d += 2 * step) {
+    const auto x = hn::Sub(hn::LoadU(df, a + d), hn::LoadU(df, b + d));
+    const auto y = hn::Sub(hn::LoadU(df, a + d + step), hn::LoadU(df, b + d + step));
+    s0 = hn::MulAdd(x, x, s0);
+    s1 = hn::MulAdd(y, y, s1);
+  }
+  for (; d + step <= n; d += step) {
+    const auto x = hn::Sub(hn::LoadU(df, a + d), hn::LoadU(df, b + d));
+    s0 = hn::MulAdd(x, x, s0);
+  }
+  float sum = hn::GetLane(hn::SumOfLanes(df, hn::Add(s0, s1)));
+  for (; d < n; ++d) sum += (a[d] - b[d]) * (a[d] - b[d]);
+  return sum;
+}
+
+float DotRefined(const uint8_t* code, const uint8_t* residual, const float* query, size_t n) {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> d32;
+  const hn::Rebind<uint8_t, decltype(df)> du8;
+  const size_t step = hn::Lanes(df);
+  // 254 * (c - 128) + (r - 128) = 254 c + r - 32640
+  const auto k254 = hn::Set(d32, 254);
+  const auto offset = hn::Set(d32, 255 * 128);
+  auto s0 = hn::Zero(df), s1 = s0;
+  size_t d = 0;
+  auto term = [&](size_t at) {
+    const auto c = hn::PromoteTo(d32, hn::LoadU(du8, code + at));
+    const auto r = hn::PromoteTo(d32, hn::LoadU(du8, residual + at));
+    return hn::ConvertTo(df, hn::Sub(hn::Add(hn::Mul(c, k254), r), offset));
+  };
+  for (; d + 2 * step <= n; d += 2 * step) {
+    s0 = hn::MulAdd(term(d), hn::LoadU(df, query + d), s0);
+    s1 = hn::MulAdd(term(d + step), hn::LoadU(df, query + d + step), s1);
+  }
+  for (; d + step <= n; d += step) s0 = hn::MulAdd(term(d), hn::LoadU(df, query + d), s0);
+  float sum = hn::GetLane(hn::SumOfLanes(df, hn::Add(s0, s1)));
+  for (; d < n; ++d) {
+    sum += query[d] * static_cast<float>(254 * code[d] + residual[d] - 255 * 128);
+  }
+  return sum;
+}
+
+// ---- bits -------------------------------------------------------------------
+
+uint32_t Hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
+  const hn::ScalableTag<uint64_t> d64;
+  const size_t step = hn::Lanes(d64) * 8;
+  auto sum = hn::Zero(d64);
+  size_t i = 0;
+  for (; i + step <= bytes; i += step) {
+    const hn::Repartition<uint8_t, decltype(d64)> d8;
+    const auto x = hn::Xor(hn::LoadU(d8, a + i), hn::LoadU(d8, b + i));
+    sum = hn::Add(sum, hn::PopulationCount(hn::BitCast(d64, x)));
+  }
+  uint64_t count = hn::GetLane(hn::SumOfLanes(d64, sum));
+  for (; i + 8 <= bytes; i += 8) {
+    uint64_t x, y;
+    std::memcpy(&x, a + i, 8);
+    std::memcpy(&y, b + i, 8);
+    count += static_cast<uint64_t>(std::popcount(x ^ y));
+  }
+  for (; i < bytes; ++i) {
+    count += static_cast<uint64_t>(std::popcount(static_cast<unsigned>(a[i] ^ b[i])));
+  }
+  return static_cast<uint32_t>(count);
+}
+
+#endif  // HWY_TARGET != HWY_SCALAR
+
+void Fill(Kernels* kernels) {
+#if HWY_TARGET == HWY_SCALAR
+  *kernels = {"plain", PlainDotCodes, PlainDot, PlainSquaredL2, PlainDotRefined, PlainHamming};
+#else
+  kernels->name = hwy::TargetName(HWY_TARGET);
+  kernels->dot_codes = DotCodes;
+  kernels->dot = Dot;
+  kernels->squared_l2 = SquaredL2;
+  kernels->dot_refined = DotRefined;
+  kernels->hamming = Hamming;
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace cookix::engine
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+#if HWY_ARCH_X86
+#include <immintrin.h>
+#endif
+namespace cookix::engine {
+namespace {
+
+HWY_EXPORT(Fill);
+
+#if HWY_ARCH_X86
+
+// vpdpbusd multiplies unsigned by signed bytes and adds groups of four. Highway has no
+// operation for it here, and its target that implies it asks for more than that.
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
+    const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes, int32_t* out) {
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t d = 0; d < bytes; d += 64) {
+      const __m512i q = _mm512_loadu_si512(query + d);
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_loadu_si512(codes[i] + d), q);
+      s1 = _mm512_dpbusd_epi32(s1, _mm512_loadu_si512(codes[i + 1] + d), q);
+      s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(codes[i + 2] + d), q);
+      s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(codes[i + 3] + d), q);
+    }
+    out[i] = _mm512_reduce_add_epi32(s0);
+    out[i + 1] = _mm512_reduce_add_epi32(s1);
+    out[i + 2] = _mm512_reduce_add_epi32(s2);
+    out[i + 3] = _mm512_reduce_add_epi32(s3);
+  }
+  for (; i < count; ++i) {
+    __m512i s = _mm512_setzero_si512();
+    for (size_t d = 0; d < bytes; d += 64) {
+      s = _mm512_dpbusd_epi32(s, _mm512_loadu_si512(codes[i] + d), _mm512_loadu_si512(query + d));
+    }
+    out[i] = _mm512_reduce_add_epi32(s);
+  }
+}
+
+bool HasVnni() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vnni");
+}
+
+#endif
+
+Kernels Best() {
+  Kernels kernels;
+  HWY_DYNAMIC_DISPATCH(Fill)(&kernels);
+  return kernels;
+}
+
+}  // namespace
+
+const Kernels& BestKernels() {
+  static const Kernels kernels = [] {
+    Kernels best = Best();
+#if HWY_ARCH_X86
+    if (HasVnni()) {
+      best.name = "AVX3+VNNI";
+      best.dot_codes = VnniDotCodes;
+    }
+#endif
+    return best;
+  }();
+  return kernels;
+}
+
+std::vector<Kernels> AllKernels() {
+  std::vector<Kernels> all = {
+      {"plain", PlainDotCodes, PlainDot, PlainSquaredL2, PlainDotRefined, PlainHamming}};
+  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    all.push_back(Best());
+  }
+  hwy::SetSupportedTargetsForTest(0);
+  all.push_back(BestKernels());
+  return all;
+}
+
+}  // namespace cookix::engine
+#endif  // HWY_ONCE

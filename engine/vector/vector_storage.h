@@ -1,0 +1,120 @@
+// The vectors of one index, by slot, as its codec keeps them.
+#ifndef COOKIX_ENGINE_VECTOR_VECTOR_STORAGE_H_
+#define COOKIX_ENGINE_VECTOR_VECTOR_STORAGE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "engine/vector/slot.h"
+#include "engine/vector/slot_array.h"
+#include "engine/vector/vector_codec.h"
+
+namespace cookix::engine {
+
+// Threads: Grow() and Write() by one thread; a slot may be read by any thread that
+// learned of it after it was written.
+class VectorStorage {
+ public:
+  explicit VectorStorage(std::unique_ptr<const VectorCodec> codec)
+      : codec_(std::move(codec)),
+        codes_(codec_->code_bytes(), true),
+        residues_(codec_->residue_bytes() == 0 ? 1 : codec_->residue_bytes(), false),
+        params_(sizeof(CodeParams), true) {}
+
+  const VectorCodec& codec() const { return *codec_; }
+
+  // Makes room for slots below `slots`. False without memory.
+  [[nodiscard]] bool Grow(size_t slots) {
+    return codes_.Grow(slots) && params_.Grow(slots) &&
+           (codec_->residue_bytes() == 0 || residues_.Grow(slots));
+  }
+  size_t capacity() const { return codes_.capacity(); }
+
+  void Write(Slot slot, const void* vector) {
+    codec_->Encode(vector, codes_.At(slot), MutableResidue(slot), &MutableParams(slot));
+  }
+
+  const uint8_t* Code(Slot slot) const { return codes_.At(slot); }
+  const uint8_t* Residue(Slot slot) const {
+    return codec_->residue_bytes() == 0 ? nullptr : residues_.At(slot);
+  }
+  const CodeParams& Params(Slot slot) const {
+    return *reinterpret_cast<const CodeParams*>(params_.At(slot));
+  }
+  // For loading what was saved.
+  uint8_t* MutableCode(Slot slot) { return codes_.At(slot); }
+  uint8_t* MutableResidue(Slot slot) {
+    return codec_->residue_bytes() == 0 ? nullptr : residues_.At(slot);
+  }
+  CodeParams& MutableParams(Slot slot) { return *reinterpret_cast<CodeParams*>(params_.At(slot)); }
+
+  void Prepare(Slot slot, PreparedQuery* query) const {
+    codec_->PrepareCode(Code(slot), Params(slot), query);
+  }
+
+  // Asks the processor to fetch what Distances() will read of a slot.
+  void Prefetch(Slot slot) const {
+    const uint8_t* code = Code(slot);
+    // Beyond this many lines the processor's own prefetching has long begun.
+    const size_t bytes = codec_->code_bytes() < 1024 ? codec_->code_bytes() : 1024;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(code + at);
+    __builtin_prefetch(&Params(slot));
+  }
+  void PrefetchResidue(Slot slot) const {
+    const uint8_t* residue = residues_.At(slot);
+    for (size_t at = 0; at < codec_->residue_bytes() && at < 1024; at += 64) {
+      __builtin_prefetch(residue + at);
+    }
+  }
+
+  // Distances from `query` to `count` slots. Fetches all of them first, for it is waiting
+  // for memory that takes the time.
+  void Distances(const PreparedQuery& query, const Slot* slots, size_t count,
+                 float* distances) const {
+    for (size_t begin = 0; begin < count; begin += kBlock) {
+      const size_t n = count - begin < kBlock ? count - begin : kBlock;
+      for (size_t i = 0; i < n; ++i) Prefetch(slots[begin + i]);
+      DistancesFetched(query, slots + begin, n, distances + begin);
+    }
+  }
+  // The same for at most 64 slots that were prefetched.
+  void DistancesFetched(const PreparedQuery& query, const Slot* slots, size_t count,
+                        float* distances) const {
+    const uint8_t* codes[kBlock];
+    CodeParams params[kBlock];
+    for (size_t i = 0; i < count; ++i) {
+      codes[i] = Code(slots[i]);
+      params[i] = Params(slots[i]);
+    }
+    codec_->Distances(query, codes, params, count, distances);
+  }
+  float Distance(const PreparedQuery& query, Slot slot) const {
+    float distance;
+    Distances(query, &slot, 1, &distance);
+    return distance;
+  }
+  // The distance as exactly as what is kept allows.
+  float Refine(const PreparedQuery& query, Slot slot) const {
+    return codec_->Refine(query, Code(slot), Residue(slot), Params(slot));
+  }
+
+  // Bytes for `slots` slots.
+  int64_t Bytes(size_t slots) const {
+    return static_cast<int64_t>(
+        slots * (codec_->code_bytes() + codec_->residue_bytes() + sizeof(CodeParams)));
+  }
+
+ private:
+  static constexpr size_t kBlock = 64;
+
+  const std::unique_ptr<const VectorCodec> codec_;
+  SlotArray codes_;
+  SlotArray residues_;
+  SlotArray params_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_VECTOR_STORAGE_H_
