@@ -9,6 +9,7 @@
 #include "engine/api/request_fingerprint.h"
 #include "engine/database.h"
 #include "engine/fill_edge.h"
+#include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "engine/write/writer.h"
 #include "storage/base/status.h"
@@ -78,6 +79,80 @@ v1::Relation ToProto(const RelationInfo& relation, const Writer::Counts& counts)
   auto it = counts.by_relation.find(relation.id);
   out.set_edge_count(it == counts.by_relation.end() ? 0 : it->second);
   return out;
+}
+
+absl::Status CollectionMissing(const std::string& name) {
+  return NotFound("COLLECTION_NOT_FOUND", "collection",
+                  absl::StrCat("collection \"", name, "\" does not exist"),
+                  "ListCollections shows those that do");
+}
+
+absl::Status CheckFieldCount(std::string_view field, int count) {
+  if (count <= kMaxVectorFields) return absl::OkStatus();
+  return LimitExceeded(field, absl::StrCat(count, " vector fields, more than ", kMaxVectorFields),
+                       "Use fewer, or another collection");
+}
+
+// That no field before number `i` has its name.
+absl::Status CheckNamedOnce(const google::protobuf::RepeatedPtrField<v1::VectorField>& fields,
+                            int i, const std::string& path) {
+  for (int j = 0; j < i; ++j) {
+    if (fields[j].name() == fields[i].name()) {
+      return InvalidField(path + ".name", "the name is used twice", "Use another name");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveVectorFields(const v1::UpdateCollectionRequest& request, WriteSession& session,
+                                CollectionInfo* info) {
+  auto* fields = info->record.mutable_collection()->mutable_vector_fields();
+  for (int i = 0; i < request.remove_vector_fields_size(); ++i) {
+    const std::string& name = request.remove_vector_fields(i);
+    const std::string path = absl::StrCat("remove_vector_fields[", i, "]");
+    for (const v1::VectorField& put : request.put_vector_fields()) {
+      if (put.name() != name) continue;
+      return InvalidField(path, "the field is put in the same request",
+                          "Remove it first, and add it when its vectors are deleted");
+    }
+    auto it = std::find_if(fields->begin(), fields->end(),
+                           [&](const v1::VectorField& field) { return field.name() == name; });
+    if (it == fields->end()) {
+      return NotFound("FIELD_NOT_FOUND", path,
+                      absl::StrCat("the collection has no vector field \"", name, "\""),
+                      "GetCollection shows those it has");
+    }
+    fields->erase(it);
+    session.DropVectorField(info->id, name);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutVectorFields(const v1::UpdateCollectionRequest& request, const NamespaceInfo& ns,
+                             CollectionInfo* info) {
+  auto* fields = info->record.mutable_collection()->mutable_vector_fields();
+  for (int i = 0; i < request.put_vector_fields_size(); ++i) {
+    const v1::VectorField& given = request.put_vector_fields(i);
+    const std::string path = absl::StrCat("put_vector_fields[", i, "]");
+    COOKIX_RETURN_IF_ERROR(CheckNamedOnce(request.put_vector_fields(), i, path));
+    auto it = std::find_if(fields->begin(), fields->end(), [&](const v1::VectorField& field) {
+      return field.name() == given.name();
+    });
+    if (it != fields->end()) {
+      COOKIX_ASSIGN_OR_RETURN(*it, ChangeVectorField(*it, given, path));
+      continue;
+    }
+    COOKIX_ASSIGN_OR_RETURN(v1::VectorField resolved, ResolveVectorField(given, path));
+    if (ns.dropped_vector_fields.count({info->id, given.name()}) > 0) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       absl::StrCat("vector field \"", given.name(),
+                                    "\" was removed and its vectors are still being deleted"),
+                       {"FIELD_BEING_REMOVED", path + ".name",
+                        "Try again after a pause, or use another name", true});
+    }
+    *fields->Add() = std::move(resolved);
+  }
+  return CheckFieldCount("put_vector_fields", fields->size());
 }
 
 absl::Status RelationMissing(const std::string& name) {
@@ -206,6 +281,16 @@ absl::Status CatalogApi::CopyObjects(CallContext& context, const v1::CopyObjects
                         "Name another namespace or another key prefix");
   }
   const std::string& collection_name = collection->record.collection().name();
+  // A collection that is made for the copy gets all of the source's fields.
+  std::vector<std::string> copied_fields;
+  const CollectionInfo* target_collection = target.ns->FindCollection(collection_name);
+  for (const v1::VectorField& field : collection->record.collection().vector_fields()) {
+    const v1::VectorField* there =
+        target_collection == nullptr
+            ? &field
+            : FindVectorField(target_collection->record.collection(), field.name());
+    if (there != nullptr && TakesVectorsOf(*there, field)) copied_fields.push_back(field.name());
+  }
   const std::string base = IdentityKey(source.id(), collection->id, "");
   auto new_key = [&](std::string_view key) {
     if (!request.has_target_key_prefix()) return std::string(key);
@@ -287,6 +372,9 @@ absl::Status CatalogApi::CopyObjects(CallContext& context, const v1::CopyObjects
     write->mutable_object()->mutable_labels()->Swap(record.mutable_labels());
     write->mutable_object()->set_expires_ms(record.expires_ms());
     for (const std::string& name : record.vector_fields()) {
+      if (std::find(copied_fields.begin(), copied_fields.end(), name) == copied_fields.end()) {
+        continue;
+      }
       std::string value;
       COOKIX_ASSIGN_OR_RETURN(
           const bool found,
@@ -343,22 +431,13 @@ absl::Status CatalogApi::CreateCollection(CallContext& context,
                                           v1::CreateCollectionResponse* response) {
   const v1::Collection& given = request.collection();
   COOKIX_RETURN_IF_ERROR(CheckCollectionName(given.name(), "collection.name"));
+  COOKIX_RETURN_IF_ERROR(CheckFieldCount("collection.vector_fields", given.vector_fields_size()));
+  v1::Collection resolved = given;
   for (int i = 0; i < given.vector_fields_size(); ++i) {
-    const v1::VectorField& field = given.vector_fields(i);
     const std::string path = absl::StrCat("collection.vector_fields[", i, "]");
-    COOKIX_RETURN_IF_ERROR(CheckCollectionName(field.name(), path + ".name"));
-    if (field.dimension() < 0 || field.dimension() > 65536) {
-      return InvalidField(path + ".dimension", "the dimension is not between 0 and 65536",
-                          "Send 1 to 65536, or 0 for a sparse field");
-    }
-    if (!v1::VectorMetric_IsValid(field.metric())) {
-      return InvalidField(path + ".metric", "the metric is unknown", "Use a listed metric");
-    }
-    for (int j = 0; j < i; ++j) {
-      if (given.vector_fields(j).name() == field.name()) {
-        return InvalidField(path + ".name", "the name is used twice", "Use another name");
-      }
-    }
+    COOKIX_ASSIGN_OR_RETURN(*resolved.mutable_vector_fields(i),
+                            ResolveVectorField(given.vector_fields(i), path));
+    COOKIX_RETURN_IF_ERROR(CheckNamedOnce(given.vector_fields(), i, path));
   }
   bool created = false;
   Writer& writer = database_.writer();
@@ -382,7 +461,7 @@ absl::Status CatalogApi::CreateCollection(CallContext& context,
         collection->id = ns->record.next_collection_id();
         ns->record.set_next_collection_id(collection->id + 1);
         collection->record.set_id(collection->id);
-        *collection->record.mutable_collection() = given;
+        *collection->record.mutable_collection() = resolved;
         collection->record.mutable_collection()->set_created_ms(database_.NowMs());
         collection->record.mutable_collection()->clear_object_count();
         session.PutCollectionRecord(*collection);
@@ -411,11 +490,43 @@ absl::Status CatalogApi::GetCollection(CallContext& context,
                           InNamespace(database_.Read(), request.namespace_()));
   const CollectionInfo* collection = view.ns->FindCollection(request.collection());
   if (collection == nullptr) {
-    return NotFound("COLLECTION_NOT_FOUND", "collection",
-                    absl::StrCat("collection \"", request.collection(), "\" does not exist"),
-                    "ListCollections shows those that do");
+    return CollectionMissing(request.collection());
   }
   *response->mutable_collection() = ToProto(*view.ns, *collection, database_.writer());
+  return absl::OkStatus();
+}
+
+absl::Status CatalogApi::UpdateCollection(CallContext& context,
+                                          const v1::UpdateCollectionRequest& request,
+                                          v1::UpdateCollectionResponse* response) {
+  Writer& writer = database_.writer();
+  const bool only_removes = !request.has_description() && request.put_vector_fields().empty() &&
+                            !request.remove_vector_fields().empty();
+  COOKIX_RETURN_IF_ERROR(writer.ChangeNamespace(
+      context, request.namespace_(), only_removes, request.options(), CatalogFingerprint(request),
+      [&](WriteSession& session) -> absl::Status {
+        const CollectionInfo* found = session.ns().FindCollection(request.collection());
+        if (found == nullptr) return CollectionMissing(request.collection());
+        const std::string before = found->record.SerializeAsString();
+        auto changed = std::make_shared<CollectionInfo>(*found);
+        v1::Collection* collection = changed->record.mutable_collection();
+        if (request.has_description()) collection->set_description(request.description());
+        COOKIX_RETURN_IF_ERROR(RemoveVectorFields(request, session, changed.get()));
+        COOKIX_RETURN_IF_ERROR(PutVectorFields(request, session.ns(), changed.get()));
+        if (changed->record.SerializeAsString() == before) return absl::OkStatus();
+        session.PutCollectionRecord(*changed);
+        NamespaceInfo* ns = session.MutableNamespace();
+        ns->collections_by_id[changed->id] = changed;
+        ns->collections[collection->name()] = std::move(changed);
+        return absl::OkStatus();
+      },
+      response->mutable_result()));
+  const std::shared_ptr<const NamespaceInfo> ns = writer.Read().catalog->Find(request.namespace_());
+  if (ns != nullptr) {
+    if (const CollectionInfo* collection = ns->FindCollection(request.collection())) {
+      *response->mutable_collection() = ToProto(*ns, *collection, writer);
+    }
+  }
   return absl::OkStatus();
 }
 
@@ -449,9 +560,7 @@ absl::Status CatalogApi::DeleteCollection(CallContext& context,
       [&](WriteSession& session) -> absl::Status {
         const CollectionInfo* collection = session.ns().FindCollection(request.collection());
         if (collection == nullptr) {
-          return NotFound("COLLECTION_NOT_FOUND", "collection",
-                          absl::StrCat("collection \"", request.collection(), "\" does not exist"),
-                          "ListCollections shows those that do");
+          return CollectionMissing(request.collection());
         }
         if (collection->id == kDefaultCollectionId) {
           return MakeError(absl::StatusCode::kFailedPrecondition,

@@ -33,6 +33,8 @@ class CatalogApi {
                                 v1::CreateCollectionResponse* response);
   absl::Status GetCollection(CallContext& context, const v1::GetCollectionRequest& request,
                              v1::GetCollectionResponse* response);
+  absl::Status UpdateCollection(CallContext& context, const v1::UpdateCollectionRequest& request,
+                                v1::UpdateCollectionResponse* response);
   absl::Status ListCollections(CallContext& context, const v1::ListCollectionsRequest& request,
                                v1::ListCollectionsResponse* response);
   absl::Status DeleteCollection(CallContext& context, const v1::DeleteCollectionRequest& request,

@@ -11,6 +11,7 @@
 #include "engine/database.h"
 #include "engine/fill_edge.h"
 #include "engine/filter/filter.h"
+#include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "engine/write/writer.h"
 #include "storage/base/status.h"
@@ -69,8 +70,15 @@ absl::Status AddVectors(const NamespaceView& view, Ordinal ordinal,
 absl::Status FillObject(const NamespaceView& view, Ordinal ordinal, const v1::ObjectMask& mask,
                         internal::v1::ObjectRecord&& record, v1::Object* object) {
   std::vector<std::string> vectors;
-  if (mask.with_vectors()) {
-    vectors.assign(record.vector_fields().begin(), record.vector_fields().end());
+  const CollectionInfo* collection =
+      mask.with_vectors() ? view.ns->FindCollection(record.collection_id()) : nullptr;
+  if (collection != nullptr) {
+    for (const std::string& name : record.vector_fields()) {
+      // Else the field was removed and the collector has not been here yet.
+      if (FindVectorField(collection->record.collection(), name) != nullptr) {
+        vectors.push_back(name);
+      }
+    }
   }
   if (mask.without_content()) record.clear_content();
   if (mask.without_properties()) record.clear_properties();
@@ -508,6 +516,23 @@ absl::Status ObjectApi::Write(CallContext& context, const v1::WriteRequest& requ
   for (const bool changed : results) {
     response->add_results()->set_changed_existence(changed);
   }
+  return absl::OkStatus();
+}
+
+absl::Status ObjectApi::InsertVectors(CallContext& context, const v1::InsertVectorsRequest& request,
+                                      v1::InsertVectorsResponse* response) {
+  uint64_t fingerprint = 0;
+  if (!request.options().request_id().empty()) {
+    v1::InsertVectorsRequest copy = request;
+    copy.clear_options();
+    copy.clear_sequence();
+    fingerprint = FingerprintOf(copy);
+  }
+  int64_t created = 0;
+  COOKIX_RETURN_IF_ERROR(database_.writer().InsertVectors(context, request, fingerprint,
+                                                          response->mutable_result(), &created));
+  response->set_sequence(request.sequence());
+  response->set_created_count(created);
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cookix/v1/object_service.pb.h"
+#include "cookix/v1/search_service.pb.h"
 #include "engine/call_context.h"
 
 namespace cookix::engine {
@@ -40,6 +41,9 @@ class ObjectApi {
                             v1::CountObjectsResponse* response);
   absl::Status Write(CallContext& context, const v1::WriteRequest& request,
                      v1::WriteResponse* response);
+  // One request of SearchService.InsertVectors (search_service.proto).
+  absl::Status InsertVectors(CallContext& context, const v1::InsertVectorsRequest& request,
+                             v1::InsertVectorsResponse* response);
 
  private:
   Database& database_;

@@ -10,9 +10,11 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "cookix/internal/v1/records.pb.h"
@@ -31,6 +33,7 @@ struct RelationInfo {
 
 struct CollectionInfo {
   CollectionId id = 0;
+  // Vector fields are resolved (engine/vector/vector_field.h).
   internal::v1::CollectionRecord record;
 };
 
@@ -47,6 +50,9 @@ struct NamespaceInfo {
 
   // Collections being dropped: their objects are hidden.
   std::unordered_map<CollectionId, uint64_t> dropped_collections;
+  // Vector fields whose vectors are being deleted. Their collections do not have
+  // them, and objects may list them still.
+  std::set<std::pair<CollectionId, std::string>> dropped_vector_fields;
   // Objects with a pending tombstone: commit of the tombstone by ordinal. An
   // edge is hidden when its version is not above the commit of OUT or BOTH at its
   // source, or of BOTH at its target.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "engine/vector/vector_field.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
 
@@ -117,6 +118,11 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
           return Malformed();
         }
         info->id = info->record.id();
+        for (v1::VectorField& field : *info->record.mutable_collection()->mutable_vector_fields()) {
+          absl::StatusOr<v1::VectorField> resolved = ResolveStoredVectorField(field);
+          if (!resolved.ok()) return Malformed();
+          field = *std::move(resolved);
+        }
         // Records of a namespace being dropped are left to the collector.
         if (auto it = namespaces.find(id); it != namespaces.end()) {
           it->second->collections[std::string(key)] = info;
@@ -177,6 +183,12 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
           if (auto it = namespaces.find(record.collection().namespace_id());
               it != namespaces.end()) {
             it->second->dropped_collections[record.collection().collection_id()] = record.commit();
+          }
+        } else if (record.has_vector_field()) {
+          if (auto it = namespaces.find(record.vector_field().namespace_id());
+              it != namespaces.end()) {
+            it->second->dropped_vector_fields.emplace(record.vector_field().collection_id(),
+                                                      record.vector_field().field());
           }
         }
         loaded.tombstones.emplace_back("t" + std::string(key), std::move(record));

@@ -73,24 +73,11 @@ absl::Status CheckValue(const v1::Value& value, std::string_view field, int dept
   }
 }
 
-absl::Status CheckVector(const v1::Vector& vector, std::string_view field) {
-  if (vector.values_size() > 65536) {
-    return LimitExceeded(field, "the vector has more than 65536 components", "Use fewer");
-  }
-  for (const float component : vector.values()) {
-    if (!std::isfinite(component)) {
-      return InvalidField(field, "a component is not finite", "Send finite components");
-    }
-  }
-  if (vector.indices_size() != 0) {
-    if (vector.indices_size() != vector.values_size()) {
-      return InvalidField(field, "indices and values differ in length", "Send one for each");
-    }
-    for (int i = 1; i < vector.indices_size(); ++i) {
-      if (vector.indices(i) <= vector.indices(i - 1)) {
-        return InvalidField(field, "indices are not strictly ascending", "Sort and merge them");
-      }
-    }
+// Their values are checked against the collection's fields when these are known.
+absl::Status CheckVectorNames(const google::protobuf::Map<std::string, v1::Vector>& vectors,
+                              std::string_view field, const Limits& limits) {
+  for (const auto& [name, vector] : vectors) {
+    COOKIX_RETURN_IF_ERROR(CheckName(name, field, "a vector's name", limits.max_name_bytes));
   }
   return absl::OkStatus();
 }
@@ -166,10 +153,8 @@ absl::Status CheckObject(const v1::Object& object, std::string_view field, const
   if (!object.labels().empty()) {
     COOKIX_RETURN_IF_ERROR(CheckLabels(object.labels(), Sub(field, "labels"), limits));
   }
-  for (const auto& [name, vector] : object.vectors()) {
-    COOKIX_RETURN_IF_ERROR(
-        CheckName(name, Sub(field, "vectors"), "a vector's name", limits.max_name_bytes));
-    COOKIX_RETURN_IF_ERROR(CheckVector(vector, Sub(field, "vectors." + name)));
+  if (!object.vectors().empty()) {
+    COOKIX_RETURN_IF_ERROR(CheckVectorNames(object.vectors(), Sub(field, "vectors"), limits));
   }
   return CheckTime(object.expires_ms(), Sub(field, "expires_ms"));
 }
@@ -234,6 +219,7 @@ absl::Status CheckObjectPatch(const v1::ObjectPatch& patch, std::string_view fie
   COOKIX_RETURN_IF_ERROR(
       CheckProperties(patch.set_properties(), Sub(field, "set_properties"), limits));
   COOKIX_RETURN_IF_ERROR(CheckLabels(patch.add_labels(), Sub(field, "add_labels"), limits));
+  COOKIX_RETURN_IF_ERROR(CheckVectorNames(patch.set_vectors(), Sub(field, "set_vectors"), limits));
   if (patch.has_expires_ms()) {
     COOKIX_RETURN_IF_ERROR(CheckTime(patch.expires_ms(), Sub(field, "expires_ms")));
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/read_view.h"
+#include "engine/vector/vector_field.h"
 #include "google/protobuf/arena.h"
 #include "sodium.h"
 #include "storage/base/coding.h"
@@ -253,6 +254,45 @@ absl::Status WriteSession::CheckCondition(const v1::Condition& condition,
   return absl::OkStatus();
 }
 
+std::string* WriteSession::StagedObject::SetVector(const std::string& field) {
+  for (auto& [name, bytes] : vectors) {
+    if (name == field) return &bytes.emplace();
+  }
+  return &vectors.emplace_back(field, std::string()).second.value();
+}
+
+void WriteSession::StagedObject::RemoveVector(const std::string& field) {
+  for (auto& [name, bytes] : vectors) {
+    if (name != field) continue;
+    bytes.reset();
+    return;
+  }
+  vectors.emplace_back(field, std::nullopt);
+}
+
+absl::Status WriteSession::CheckVectors(
+    const CollectionInfo& collection, const google::protobuf::Map<std::string, v1::Vector>& vectors,
+    std::string_view field) {
+  for (const auto& [name, vector] : vectors) {
+    const std::string path = Sub(field, name);
+    COOKIX_ASSIGN_OR_RETURN(const v1::VectorField* declared,
+                            RequireVectorField(collection.record.collection(), name, path));
+    COOKIX_RETURN_IF_ERROR(CheckVector(*declared, vector, path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteSession::CheckPropertyBytes(const ObjectRecord& record,
+                                              std::string_view field) const {
+  size_t bytes = 0;
+  for (const auto& [name, value] : record.properties()) {
+    bytes += name.size() + value.ByteSizeLong() + 8;
+  }
+  if (static_cast<int64_t>(bytes) <= limits_.max_properties_bytes) return absl::OkStatus();
+  return LimitExceeded(field, absl::StrCat("the properties would take ", bytes, " bytes"),
+                       "Store less");
+}
+
 void WriteSession::SetExpiry(StagedObject& object) {
   const int64_t expires = object.record.expires_ms();
   if (expires != 0 && (earliest_expiry_ms_ == 0 || expires < earliest_expiry_ms_)) {
@@ -272,31 +312,15 @@ absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, Objec
   }
   COOKIX_RETURN_IF_ERROR(CheckCondition(write.condition(), object, field));
   if (!write.object().vectors().empty()) {
-    const CollectionInfo* info = ns_->FindCollection(collection);
-    for (const auto& [name, vector] : write.object().vectors()) {
-      const v1::VectorField* declared = nullptr;
-      for (const v1::VectorField& candidate : info->record.collection().vector_fields()) {
-        if (candidate.name() == name) declared = &candidate;
-      }
-      const std::string path = Sub(field, "object.vectors." + name);
-      if (declared == nullptr) {
-        return InvalidField(path, "the collection has no such vector field",
-                            "Name a vector field of the collection");
-      }
-      if (declared->dimension() != 0 && vector.values_size() != declared->dimension()) {
-        return InvalidField(path,
-                            absl::StrCat("the vector has ", vector.values_size(),
-                                         " components, expected ", declared->dimension()),
-                            "Send a vector of the field's dimension");
-      }
-    }
+    COOKIX_RETURN_IF_ERROR(CheckVectors(*ns_->FindCollection(collection), write.object().vectors(),
+                                        Sub(field, "object.vectors")));
   }
   if (object == nullptr) object = NewObject(collection, ref.key());
   const bool existed = object->has_record && object->record.exists();
   const int64_t created = existed ? object->record.created_ms() : time_ms_;
   if (existed) {
     for (const std::string& old : object->record.vector_fields()) {
-      if (write.object().vectors().count(old) == 0) object->stale_vectors.push_back(old);
+      if (write.object().vectors().count(old) == 0) object->RemoveVector(old);
     }
   }
   record.set_collection_id(collection);
@@ -309,7 +333,7 @@ absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, Objec
   object->has_record = true;
   object->dirty = true;
   for (const auto& [name, vector] : write.object().vectors()) {
-    object->vectors.emplace_back(name, vector.SerializeAsString());
+    *object->SetVector(name) = vector.SerializeAsString();
   }
   SetExpiry(*object);
   if (!existed) ++objects_delta_[collection];
@@ -365,14 +389,25 @@ absl::StatusOr<bool> WriteSession::PatchObject(const v1::ObjectPatch& patch,
     record.clear_labels();
     for (std::string& label : labels) record.add_labels(std::move(label));
   }
-  size_t property_bytes = 0;
-  for (const auto& [name, value] : record.properties()) {
-    property_bytes += name.size() + value.ByteSizeLong() + 8;
-  }
-  if (static_cast<int64_t>(property_bytes) > limits_.max_properties_bytes) {
-    return LimitExceeded(Sub(field, "set_properties"),
-                         absl::StrCat("the properties would take ", property_bytes, " bytes"),
-                         "Store less");
+  COOKIX_RETURN_IF_ERROR(CheckPropertyBytes(record, Sub(field, "set_properties")));
+  if (patch.set_vectors_size() + patch.remove_vectors_size() != 0) {
+    COOKIX_RETURN_IF_ERROR(CheckVectors(*ns_->FindCollection(collection), patch.set_vectors(),
+                                        Sub(field, "set_vectors")));
+    std::vector<std::string> names(record.vector_fields().begin(), record.vector_fields().end());
+    for (const auto& [name, vector] : patch.set_vectors()) {
+      *object->SetVector(name) = vector.SerializeAsString();
+      names.push_back(name);
+    }
+    std::sort(names.begin(), names.end());
+    names.erase(std::unique(names.begin(), names.end()), names.end());
+    for (const std::string& name : patch.remove_vectors()) {
+      auto it = std::find(names.begin(), names.end(), name);
+      if (it == names.end()) continue;
+      object->RemoveVector(name);
+      names.erase(it);
+    }
+    record.clear_vector_fields();
+    for (std::string& name : names) record.add_vector_fields(std::move(name));
   }
   if (patch.has_expires_ms()) record.set_expires_ms(patch.expires_ms());
   record.set_version(commit_);
@@ -385,6 +420,52 @@ absl::StatusOr<bool> WriteSession::PatchObject(const v1::ObjectPatch& patch,
             .status());
   }
   return false;
+}
+
+absl::StatusOr<int64_t> WriteSession::PutVectors(const VectorRows& rows) {
+  int64_t created = 0;
+  const v1::InsertVectorsRequest& request = *rows.request;
+  const auto count = static_cast<size_t>(request.keys_size());
+  identities_.reserve(identities_.size() + count);
+  objects_.reserve(objects_.size() + count);
+  object_order_.reserve(object_order_.size() + count);
+  for (int i = 0; i < request.keys_size(); ++i) {
+    const std::string& key = request.keys(i);
+    COOKIX_ASSIGN_OR_RETURN(const KnownOrdinal known, Find(rows.collection, key));
+    StagedObject* object = nullptr;
+    if (known.ordinal != 0) {
+      COOKIX_ASSIGN_OR_RETURN(object, LoadObject(known, rows.collection, key));
+    }
+    // One that this commit has deleted has no record and no ordinal any more.
+    if (object == nullptr || !object->has_record) object = NewObject(rows.collection, key);
+    ObjectRecord& record = object->record;
+    if (!record.exists()) {
+      record.set_exists(true);
+      record.set_created_ms(time_ms_);
+      ++objects_delta_[rows.collection];
+      ++created;
+    }
+    record.set_version(commit_);
+    record.set_updated_ms(time_ms_);
+    auto* names = record.mutable_vector_fields();
+    const auto place = std::lower_bound(names->begin(), names->end(), rows.field.name());
+    if (place == names->end() || *place != rows.field.name()) {
+      const auto at = static_cast<int>(place - names->begin());
+      names->Add(std::string(rows.field.name()));
+      for (int last = names->size() - 1; last > at; --last) names->SwapElements(last, last - 1);
+    }
+    if (request.properties_size() > 0) {
+      for (const auto& [name, value] : request.properties(i).fields()) {
+        (*record.mutable_properties())[name] = value;
+      }
+      if (object->had_record) {
+        COOKIX_RETURN_IF_ERROR(CheckPropertyBytes(record, absl::StrCat("properties[", i, "]")));
+      }
+    }
+    object->dirty = true;
+    rows.Encode(i, object->SetVector(rows.field.name()));
+  }
+  return created;
 }
 
 absl::StatusOr<WriteSession::StagedEdge*> WriteSession::LoadEdge(Ordinal source,
@@ -640,10 +721,7 @@ absl::Status WriteSession::DeleteStaged(StagedObject& object, bool leave_danglin
   if (leave_dangling) {
     COOKIX_ASSIGN_OR_RETURN(keep, HasIncoming(object.ordinal, object.ordinal));
   }
-  for (const std::string& name : object.record.vector_fields()) {
-    object.stale_vectors.push_back(name);
-  }
-  object.vectors.clear();
+  for (const std::string& name : object.record.vector_fields()) object.RemoveVector(name);
   if (keep) {
     ObjectRecord dangling;
     dangling.set_collection_id(collection);
@@ -691,6 +769,18 @@ absl::Status WriteSession::CollectEdge(Ordinal source, RelationId relation, Ordi
   return absl::OkStatus();
 }
 
+absl::StatusOr<bool> WriteSession::CollectVector(Ordinal ordinal, const std::string& field) {
+  COOKIX_ASSIGN_OR_RETURN(StagedObject * object, LoadObject(ordinal));
+  if (!object->has_record) return false;
+  auto* names = object->record.mutable_vector_fields();
+  auto it = std::find(names->begin(), names->end(), field);
+  if (it == names->end()) return false;
+  names->erase(it);
+  object->RemoveVector(field);
+  object->dirty = true;
+  return true;
+}
+
 void WriteSession::RemoveTombstone(const std::string& key, const TombstoneRecord& record) {
   NamespaceInfo* ns = MutableNamespace();
   if (record.has_edges()) {
@@ -700,6 +790,9 @@ void WriteSession::RemoveTombstone(const std::string& key, const TombstoneRecord
     if (it != table.end() && it->second <= record.commit()) table.erase(it);
   } else if (record.has_collection()) {
     ns->dropped_collections.erase(record.collection().collection_id());
+  } else if (record.has_vector_field()) {
+    ns->dropped_vector_fields.erase(
+        {record.vector_field().collection_id(), record.vector_field().field()});
   }
   catalog_writes_.emplace_back(key, std::nullopt);
   collected_.push_back(record);
@@ -725,6 +818,17 @@ void WriteSession::DropCollection(const CollectionInfo& collection) {
   ns->collections.erase(name);
   ns->collections_by_id.erase(id);
   ns->dropped_collections[id] = commit_;
+  new_tombstones_.emplace_back(TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())),
+                               std::move(record));
+}
+
+void WriteSession::DropVectorField(CollectionId collection, const std::string& field) {
+  TombstoneRecord record;
+  record.mutable_vector_field()->set_namespace_id(ns_->id);
+  record.mutable_vector_field()->set_collection_id(collection);
+  record.mutable_vector_field()->set_field(field);
+  record.set_commit(commit_);
+  MutableNamespace()->dropped_vector_fields.emplace(collection, field);
   new_tombstones_.emplace_back(TombstoneKey(commit_, static_cast<uint32_t>(new_tombstones_.size())),
                                std::move(record));
 }
@@ -795,7 +899,7 @@ absl::StatusOr<bool> WriteSession::Finish() {
     *change->add_events()->mutable_tombstone() = record;
   }
   // Written in key order: the store finds the place of a record from that before it.
-  std::vector<Record> objects, identities, edges, reverse_edges;
+  std::vector<Record> objects, identities, vectors, edges, reverse_edges;
   std::string after;
   for (StagedObject* object : object_order_) {
     if (!object->dirty) continue;
@@ -813,11 +917,13 @@ absl::StatusOr<bool> WriteSession::Finish() {
         batch_.Put(Family::kCatalog, ExpiryKey(expires, ns_->id, object->ordinal), "");
       }
     }
-    for (const std::string& name : object->stale_vectors) {
-      batch_.Delete(Family::kVectors, VectorKey(ns_->id, object->ordinal, name));
-    }
-    for (const auto& [name, bytes] : object->vectors) {
-      batch_.Put(Family::kVectors, VectorKey(ns_->id, object->ordinal, name), bytes);
+    for (auto& [name, bytes] : object->vectors) {
+      std::string vector_key = VectorKey(ns_->id, object->ordinal, name);
+      if (bytes.has_value()) {
+        vectors.emplace_back(std::move(vector_key), *std::move(bytes));
+      } else if (object->had_record) {
+        batch_.Delete(Family::kVectors, vector_key);
+      }
     }
     auto* event = change->add_events()->mutable_object();
     event->set_namespace_id(ns_->id);
@@ -885,6 +991,7 @@ absl::StatusOr<bool> WriteSession::Finish() {
   }
   PutInOrder(Family::kIdentity, &identities);
   PutInOrder(Family::kObjects, &objects);
+  PutInOrder(Family::kVectors, &vectors);
   PutInOrder(Family::kEdges, &edges);
   PutInOrder(Family::kReverseEdges, &reverse_edges);
   for (const auto& [key, value] : catalog_writes_) {

@@ -27,6 +27,7 @@
 #include "engine/catalog/catalog_store.h"
 #include "engine/limits.h"
 #include "engine/records.h"
+#include "engine/write/vector_rows.h"
 #include "storage/store.h"
 
 namespace cookix::engine {
@@ -78,17 +79,25 @@ class WriteSession {
   absl::StatusOr<bool> PutEdge(const v1::Edge& edge, std::string_view field);
   absl::StatusOr<bool> DeleteEdge(const v1::EdgeDelete& request, std::string_view field);
   absl::Status Check(const v1::ConditionCheck& check, std::string_view field);
+  // Sets a vector field of many objects, row by row, and returns how many it created.
+  absl::StatusOr<int64_t> PutVectors(const VectorRows& rows);
 
   // For the collector and the expiry sweeper.
   absl::Status DeleteOrdinal(Ordinal ordinal);
   // Deletes one stored edge if its version is not above `up_to_version`.
   absl::Status CollectEdge(Ordinal source, RelationId relation, Ordinal target,
                            std::string_view discriminator, uint64_t up_to_version);
+  // Deletes a vector of a field that the collection no longer has. False when there is
+  // none. The object's version stays: nobody sees a difference.
+  absl::StatusOr<bool> CollectVector(Ordinal ordinal, const std::string& field);
   void RemoveTombstone(const std::string& key, const internal::v1::TombstoneRecord& record);
   void RemoveExpiryEntry(int64_t expires_ms, Ordinal ordinal);
 
   // Hides a collection and leaves its objects to the collector.
   void DropCollection(const CollectionInfo& collection);
+  // Leaves the vectors of a field to the collector. The collection's record is the
+  // caller's to change.
+  void DropVectorField(CollectionId collection, const std::string& field);
 
   // The namespace, to be changed by catalog operations. Marks it changed.
   NamespaceInfo* MutableNamespace();
@@ -125,8 +134,11 @@ class WriteSession {
     bool has_record = false;  // a record will be stored
     bool dirty = false;
     internal::v1::ObjectRecord record;
-    std::vector<std::pair<std::string, std::string>> vectors;  // field, bytes
-    std::vector<std::string> stale_vectors;
+    // What becomes of stored vectors, by field: new bytes, or nothing. A few at most.
+    std::vector<std::pair<std::string, std::optional<std::string>>> vectors;
+    // Where the new bytes of `field` go.
+    std::string* SetVector(const std::string& field);
+    void RemoveVector(const std::string& field);
   };
   struct StagedEdge {
     Ordinal source = 0;
@@ -144,6 +156,12 @@ class WriteSession {
   absl::StatusOr<Ordinal> FindOrdinal(CollectionId collection, std::string_view key);
   // Assigns one, with a dangling record, when there is none.
   absl::StatusOr<Ordinal> OrdinalForTarget(const v1::ObjectRef& ref, std::string_view field);
+  // The field of a vector of a request, if the vector fits it.
+  static absl::Status CheckVectors(const CollectionInfo& collection,
+                                   const google::protobuf::Map<std::string, v1::Vector>& vectors,
+                                   std::string_view field);
+  absl::Status CheckPropertyBytes(const internal::v1::ObjectRecord& record,
+                                  std::string_view field) const;
   StagedObject* NewObject(CollectionId collection, std::string_view key);
   absl::StatusOr<StagedObject*> LoadObject(Ordinal ordinal);
   // The same for what Find() gave, which may save reading.

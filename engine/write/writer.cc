@@ -20,6 +20,8 @@ using storage::Family;
 // Some 50 MB when full.
 constexpr size_t kIdentityCacheEntries = 1'000'000;
 constexpr int64_t kCollectBatch = 1000;
+// Records that one round of the collector looks at for each that it may delete.
+constexpr int64_t kLookedAtPerRecord = 20;
 
 absl::Status NamespaceMissing(std::string_view name) {
   return NotFound("NAMESPACE_NOT_FOUND", "namespace",
@@ -288,7 +290,7 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
                             v1::WriteResult* result, std::string* response) {
   COOKIX_RETURN_IF_ERROR(CheckWriteOptions(options, limits_));
   COOKIX_RETURN_IF_ERROR(context.Check());
-  if (views_ != nullptr) COOKIX_RETURN_IF_ERROR(views_->WaitForRoom(context));
+  if (views_ != nullptr) COOKIX_RETURN_IF_ERROR(views_->WaitForRoom(context, options.bulk()));
   absl::StatusOr<storage::CommitResult> answer = store_.Commit(commit_options, builder);
   if (!answer.ok()) {
     const std::optional<ErrorDetail> detail = GetErrorDetail(answer.status());
@@ -364,6 +366,56 @@ absl::Status Writer::Apply(CallContext& context, std::string_view namespace_name
   results->clear();
   for (const char flag : response) results->push_back(flag == '1');
   results->resize(mutations.size(), false);
+  return absl::OkStatus();
+}
+
+absl::Status Writer::InsertVectors(CallContext& context, const v1::InsertVectorsRequest& request,
+                                   uint64_t request_fingerprint, v1::WriteResult* result,
+                                   int64_t* created) {
+  const v1::WriteOptions& options = request.options();
+  const std::string& name = request.namespace_();
+  // Nearly all of the checking needs only the catalog, so it is done before the commit's
+  // turn comes. A request that may be a repetition is answered as the first one was,
+  // whatever has become of the catalog since.
+  absl::StatusOr<VectorRows> rows = NamespaceMissing(name);
+  if (const std::shared_ptr<const NamespaceInfo> ns = Read().catalog->Find(name); ns != nullptr) {
+    rows = VectorRows::Check(*ns, request, limits_);
+  }
+  storage::CommitOptions commit_options;
+  if (options.request_id().empty()) {
+    COOKIX_RETURN_IF_ERROR(rows.status());
+  } else {
+    commit_options.request_id =
+        (name.empty() ? std::string(kDefaultName) : name) + "/" + options.request_id();
+    commit_options.request_fingerprint = request_fingerprint;
+  }
+  std::string response;
+  COOKIX_RETURN_IF_ERROR(Commit(
+      context, commit_options, options,
+      [&](storage::CommitBatch& batch) -> absl::Status {
+        int64_t count = 0;
+        COOKIX_RETURN_IF_ERROR(InSession(batch, name, [&](WriteSession& session) -> absl::Status {
+          if (!rows.ok() || !rows->Fit(session.ns())) {
+            COOKIX_ASSIGN_OR_RETURN(const VectorRows again,
+                                    VectorRows::Check(session.ns(), request, limits_));
+            COOKIX_ASSIGN_OR_RETURN(count, session.PutVectors(again));
+            return absl::OkStatus();
+          }
+          COOKIX_ASSIGN_OR_RETURN(count, session.PutVectors(*rows));
+          return absl::OkStatus();
+        }));
+        std::string bytes;
+        PutVarint64(&bytes, static_cast<uint64_t>(count));
+        batch.SetResponse(std::move(bytes));
+        return absl::OkStatus();
+      },
+      result, &response));
+  std::string_view bytes = response;
+  uint64_t count = 0;
+  if (!GetVarint64(&bytes, &count)) {
+    return Corruption("the answer to a request id is malformed", "Restore from a checkpoint");
+  }
+  *created = static_cast<int64_t>(count);
   return absl::OkStatus();
 }
 
@@ -552,13 +604,28 @@ absl::StatusOr<int64_t> Writer::Collect(int64_t max_records) {
       done = CollectEdges(key, record, max_records - removed);
     } else if (record.has_collection()) {
       done = CollectCollection(key, record, max_records - removed);
-    } else {
+    } else if (record.has_vector_field()) {
+      done = CollectVectorField(key, record, max_records - removed);
+    } else if (record.has_namespace_()) {
       done = CollectNamespace(key, record);
+    } else {
+      done = Corruption("a tombstone names nothing to delete", "Restore from a checkpoint");
     }
     COOKIX_RETURN_IF_ERROR(done.status());
     removed += *done;
   }
   return removed;
+}
+
+void Writer::DropTombstone(storage::CommitBatch& batch, const std::string& key,
+                           const TombstoneRecord& record) {
+  if (state_.tombstones.erase(key) == 0) return;
+  batch.Delete(Family::kCatalog, key);
+  internal::v1::ChangeRecord change;
+  *change.add_events()->mutable_collected() = record;
+  batch.SetChange(change.SerializeAsString());
+  std::lock_guard<std::mutex> lock(mutex_);
+  tombstones_touched_ = true;
 }
 
 absl::StatusOr<int64_t> Writer::CollectEdges(const std::string& key, const TombstoneRecord& record,
@@ -577,15 +644,7 @@ absl::StatusOr<int64_t> Writer::CollectEdges(const std::string& key, const Tombs
       const std::shared_ptr<const NamespaceInfo> ns = state_.catalog->Find(ns_id);
       if (ns == nullptr || state_.tombstones.count(key) == 0) {
         finished = true;
-        if (state_.tombstones.erase(key) != 0) {
-          // Its namespace was dropped meanwhile.
-          batch.Delete(Family::kCatalog, key);
-          internal::v1::ChangeRecord change;
-          *change.add_events()->mutable_collected() = record;
-          batch.SetChange(change.SerializeAsString());
-          std::lock_guard<std::mutex> lock(mutex_);
-          tombstones_touched_ = true;
-        }
+        DropTombstone(batch, key, record);
         return absl::OkStatus();
       }
       return InSession(batch, ns->record.name(), [&](WriteSession& session) -> absl::Status {
@@ -653,14 +712,7 @@ absl::StatusOr<int64_t> Writer::CollectCollection(const std::string& key,
       const std::shared_ptr<const NamespaceInfo> ns = state_.catalog->Find(ns_id);
       if (ns == nullptr || state_.tombstones.count(key) == 0) {
         finished = true;
-        if (state_.tombstones.erase(key) != 0) {
-          batch.Delete(Family::kCatalog, key);
-          internal::v1::ChangeRecord change;
-          *change.add_events()->mutable_collected() = record;
-          batch.SetChange(change.SerializeAsString());
-          std::lock_guard<std::mutex> lock(mutex_);
-          tombstones_touched_ = true;
-        }
+        DropTombstone(batch, key, record);
         return absl::OkStatus();
       }
       return InSession(batch, ns->record.name(), [&](WriteSession& session) -> absl::Status {
@@ -687,6 +739,84 @@ absl::StatusOr<int64_t> Writer::CollectCollection(const std::string& key,
     }));
     removed += batch_removed;
   }
+  return removed + (finished ? 1 : 0);
+}
+
+absl::StatusOr<int64_t> Writer::CollectVectorField(const std::string& key,
+                                                   const TombstoneRecord& record,
+                                                   int64_t max_records) {
+  const NamespaceId ns_id = record.vector_field().namespace_id();
+  const CollectionId collection = record.vector_field().collection_id();
+  const std::string& field = record.vector_field().field();
+  // No object gains the field while the tombstone is there, so those that a snapshot
+  // shows to have it are all that can still have it, and one pass finds them.
+  const ReadView read = Read();
+  const auto it = read.snapshot->Scan(Family::kIdentity,
+                                      storage::PrefixBounds(IdentityKey(ns_id, collection, "")));
+  if (auto cursor = collector_cursors_.find(key); cursor != collector_cursors_.end()) {
+    it->Seek(cursor->second);
+  } else {
+    it->SeekToFirst();
+  }
+  int64_t removed = 0;
+  int64_t looked_at = 0;
+  bool finished = false;
+  while (!finished && removed < max_records && looked_at < max_records * kLookedAtPerRecord) {
+    std::vector<Ordinal> found;
+    size_t bytes = 0;
+    const auto most = static_cast<size_t>(std::min(kCollectBatch, max_records - removed));
+    std::string value;
+    for (; it->Valid() && found.size() < most && bytes < (1 << 20) &&
+           looked_at < max_records * kLookedAtPerRecord;
+         it->Next(), ++looked_at) {
+      std::string_view encoded = it->value();
+      Ordinal ordinal;
+      if (!GetFixed64(&encoded, &ordinal)) {
+        return Corruption("an identity record is malformed", "Restore from a checkpoint");
+      }
+      COOKIX_ASSIGN_OR_RETURN(
+          const bool there,
+          read.snapshot->Get(Family::kObjects, ObjectKey(ns_id, ordinal), &value));
+      internal::v1::ObjectRecord object;
+      if (!there) continue;
+      if (!object.ParseFromString(value)) {
+        return Corruption("an object record is malformed", "Restore from a checkpoint");
+      }
+      const auto& names = object.vector_fields();
+      if (std::find(names.begin(), names.end(), field) == names.end()) continue;
+      found.push_back(ordinal);
+      bytes += value.size();
+    }
+    COOKIX_RETURN_IF_ERROR(it->status());
+    const bool last = !it->Valid();
+    int64_t batch_removed = 0;
+    auto collect = [&](storage::CommitBatch& batch) -> absl::Status {
+      batch_removed = 0;
+      finished = false;
+      COOKIX_RETURN_IF_ERROR(RefreshIfStale());
+      const std::shared_ptr<const NamespaceInfo> ns = state_.catalog->Find(ns_id);
+      if (ns == nullptr || state_.tombstones.count(key) == 0) {
+        finished = true;
+        DropTombstone(batch, key, record);
+        return absl::OkStatus();
+      }
+      return InSession(batch, ns->record.name(), [&](WriteSession& session) -> absl::Status {
+        for (const Ordinal ordinal : found) {
+          COOKIX_ASSIGN_OR_RETURN(const bool had, session.CollectVector(ordinal, field));
+          if (had) ++batch_removed;
+        }
+        if (last) {
+          session.RemoveTombstone(key, record);
+          finished = true;
+        }
+        return absl::OkStatus();
+      });
+    };
+    if (last || !found.empty()) COOKIX_RETURN_IF_ERROR(InternalCommit(collect));
+    removed += batch_removed;
+    if (!last) collector_cursors_[key] = std::string(it->key());
+  }
+  if (finished) collector_cursors_.erase(key);
   return removed + (finished ? 1 : 0);
 }
 

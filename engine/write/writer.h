@@ -25,6 +25,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cookix/v1/object_service.pb.h"
+#include "cookix/v1/search_service.pb.h"
 #include "engine/call_context.h"
 #include "engine/catalog/catalog.h"
 #include "engine/catalog/catalog_store.h"
@@ -71,6 +72,12 @@ class Writer : public storage::CommitListener {
                      std::vector<PreparedMutation>& mutations, const v1::WriteOptions& options,
                      uint64_t request_fingerprint, v1::WriteResult* result,
                      std::vector<bool>* results);
+
+  // Sets a vector field of many objects in one commit. `created` is how many did not
+  // exist before.
+  absl::Status InsertVectors(CallContext& context, const v1::InsertVectorsRequest& request,
+                             uint64_t request_fingerprint, v1::WriteResult* result,
+                             int64_t* created);
 
   // Runs `change` as one commit on a namespace. `reclaims` marks deletions.
   // `response` is stored with the request id and returned when it is replayed.
@@ -132,12 +139,19 @@ class Writer : public storage::CommitListener {
                       v1::WriteResult* result, std::string* response);
   absl::Status InSession(storage::CommitBatch& batch, std::string_view namespace_name,
                          absl::FunctionRef<absl::Status(WriteSession&)> change);
+  // Removes a tombstone whose namespace was dropped meanwhile, if it is still there.
+  // REQUIRES: inside a builder that writes nothing else.
+  void DropTombstone(storage::CommitBatch& batch, const std::string& key,
+                     const internal::v1::TombstoneRecord& record);
   absl::StatusOr<int64_t> CollectEdges(const std::string& key,
                                        const internal::v1::TombstoneRecord& record,
                                        int64_t max_records);
   absl::StatusOr<int64_t> CollectCollection(const std::string& key,
                                             const internal::v1::TombstoneRecord& record,
                                             int64_t max_records);
+  absl::StatusOr<int64_t> CollectVectorField(const std::string& key,
+                                             const internal::v1::TombstoneRecord& record,
+                                             int64_t max_records);
   absl::StatusOr<int64_t> CollectNamespace(const std::string& key,
                                            const internal::v1::TombstoneRecord& record);
   absl::Status InternalCommit(absl::FunctionRef<absl::Status(storage::CommitBatch&)> builder);
