@@ -14,6 +14,12 @@ namespace cookix::engine {
 using Slot = uint32_t;
 inline constexpr Slot kNoSlot = UINT32_MAX;
 
+// What a search by slots finds; the higher score is the better one.
+struct SlotHit {
+  Slot slot = kNoSlot;
+  float score = 0;
+};
+
 }  // namespace cookix::engine
 
 #endif  // COOKIX_ENGINE_VECTOR_SLOT_H_
