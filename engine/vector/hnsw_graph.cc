@@ -52,7 +52,94 @@ void HnswGraph::Search(const PreparedQuery& query, size_t ef, std::vector<Candid
   }
 }
 
-void HnswGraph::Insert(Slot slot, const AtomicSlotBits* dead) {
+bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const SlotBits& accept,
+                               std::span<const Slot> seeds, int64_t budget,
+                               std::vector<Candidate>* found, HnswSearchStats* stats) const {
+  HnswScratch& scratch = LocalScratch();
+  thread_local std::vector<Candidate> entries;
+  const auto most = static_cast<size_t>(options_.m0);
+  upper_.load(std::memory_order_acquire)->FindSeeds(query, kSeeds, scratch, &entries, stats);
+  CandidatePool& pool = scratch.pool;
+  pool.Reset(ef);
+  scratch.visited.Reserve(links_.capacity());
+  std::vector<uint32_t>& batch = scratch.batch;
+  std::vector<uint32_t>& bridges = scratch.bridges;
+  batch.clear();
+  bool within_budget = true;
+  const auto take = [&](Slot slot) {
+    if (!scratch.visited.Insert(slot)) return;
+    batch.push_back(slot);
+    storage_.Prefetch(slot);
+  };
+  // Gathers the accepted neighbours of a node, and those behind neighbours that are not.
+  const auto gather = [&](Slot node) {
+    bridges.clear();
+    const size_t before = batch.size();
+    const Link* links = Links(node);
+    for (size_t i = 0; i < most; ++i) {
+      const uint32_t link = links[i].load(std::memory_order_acquire);
+      if (link == 0) break;
+      if (accept.Test(link - 1)) {
+        take(link - 1);
+      } else if (scratch.visited.Insert(link - 1)) {
+        bridges.push_back(link - 1);
+        const auto* next = reinterpret_cast<const char*>(Links(link - 1));
+        for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(next + at);
+      }
+    }
+    for (const Slot bridge : bridges) {
+      if (batch.size() - before >= most) break;
+      const Link* next = Links(bridge);
+      for (size_t i = 0; i < most; ++i) {
+        const uint32_t link = next[i].load(std::memory_order_acquire);
+        if (link == 0) break;
+        if (accept.Test(link - 1)) take(link - 1);
+      }
+    }
+  };
+  const auto compare = [&] {
+    float distances[64];
+    for (size_t begin = 0; begin < batch.size(); begin += 64) {
+      const size_t n = std::min<size_t>(64, batch.size() - begin);
+      storage_.DistancesFetched(query, batch.data() + begin, n, distances);
+      for (size_t i = 0; i < n; ++i) {
+        if (pool.Accepts(distances[i])) pool.Insert(distances[i], batch[begin + i]);
+      }
+    }
+    stats->distances += static_cast<int64_t>(batch.size());
+    within_budget = stats->distances <= budget;
+    batch.clear();
+  };
+  for (const Slot seed : seeds) take(seed);
+  for (const Candidate& entry : entries) {
+    if (accept.Test(entry.slot)) take(entry.slot);
+  }
+  for (const Candidate& entry : entries) {
+    if (!accept.Test(entry.slot) && scratch.visited.Insert(entry.slot)) gather(entry.slot);
+  }
+  compare();
+  Slot node;
+  while (within_budget && pool.Take(&node)) {
+    gather(node);
+    if (pool.Take(&node)) {
+      gather(node);
+      ++stats->expanded;
+    }
+    ++stats->expanded;
+    if (const Slot next = pool.Peek(); next != kNoSlot) {
+      const auto* links = reinterpret_cast<const char*>(Links(next));
+      for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(links + at);
+    }
+    compare();
+  }
+  scratch.visited.Clear();
+  found->clear();
+  if (!within_budget) return false;
+  for (size_t i = 0; i < pool.size(); ++i) found->push_back({pool.distance(i), pool.node(i)});
+  return true;
+}
+
+void HnswGraph::Insert(Slot slot, const AtomicSlotBits* dead, size_t extra) {
   HnswScratch& scratch = LocalScratch();
   thread_local PreparedQuery query;
   thread_local std::vector<Slot> neighbours;
@@ -66,7 +153,7 @@ void HnswGraph::Insert(Slot slot, const AtomicSlotBits* dead) {
   }
   storage_.Prepare(slot, &query);
   HnswSearchStats stats;
-  Seed(query, static_cast<size_t>(options_.ef_construction), scratch, &stats);
+  Seed(query, static_cast<size_t>(options_.ef_construction) + extra, scratch, &stats);
   SearchLayer(Level0{this}, storage_, query, scratch, &stats);
   scratch.candidates.clear();
   for (size_t i = 0; i < scratch.pool.size(); ++i) {
@@ -135,6 +222,71 @@ void HnswGraph::LinkBack(Slot from, Slot to, float distance, HnswScratch& scratc
   std::sort(candidates.begin(), candidates.end());
   ChooseNeighbours(storage_, candidates, m0, kSame, scratch, &scratch.chosen);
   Rewrite(from, scratch.chosen);
+}
+
+void HnswGraph::Repair(const SlotBits& dead, const SlotBits& linked, Slot begin, Slot end) {
+  HnswScratch& scratch = LocalScratch();
+  const auto m0 = static_cast<size_t>(options_.m0);
+  PreparedQuery base;
+  std::vector<Slot> near, beyond;
+  std::vector<float> distances;
+  std::vector<Candidate> candidates;
+  for (Slot slot = begin; slot < end; ++slot) {
+    if (dead.Test(slot) || !linked.Test(slot)) continue;
+    std::lock_guard<std::mutex> lock(LockOf(slot));
+    const std::vector<Slot> neighbours = Neighbours(slot);
+    const bool broken = std::any_of(neighbours.begin(), neighbours.end(),
+                                    [&](Slot neighbour) { return dead.Test(neighbour); });
+    if (!broken) continue;
+    near.clear();
+    std::vector<Slot>& chosen = scratch.chosen;
+    chosen.clear();
+    scratch.visited.Reserve(links_.capacity());
+    scratch.visited.Insert(slot);
+    // What is left of its neighbours stays.
+    for (const Slot neighbour : neighbours) {
+      if (!dead.Test(neighbour) && scratch.visited.Insert(neighbour)) chosen.push_back(neighbour);
+    }
+    // What lies behind the dead, and behind the dead behind them.
+    beyond.clear();
+    for (const Slot neighbour : neighbours) {
+      if (!dead.Test(neighbour)) continue;
+      for (const Slot behind : Neighbours(neighbour)) {
+        if (!scratch.visited.Insert(behind)) continue;
+        (dead.Test(behind) ? beyond : near).push_back(behind);
+      }
+    }
+    for (const Slot gone : beyond) {
+      for (const Slot behind : Neighbours(gone)) {
+        if (!dead.Test(behind) && scratch.visited.Insert(behind)) near.push_back(behind);
+      }
+    }
+    scratch.visited.Clear();
+    storage_.Prepare(slot, &base);
+    distances.resize(near.size());
+    storage_.Distances(base, near.data(), near.size(), distances.data());
+    candidates.clear();
+    for (size_t i = 0; i < near.size(); ++i) candidates.push_back({distances[i], near[i]});
+    std::sort(candidates.begin(), candidates.end());
+    AddNeighbours(storage_, candidates, std::min(m0, neighbours.size()), kSame, scratch, &chosen);
+    Rewrite(slot, scratch.chosen);
+  }
+}
+
+void HnswGraph::FinishRepair(const SlotBits& live, size_t slots) {
+  auto upper = std::make_unique<HnswUpper>(storage_, static_cast<size_t>(options_.m));
+  HnswScratch& scratch = LocalScratch();
+  Slot first = kNoSlot;
+  if (upper->Grow(slots)) {
+    live.ForEach([&](Slot slot) {
+      if (first == kNoSlot) first = slot;
+      if (HnswUpper::LevelOf(slot) > 0) upper->Insert(slot, scratch);
+    });
+  }
+  first_.store(first, std::memory_order_release);
+  upper_.store(upper.get(), std::memory_order_release);
+  retired_.push_back(std::move(owned_upper_));
+  owned_upper_ = std::move(upper);
 }
 
 std::vector<Slot> HnswGraph::Neighbours(Slot slot) const {

@@ -20,8 +20,7 @@
 // 2021, section 5).
 //
 // Threads. Insert() may run in several threads at a time and beside searches; neighbours
-// are changed under a lock for each node and read without locks. Repair() excludes
-// Insert(), not searches.
+// are changed under a lock for each node and read without locks.
 #ifndef COOKIX_ENGINE_VECTOR_HNSW_GRAPH_H_
 #define COOKIX_ENGINE_VECTOR_HNSW_GRAPH_H_
 
@@ -65,8 +64,8 @@ class HnswGraph {
   [[nodiscard]] bool Grow(size_t slots) { return links_.Grow(slots) && upper_.load()->Grow(slots); }
 
   // Adds a slot that is written. The slots of `dead` (null: none) become nobody's
-  // neighbours.
-  void Insert(Slot slot, const AtomicSlotBits* dead);
+  // neighbours. `extra` candidates are kept beyond ef_construction.
+  void Insert(Slot slot, const AtomicSlotBits* dead = nullptr, size_t extra = 0);
 
   // The nearest slots that it finds by codes, at most `ef`, ascending. Dead ones included.
   void Search(const PreparedQuery& query, size_t ef, std::vector<Candidate>* found,
@@ -79,15 +78,16 @@ class HnswGraph {
                       std::span<const Slot> seeds, int64_t budget, std::vector<Candidate>* found,
                       HnswSearchStats* stats) const;
 
-  // Unlinks the slots of `dead` from the slots in [begin, end), and links what they
-  // connected. After it ran over all slots, FinishRepair() frees them.
-  void Repair(const AtomicSlotBits& dead, Slot begin, Slot end);
-  // Builds the upper levels anew without `dead`, over `slots` slots. What searches may
-  // still read is freed by FreeRetired(), which the caller calls when every search that
-  // began before has ended; then the dead slots may be inserted again.
-  void FinishRepair(const SlotBits& dead, size_t slots);
+  // Unlinks the slots of `dead` from the other slots of `linked` in [begin, end), and links
+  // what they connected. May run beside Insert() when that knows of all of `dead`. Several threads
+  // may take ranges of their own. When it ran over all slots, FinishRepair() comes next.
+  void Repair(const SlotBits& dead, const SlotBits& linked, Slot begin, Slot end);
+  // Builds the upper levels anew over the slots of `live`: those that are linked on level
+  // 0. What searches may still read is freed by FreeRetired(), which the caller calls when
+  // every search that began before has ended; then dead slots may be written and inserted
+  // again.
+  void FinishRepair(const SlotBits& live, size_t slots);
   void FreeRetired() { retired_.clear(); }
-  void InsertUpperForTest(Slot s, HnswScratch& scratch) { upper_.load()->Insert(s, scratch); }
 
   // Neighbours on level 0 as they are now.
   std::vector<Slot> Neighbours(Slot slot) const;

@@ -38,8 +38,10 @@ class VisitedSet {
   void Reserve(size_t nodes) {
     if (words_.size() < (nodes + 63) / 64) words_.resize((nodes + 63) / 64);
   }
-  // True when it was not in the set.
+  // True when it was not in the set and has room in it.
   bool Insert(uint32_t node) {
+    // A node that came after the search began.
+    if ((node >> 6) >= words_.size()) return false;
     uint64_t& word = words_[node >> 6];
     const uint64_t bit = uint64_t{1} << (node & 63);
     if ((word & bit) != 0) return false;
@@ -116,11 +118,15 @@ class CandidatePool {
   size_t next_ = 0;
 };
 
+// Candidates whose neighbours are fetched together.
+inline constexpr size_t kExpandTogether = 2;
+
 // What one thread searches with; kept for its next search.
 struct HnswScratch {
   VisitedSet visited;
   CandidatePool pool;
   std::vector<uint32_t> batch;
+  std::vector<uint32_t> bridges;
   std::vector<float> distances;
   PreparedQuery query;
   PreparedQuery other;
@@ -136,15 +142,15 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
                  HnswScratch& scratch, HnswSearchStats* stats) {
   CandidatePool& pool = scratch.pool;
   const size_t most = layer.MaxLinks();
-  scratch.batch.resize(2 * most);
-  scratch.distances.resize(2 * most);
+  scratch.batch.resize(kExpandTogether * most);
+  scratch.distances.resize(kExpandTogether * most);
   uint32_t* const batch = scratch.batch.data();
   float* const distances = scratch.distances.data();
   Slot slots[64];
   uint32_t node;
   while (pool.Take(&node)) {
     size_t count = 0;
-    int taken = 0;
+    size_t taken = 0;
     do {
       const Link* links = layer.Links(node);
       for (size_t i = 0; i < most; ++i) {
@@ -155,8 +161,8 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
         storage.Prefetch(layer.SlotOf(link - 1));
       }
       ++taken;
-    } while (taken < 2 && pool.Take(&node));
-    stats->expanded += taken;
+    } while (taken < kExpandTogether && pool.Take(&node));
+    stats->expanded += static_cast<int64_t>(taken);
     stats->distances += static_cast<int64_t>(count);
     if (const uint32_t next = pool.Peek(); next != kNoSlot) {
       const auto* links = reinterpret_cast<const char*>(layer.Links(next));
@@ -179,16 +185,16 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
   scratch.visited.Clear();
 }
 
-// Chooses at most `most` of `candidates`, ascending by distance from some base: each that
-// is nearer to the base than to all chosen before (Malkov and Yashunin, algorithm 4).
-// `slot_of` turns a candidate's number into its slot.
+// Adds to `chosen`, up to `most`, of `candidates`, ascending by distance from some base:
+// each that is nearer to the base than to all chosen before (Malkov and Yashunin, algorithm
+// 4). `slot_of` turns a candidate's number into its slot.
 template <typename SlotOf>
-void ChooseNeighbours(const VectorStorage& storage, const std::vector<Candidate>& candidates,
-                      size_t most, const SlotOf& slot_of, HnswScratch& scratch,
-                      std::vector<Slot>* chosen) {
-  chosen->clear();
+void AddNeighbours(const VectorStorage& storage, const std::vector<Candidate>& candidates,
+                   size_t most, const SlotOf& slot_of, HnswScratch& scratch,
+                   std::vector<Slot>* chosen) {
   Slot slots[256];
   float distances[8];
+  for (size_t i = 0; i < chosen->size(); ++i) slots[i] = slot_of((*chosen)[i]);
   for (const Candidate& candidate : candidates) {
     if (chosen->size() >= most) break;
     const Slot slot = slot_of(candidate.slot);
@@ -205,6 +211,15 @@ void ChooseNeighbours(const VectorStorage& storage, const std::vector<Candidate>
     slots[chosen->size()] = slot;
     chosen->push_back(candidate.slot);
   }
+}
+
+// The same from nothing.
+template <typename SlotOf>
+void ChooseNeighbours(const VectorStorage& storage, const std::vector<Candidate>& candidates,
+                      size_t most, const SlotOf& slot_of, HnswScratch& scratch,
+                      std::vector<Slot>* chosen) {
+  chosen->clear();
+  AddNeighbours(storage, candidates, most, slot_of, scratch, chosen);
 }
 
 }  // namespace cookix::engine

@@ -47,14 +47,14 @@ SlotArray::~SlotArray() {
 }
 
 bool SlotArray::Grow(size_t slots) {
-  while (capacity_ < slots) {
-    const size_t chunk = capacity_ / kChunkSlots;
+  while (capacity() < slots) {
+    const size_t chunk = capacity() / kChunkSlots;
     if (chunk >= kMaxChunks) return false;
     // The first chunk of a small index would fill a large page with nothing.
     uint8_t* memory = Map(PageRounded(kChunkSlots * record_bytes_), huge_pages_ && chunk > 0);
     if (memory == nullptr) return false;
     chunks_[chunk].store(memory, std::memory_order_release);
-    capacity_ += kChunkSlots;
+    capacity_.store(capacity() + kChunkSlots, std::memory_order_release);
   }
   return true;
 }

@@ -29,7 +29,7 @@ class SlotArray {
 
   // Makes room for slots below `slots`. False when the system has no memory left.
   [[nodiscard]] bool Grow(size_t slots);
-  size_t capacity() const { return capacity_; }
+  size_t capacity() const { return capacity_.load(std::memory_order_acquire); }
   size_t record_bytes() const { return record_bytes_; }
 
   uint8_t* At(Slot slot) const {
@@ -42,7 +42,7 @@ class SlotArray {
 
   const size_t record_bytes_;
   const bool huge_pages_;
-  size_t capacity_ = 0;
+  std::atomic<size_t> capacity_{0};
   // A mapping of its own, of which only the first pages are touched.
   std::atomic<uint8_t*>* chunks_;
 };

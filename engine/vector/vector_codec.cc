@@ -18,7 +18,11 @@ class Int8Codec final : public VectorCodec {
  public:
   Int8Codec(Metric metric, size_t dimension, std::vector<float> centre, const Kernels& kernels)
       : VectorCodec(metric, Quantization::kInt8, dimension, Padded(dimension), dimension,
-                    std::move(centre), kernels) {}
+                    std::move(centre), kernels) {
+    double sum = 0;
+    for (const float x : centre_) sum += static_cast<double>(x) * x;
+    centre_norm_ = static_cast<float>(sum);
+  }
 
   void Encode(const void* vector, uint8_t* code, uint8_t* residue,
               CodeParams* params) const override {
@@ -36,7 +40,7 @@ class Int8Codec final : public VectorCodec {
       code[d] = static_cast<uint8_t>(static_cast<int>(c) + 128);
       residue[d] = static_cast<uint8_t>(static_cast<int>(r) + 128);
       const float kept = scale * (c + r / 254);
-      norm += static_cast<double>(kept) * kept;
+      norm += static_cast<double>(kept) * Factor(kept, d);
     }
     // A component that is 0 whatever it is multiplied with.
     for (size_t d = dimension_; d < code_bytes_; ++d) code[d] = 128;
@@ -54,7 +58,7 @@ class Int8Codec final : public VectorCodec {
       const float x = At(v, d);
       query->values[d] = x;
       greatest = std::max(greatest, std::fabs(x));
-      norm += static_cast<double>(x) * x;
+      norm += static_cast<double>(x) * Factor(x, d);
     }
     query->scale = greatest / 127;
     query->norm = static_cast<float>(norm);
@@ -118,16 +122,19 @@ class Int8Codec final : public VectorCodec {
  private:
   float At(const float* v, size_t d) const { return centre_.empty() ? v[d] : v[d] - centre_[d]; }
 
-  float FromDot(float dot, const PreparedQuery& query, const CodeParams& params) const {
-    switch (metric_) {
-      case Metric::kCosine:
-        return 1 - dot;
-      case Metric::kL2:
-        return query.norm + params.norm - 2 * dot;
-      default:
-        return -dot;
-    }
+  // What a component is multiplied with in CodeParams::norm.
+  float Factor(float x, size_t d) const {
+    if (metric_ == Metric::kL2) return x;
+    return centre_.empty() ? 0 : centre_[d];
   }
+
+  float FromDot(float dot, const PreparedQuery& query, const CodeParams& params) const {
+    if (metric_ == Metric::kL2) return query.norm + params.norm - 2 * dot;
+    const float product = dot + query.norm + params.norm + centre_norm_;
+    return metric_ == Metric::kCosine ? 1 - product : -product;
+  }
+
+  float centre_norm_ = 0;
 };
 
 // ---- floats -----------------------------------------------------------------
@@ -225,7 +232,6 @@ std::unique_ptr<const VectorCodec> VectorCodec::Make(Metric metric, Quantization
   if (quantization == Quantization::kNone) {
     return std::make_unique<FloatCodec>(metric, dimension, kernels);
   }
-  if (metric != Metric::kL2) centre.clear();
   return std::make_unique<Int8Codec>(metric, dimension, std::move(centre), kernels);
 }
 

@@ -15,10 +15,13 @@
 //           which divides a step by 254 again: about 16 bits a component in all
 //   bits    code: the bits (metric hamming).                      residue: nothing
 //
-// Each vector has its own step s, so nothing is trained, no value is ever out of range,
-// and what arrives later may look otherwise than what came first. For l2 a centre is
-// subtracted before (the mean of the first vectors), which costs no exactness and lets
-// data far from the origin use its bits.
+// Each vector has its own step s, so no value is ever out of range, and what arrives later
+// may look otherwise than what came first. A centre, such as the mean of the first vectors,
+// is subtracted before: distances do not change by it, and data that lies far from the
+// origin (most embeddings have a part in common) uses its bits for what differs.
+//
+//   l2           |x - y|^2 = |x'|^2 + |y'|^2 - 2 <x', y'>         x' = x - centre
+//   cosine, dot  <x, y> = <x', y'> + <c, x'> + <c, y'> + |c|^2
 #ifndef COOKIX_ENGINE_VECTOR_VECTOR_CODEC_H_
 #define COOKIX_ENGINE_VECTOR_VECTOR_CODEC_H_
 
@@ -39,7 +42,8 @@ enum class Quantization : uint8_t { kNone = 1, kInt8 = 2, kBits = 5 };
 struct CodeParams {
   // Size of a step.
   float scale = 0;
-  // Squared length of the vector, minus the centre. Only for l2.
+  // What does not depend on the other vector: for l2 the squared length of the vector less
+  // the centre, otherwise its inner product with the centre.
   float norm = 0;
 };
 
@@ -56,7 +60,7 @@ struct PreparedQuery {
 class VectorCodec {
  public:
   // `dimension` counts components, bits for kHamming. `centre` has `dimension` components
-  // or none; it is used for kL2 with kInt8 only.
+  // or none; it is used for kInt8 only.
   static std::unique_ptr<const VectorCodec> Make(Metric metric, Quantization quantization,
                                                  size_t dimension, std::vector<float> centre,
                                                  const Kernels& kernels = BestKernels());

@@ -1,0 +1,885 @@
+#include "engine/vector/dense_index.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <thread>
+#include <unordered_set>
+
+#include "absl/strings/str_cat.h"
+#include "engine/vector/exact_distance.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Up to so many vectors there is no graph: comparing them all is as fast.
+constexpr size_t kScanBelow = 2048;
+// With a filter, so many matches are compared one by one, or this part of all.
+constexpr size_t kScanMatches = 4096;
+constexpr size_t kScanPart = 64;
+// Candidates compared again by their residues, beyond the hits wanted.
+constexpr size_t kRefined = 16;
+// Where all that matches is compared, this part of it too: among what is far from the query
+// there are many whose codes are not told apart. At most so many.
+constexpr size_t kRefinedPart = 64;
+constexpr size_t kMostRefined = 1024;
+// Slots that a thread inserts before it looks up.
+constexpr size_t kInsertBlock = 64;
+constexpr size_t kDeadToRepair = 512;
+// A filter that lets through less than this share of what is expected near the query is
+// taken to be against it.
+constexpr double kFewerThanExpected = 0.35;
+// About how many distances a search takes for each candidate that it keeps.
+constexpr size_t kDistancesPerCandidate = 24;
+// Of float arithmetic, relative to the lengths of the vectors.
+constexpr double kRounding = 1e-5;
+
+int64_t MicrosSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
+}
+
+absl::Status NoMemory() {
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   "the system has no memory for more vectors",
+                   {"MEMORY_LIMIT", "", "Give the server more memory", true});
+}
+
+absl::Status Malformed(std::string_view what) {
+  return Corruption(absl::StrCat("a saved vector index is malformed: ", ToAbsl(what)),
+                    "It is rebuilt from the store");
+}
+
+double Norm(const float* v, size_t n) {
+  double sum = 0;
+  for (size_t d = 0; d < n; ++d) sum += static_cast<double>(v[d]) * v[d];
+  return std::sqrt(sum);
+}
+
+void Normalise(float* v, size_t n) {
+  const double norm = Norm(v, n);
+  if (norm == 0) return;
+  for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] / norm);
+}
+
+Metric MetricOf(v1::VectorMetric metric) {
+  switch (metric) {
+    case v1::VECTOR_METRIC_L2:
+      return Metric::kL2;
+    case v1::VECTOR_METRIC_DOT:
+      return Metric::kDot;
+    case v1::VECTOR_METRIC_HAMMING:
+      return Metric::kHamming;
+    default:
+      return Metric::kCosine;
+  }
+}
+
+}  // namespace
+
+// One search under way.
+struct DenseIndex::Question {
+  const VectorSearch* search = nullptr;
+  const CallContext* context = nullptr;
+  PreparedQuery query;
+  // What was compared, ascending by distance of codes, at most `want`.
+  CandidatePool pool;
+  // Whether the candidates were compared by residues already.
+  bool refined = false;
+  size_t want = 0;
+  std::vector<Range> tail;
+  VectorSearchResult* result = nullptr;
+};
+
+DenseIndex::DenseIndex(v1::VectorField field) : field_(std::move(field)) {}
+
+bool DenseIndex::keeps_all() const {
+  if (!field_.multi() || field_.aggregate() == v1::VECTOR_AGGREGATE_FIRST) return false;
+  if (field_.aggregate() != v1::VECTOR_AGGREGATE_MEAN) return true;
+  return field_.metric() == v1::VECTOR_METRIC_L2 || bits();
+}
+
+void DenseIndex::Split(const v1::Vector& vector, std::vector<std::vector<float>>* floats,
+                       std::vector<std::string>* bit_strings) const {
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  if (bits()) {
+    const size_t bytes = (dimension + 7) / 8;
+    for (size_t at = 0; at + bytes <= vector.bits().size(); at += bytes) {
+      bit_strings->push_back(vector.bits().substr(at, bytes));
+      if (!keeps_all()) break;
+    }
+    return;
+  }
+  const float* values = vector.values().data();
+  for (size_t at = 0; at + dimension <= static_cast<size_t>(vector.values_size());
+       at += dimension) {
+    floats->emplace_back(values + at, values + at + dimension);
+    if (field_.metric() == v1::VECTOR_METRIC_COSINE) Normalise(floats->back().data(), dimension);
+    if (field_.aggregate() == v1::VECTOR_AGGREGATE_FIRST) break;
+  }
+  if (field_.multi() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN && !keeps_all() &&
+      floats->size() > 1) {
+    std::vector<float> mean(dimension);
+    for (size_t d = 0; d < dimension; ++d) {
+      double sum = 0;
+      for (const std::vector<float>& each : *floats) sum += each[d];
+      mean[d] = static_cast<float>(sum / static_cast<double>(floats->size()));
+    }
+    floats->clear();
+    floats->push_back(std::move(mean));
+  }
+}
+
+std::vector<float> DenseIndex::MeanOf(std::span<const Put> puts) const {
+  if (bits()) return {};
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  std::vector<double> sums(dimension);
+  std::vector<std::vector<float>> floats;
+  size_t count = 0;
+  for (const Put& put : puts) {
+    if (put.vector == nullptr) continue;
+    floats.clear();
+    Split(*put.vector, &floats, nullptr);
+    for (const std::vector<float>& each : floats) {
+      for (size_t d = 0; d < dimension; ++d) sums[d] += each[d];
+      ++count;
+    }
+  }
+  std::vector<float> mean(dimension);
+  for (size_t d = 0; d < dimension; ++d) {
+    mean[d] = static_cast<float>(sums[d] / static_cast<double>(std::max<size_t>(1, count)));
+  }
+  return mean;
+}
+
+void DenseIndex::MakeCodec(std::vector<float> centre) {
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  const Quantization quantization = field_.quantization() == v1::VECTOR_QUANTIZATION_NONE
+                                        ? Quantization::kNone
+                                        : Quantization::kInt8;
+  storage_ = std::make_unique<VectorStorage>(VectorCodec::Make(
+      MetricOf(field_.metric()), quantization, dimension, std::move(centre), BestKernels()));
+  if (hnsw()) {
+    const int m = field_.hnsw().m();
+    graph_ = std::make_unique<HnswGraph>(*storage_,
+                                         HnswOptions{m, 2 * m, field_.hnsw().ef_construction()});
+  }
+}
+
+bool DenseIndex::Grow(size_t slots) {
+  if (slots <= storage_->capacity()) return true;
+  return storage_->Grow(slots) && in_graph_.Grow(slots) &&
+         (graph_ == nullptr || graph_->Grow(slots));
+}
+
+absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
+  if (storage_ == nullptr) {
+    if (std::none_of(puts.begin(), puts.end(),
+                     [](const Put& put) { return put.vector != nullptr; })) {
+      return absl::OkStatus();
+    }
+    MakeCodec(MeanOf(puts));
+  }
+  std::vector<std::vector<float>> floats;
+  std::vector<std::string> bit_strings;
+  std::vector<Slot> added;
+  for (const Put& put : puts) {
+    table_.Remove(put.ordinal, commit);
+    if (put.vector == nullptr) continue;
+    floats.clear();
+    bit_strings.clear();
+    Split(*put.vector, &floats, &bit_strings);
+    const size_t count = bits() ? bit_strings.size() : floats.size();
+    if (count == 0) continue;
+    const std::vector<Slot> slots = table_.Take(count);
+    if (slots.empty() || !Grow(table_.end())) return NoMemory();
+    for (size_t i = 0; i < count; ++i) {
+      storage_->Write(slots[i], bits() ? static_cast<const void*>(bit_strings[i].data())
+                                       : static_cast<const void*>(floats[i].data()));
+    }
+    if (!table_.Add(put.ordinal, slots, commit)) return NoMemory();
+    added.insert(added.end(), slots.begin(), slots.end());
+  }
+  if (!added.empty()) AddToTail(added);
+  ready_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
+  if (!hnsw()) return;
+  std::lock_guard<std::mutex> lock(tail_mutex_);
+  for (const Slot slot : slots) {
+    if (!tail_.empty() && tail_.back().end == slot) {
+      ++tail_.back().end;
+    } else {
+      tail_.push_back({slot, slot + 1});
+    }
+  }
+  tail_count_.fetch_add(slots.size());
+  if (tail_count_.load() > kScanBelow) graph_wanted_.store(true);
+}
+
+std::vector<DenseIndex::Range> DenseIndex::Tail() const {
+  std::lock_guard<std::mutex> lock(tail_mutex_);
+  std::vector<Range> ranges(tail_.begin(), tail_.end());
+  ranges.insert(ranges.end(), running_.begin(), running_.end());
+  return ranges;
+}
+
+bool DenseIndex::IndexSome() {
+  if (!graph_wanted_.load()) return false;
+  Range block;
+  {
+    std::lock_guard<std::mutex> lock(tail_mutex_);
+    if (tail_.empty()) return false;
+    Range& front = tail_.front();
+    block = {front.begin, std::min<Slot>(front.end, front.begin + static_cast<Slot>(kInsertBlock))};
+    front.begin = block.end;
+    if (front.begin == front.end) tail_.pop_front();
+    running_.push_back(block);
+  }
+  {
+    std::shared_lock<std::shared_mutex> inserting(insert_mutex_);
+    const ReaderGate::Visit visit = gate_.Enter();
+    const auto ef_construction = static_cast<size_t>(field_.hnsw().ef_construction());
+    // Dead slots take places among the candidates for neighbours.
+    const size_t extra = std::min<size_t>(
+        ef_construction, ef_construction * table_.dead_count() / (table_.alive_count() + 1));
+    for (Slot slot = block.begin; slot < block.end; ++slot) {
+      // What died before it was linked needs no link.
+      if (!table_.Alive(slot)) continue;
+      graph_->Insert(slot, &table_.dead(), extra);
+      in_graph_.Set(slot);
+      in_graph_count_.fetch_add(1);
+    }
+  }
+  std::lock_guard<std::mutex> lock(tail_mutex_);
+  const auto done = std::find_if(running_.begin(), running_.end(),
+                                 [&](const Range& range) { return range.begin == block.begin; });
+  running_.erase(done);
+  tail_count_.fetch_sub(block.end - block.begin);
+  return true;
+}
+
+bool DenseIndex::Maintain(bool always) {
+  if (!ready_.load(std::memory_order_acquire)) return false;
+  const size_t dead = table_.dead_count();
+  if (dead == 0 || (!always && (dead < kDeadToRepair || dead * 5 < table_.alive_count() + dead))) {
+    return false;
+  }
+  std::unique_lock<std::mutex> maintaining(maintain_mutex_, std::try_to_lock);
+  if (!maintaining.owns_lock()) return false;
+  SlotBits dying;
+  SlotBits linked;
+  const size_t end = table_.end();
+  {
+    // After this no insertion is under way that may have chosen one of them.
+    std::unique_lock<std::shared_mutex> alone(insert_mutex_);
+    dying = table_.dead().Copy(end);
+    if (graph_ != nullptr) {
+      linked = in_graph_.Copy(end);
+      // Dead slots that wait in the tail are freed another time.
+      for (const Range& range : Tail()) {
+        for (Slot slot = range.begin; slot < range.end && slot < end; ++slot) {
+          dying.words()[slot >> 6] &= ~(uint64_t{1} << (slot & 63));
+        }
+      }
+    }
+  }
+  if (dying.Count() == 0) return false;
+  if (graph_ != nullptr) {
+    std::atomic<Slot> next{0};
+    const auto repair = [&] {
+      const ReaderGate::Visit visit = gate_.Enter();
+      constexpr Slot kBlock = 1024;
+      for (Slot at = next.fetch_add(kBlock); at < end; at = next.fetch_add(kBlock)) {
+        graph_->Repair(dying, linked, at, std::min<Slot>(at + kBlock, static_cast<Slot>(end)));
+      }
+    };
+    std::thread second(repair);
+    repair();
+    second.join();
+    size_t unlinked = 0;
+    for (size_t i = 0; i < linked.words().size(); ++i) {
+      unlinked += static_cast<size_t>(__builtin_popcountll(linked.words()[i] & dying.words()[i]));
+      linked.words()[i] &= ~dying.words()[i];
+    }
+    graph_->FinishRepair(linked, end);
+    dying.ForEach([&](Slot slot) { in_graph_.Clear(slot); });
+    in_graph_count_.fetch_sub(unlinked);
+  }
+  {
+    std::unique_lock<std::mutex> lock(pin_mutex_);
+    unpinned_.wait(lock, [&] { return pins_ == 0; });
+    table_.ForgetChanges();
+  }
+  gate_.Wait();
+  if (graph_ != nullptr) graph_->FreeRetired();
+  table_.Free(dying);
+  return true;
+}
+
+DenseIndex::Stats DenseIndex::stats() const {
+  Stats stats;
+  stats.vectors = static_cast<int64_t>(table_.alive_count());
+  stats.dead = static_cast<int64_t>(table_.dead_count());
+  stats.indexed = hnsw()
+                      ? stats.vectors - std::min<int64_t>(stats.vectors,
+                                                          static_cast<int64_t>(tail_count_.load()))
+                      : stats.vectors;
+  if (ready_.load(std::memory_order_acquire)) {
+    const size_t end = table_.end();
+    stats.memory_bytes = storage_->Bytes(end) + table_.Bytes() +
+                         (graph_ != nullptr && graph_wanted_.load() ? graph_->Bytes(end) : 0);
+  }
+  return stats;
+}
+
+size_t DenseIndex::backlog() const { return graph_wanted_.load() ? tail_count_.load() : 0; }
+
+int64_t DenseIndex::BytesPerVector() const {
+  const int64_t dimension = field_.dimension();
+  int64_t code = bits()                                                  ? (dimension + 7) / 8
+                 : field_.quantization() == v1::VECTOR_QUANTIZATION_NONE ? 4 * dimension
+                                                                         : 2 * dimension;
+  code = (code + 63) / 64 * 64;
+  return code + 24 + (hnsw() ? 8 * field_.hnsw().m() + 8 : 0);
+}
+
+// ---- searching --------------------------------------------------------------
+
+double DenseIndex::WireDistance(float distance) const {
+  if (field_.metric() == v1::VECTOR_METRIC_L2) {
+    return std::sqrt(std::max(0.0, static_cast<double>(distance)));
+  }
+  return distance;
+}
+
+void DenseIndex::CompareBlock(Question& question, const Slot* slots, size_t count) const {
+  float distances[64];
+  storage_->Distances(question.query, slots, count, distances);
+  for (size_t i = 0; i < count; ++i) {
+    if (question.pool.Accepts(distances[i])) question.pool.Insert(distances[i], slots[i]);
+  }
+  question.result->candidates_considered += static_cast<int64_t>(count);
+}
+
+void DenseIndex::ScanAll(Question& question) const {
+  const std::shared_ptr<const SlotBits> accepted =
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+  const size_t words = (table_.end() + 63) / 64;
+  Slot slots[64];
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word = table_.alive().word(i);
+    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
+    size_t count = 0;
+    for (; word != 0; word &= word - 1) {
+      slots[count++] = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
+    }
+    if (count > 0) CompareBlock(question, slots, count);
+    if (i % 256 == 255 && !question.context->Check().ok()) return;
+  }
+}
+
+void DenseIndex::ScanAccepted(Question& question) const {
+  Slot slots[64];
+  size_t count = 0;
+  question.search->accept->ForEach([&](Ordinal ordinal) {
+    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
+      slots[count++] = slot;
+      if (count == 64) {
+        CompareBlock(question, slots, count);
+        count = 0;
+      }
+    }
+  });
+  CompareBlock(question, slots, count);
+}
+
+void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
+  const std::shared_ptr<const SlotBits> accepted =
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+  const size_t words = (table_.end() + 63) / 64;
+  candidates->clear();
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word = table_.alive().word(i);
+    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
+    for (; word != 0; word &= word - 1) {
+      const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
+      candidates->push_back({storage_->Refine(question.query, slot), slot});
+    }
+    if (i % 256 == 255 && !question.context->Check().ok()) return;
+  }
+  question.result->candidates_considered += static_cast<int64_t>(candidates->size());
+}
+
+void DenseIndex::ScanTail(Question& question) const {
+  Slot slots[64];
+  size_t count = 0;
+  const OrdinalSet* accept = question.search->accept.get();
+  for (const Range& range : question.tail) {
+    for (Slot slot = range.begin; slot < range.end; ++slot) {
+      if (!table_.Alive(slot)) continue;
+      if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
+      slots[count++] = slot;
+      ++question.result->tail_scanned;
+      if (count == 64) {
+        CompareBlock(question, slots, count);
+        count = 0;
+      }
+    }
+  }
+  CompareBlock(question, slots, count);
+}
+
+std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
+    const std::shared_ptr<const OrdinalSet>& accept) const {
+  const uint64_t stamp = table_.stamp();
+  {
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    for (const AcceptCache& cached : accept_cache_) {
+      if (cached.stamp == stamp && cached.accept.lock() == accept) return cached.slots;
+    }
+  }
+  auto slots = std::make_shared<SlotBits>(table_.end());
+  accept->ForEach([&](Ordinal ordinal) {
+    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
+      slots->Set(slot);
+    }
+  });
+  std::lock_guard<std::mutex> lock(accept_mutex_);
+  accept_cache_.push_back({accept, stamp, slots});
+  if (accept_cache_.size() > 4) accept_cache_.pop_front();
+  return slots;
+}
+
+void DenseIndex::ScanMatches(Question& question, size_t matches) const {
+  question.want += std::min(kMostRefined, matches / kRefinedPart);
+  question.pool.Reset(question.want);
+  ScanAll(question);
+  question.result->strategy = "scan";
+}
+
+void DenseIndex::SearchFiltered(Question& question, size_t ef, std::vector<Candidate>* found,
+                                HnswSearchStats* stats) const {
+  const auto& accept = question.search->accept;
+  const size_t matches = accept->Count();
+  const double share =
+      static_cast<double>(matches) / static_cast<double>(std::max<size_t>(1, table_.alive_count()));
+  const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(accept);
+  question.result->strategy = "filtered_graph";
+  // What is near the query, whatever it is, shows how the filter lies to it.
+  for (size_t width = ef;; width *= 4) {
+    graph_->Search(question.query, width, found, stats);
+    const auto looked_at = static_cast<double>(found->size());
+    std::erase_if(*found,
+                  [&](const Candidate& candidate) { return !accepted->Test(candidate.slot); });
+    if (found->size() * 2 >= ef) return;
+    if (static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) break;
+    // The filter is against the query: what matches is elsewhere, and no greedy search is
+    // sure to find its nearest part. Look further, or at all that matches.
+    if (width * kDistancesPerCandidate > matches) {
+      found->clear();
+      ScanMatches(question, matches);
+      return;
+    }
+  }
+  thread_local std::vector<Slot> seeds;
+  seeds.clear();
+  for (const Candidate& candidate : *found) seeds.push_back(candidate.slot);
+  if (!graph_->SearchAccepted(question.query, ef, *accepted, seeds, static_cast<int64_t>(matches),
+                              found, stats)) {
+    found->clear();
+    ScanMatches(question, matches);
+  }
+}
+
+void DenseIndex::SearchGraph(Question& question, size_t ef) const {
+  thread_local std::vector<Candidate> found;
+  HnswSearchStats stats;
+  const auto& accept = question.search->accept;
+  if (accept == nullptr) {
+    graph_->Search(question.query, ef, &found, &stats);
+    question.result->strategy = "graph";
+  } else {
+    SearchFiltered(question, ef, &found, &stats);
+    if (question.result->strategy == "scan") return;
+  }
+  question.result->candidates_considered += stats.distances;
+  for (const Candidate& candidate : found) {
+    if (question.pool.Accepts(candidate.distance)) {
+      question.pool.Insert(candidate.distance, candidate.slot);
+    }
+  }
+}
+
+absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const VectorSearch& search,
+                                        uint64_t commit, const ReadStored& stored,
+                                        VectorSearchResult* result) const {
+  const auto begin = Clock::now();
+  result->strategy = "scan";
+  if (!ready_.load(std::memory_order_acquire)) {
+    // Nothing was ever put, up to what the view shows.
+    result->exact = true;
+    return true;
+  }
+  const ReaderGate::Visit visit = gate_.Enter();
+  std::vector<SlotTable::Change> changes;
+  if (!table_.ChangesAfter(commit, &changes)) return false;
+
+  Question question;
+  question.search = &search;
+  question.context = &context;
+  question.result = result;
+  std::vector<float> values;
+  if (bits()) {
+    storage_->codec().PrepareQuery(search.vector->bits().data(), &question.query);
+  } else {
+    values.assign(search.vector->values().begin(), search.vector->values().end());
+    if (field_.metric() == v1::VECTOR_METRIC_COSINE) Normalise(values.data(), values.size());
+    storage_->codec().PrepareQuery(values.data(), &question.query);
+  }
+  const auto limit = static_cast<size_t>(search.limit);
+  const size_t ef = search.ef > 0 ? static_cast<size_t>(search.ef)
+                                  : static_cast<size_t>(field_.hnsw().ef_search());
+  const bool mean =
+      field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
+  const bool floats = storage_->codec().residue_bytes() == 0;
+
+  // Hits may need more candidates than there are hits: several vectors of one object, dead
+  // slots, slots of later commits. Then all is done again with more.
+  size_t more = mean ? 8 * limit : limit;
+  for (int round = 0; round < 6; ++round, more *= 4) {
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    result->strategy = "scan";
+    const size_t total = table_.alive_count();
+    const size_t dead = table_.dead_count();
+    const size_t matches =
+        search.accept == nullptr ? total : std::min<size_t>(total, search.accept->Count());
+    const bool graph = hnsw() && graph_wanted_.load() && !search.exact && total > kScanBelow &&
+                       in_graph_count_.load() > 0;
+    result->exact = search.exact || (floats && !graph);
+    size_t width = more + kRefined;
+    if (!floats) width += std::min(kMostRefined, matches / kRefinedPart);
+    if (graph) {
+      width = std::max(more + kRefined, ef);
+      // Dead slots take places among the candidates.
+      width += width * dead / std::max<size_t>(1, total);
+    }
+    question.want = width + changes.size();
+    question.pool.Reset(question.want);
+    std::vector<Candidate> candidates;
+    bool truncated = false;
+    if (search.exact && !floats) {
+      CollectAll(question, &candidates);
+    } else {
+      if (!graph) {
+        if (search.accept != nullptr && matches * 8 < total) {
+          ScanAccepted(question);
+        } else {
+          ScanAll(question);
+        }
+      } else {
+        question.tail = Tail();
+        if (search.accept != nullptr &&
+            (matches <= std::max({kScanMatches, total / kScanPart, more}))) {
+          if (!floats) question.want += std::min(kMostRefined, matches / kRefinedPart);
+          question.pool.Reset(question.want);
+          ScanAccepted(question);
+        } else {
+          SearchGraph(question, question.want);
+          if (result->strategy != "scan") ScanTail(question);
+        }
+      }
+      // What is compared again: the best, by residues.
+      const CandidatePool& pool = question.pool;
+      truncated = pool.size() == question.want;
+      const size_t refined = floats || result->strategy == "scan"
+                                 ? pool.size()
+                                 : std::min(pool.size(), more + kRefined + changes.size());
+      candidates.resize(refined);
+      for (size_t i = 0; i < refined; ++i) {
+        candidates[i] = {pool.distance(i), pool.node(i)};
+        if (!floats && i < 64) storage_->PrefetchResidue(pool.node(i));
+      }
+    }
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    result->search_us = MicrosSince(begin);
+    const auto rerank = Clock::now();
+    if (!floats && !search.exact) {
+      for (Candidate& candidate : candidates) {
+        candidate.distance = storage_->Refine(question.query, candidate.slot);
+      }
+    }
+    // The same slot may have come from the tail and from the graph.
+    std::sort(candidates.begin(), candidates.end());
+    candidates.erase(
+        std::unique(candidates.begin(), candidates.end(),
+                    [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
+        candidates.end());
+
+    // What holds at `commit`.
+    if (!table_.ChangesAfter(commit, &changes)) return false;
+    std::unordered_set<Slot> born, died;
+    for (const SlotTable::Change& change : changes) {
+      (change.born ? born : died).insert(change.slot);
+    }
+    for (const Slot slot : died) {
+      if (born.count(slot) > 0) continue;
+      if (search.accept != nullptr && !search.accept->Contains(table_.OrdinalOf(slot))) continue;
+      candidates.push_back({storage_->Refine(question.query, slot), slot});
+    }
+    if (!died.empty()) {
+      std::sort(candidates.begin(), candidates.end());
+      candidates.erase(
+          std::unique(candidates.begin(), candidates.end(),
+                      [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
+          candidates.end());
+    }
+    std::erase_if(candidates, [&](const Candidate& candidate) {
+      if (born.count(candidate.slot) > 0) return true;
+      return !table_.Alive(candidate.slot) && died.count(candidate.slot) == 0;
+    });
+
+    std::vector<VectorHit>& hits = result->hits;
+    hits.clear();
+    if (search.exact && !floats) {
+      // Of what may be among the best, the stored vectors decide.
+      const double query_norm =
+          values.empty() ? 0 : Norm(question.query.values.data(), values.size());
+      const double root = std::sqrt(static_cast<double>(field_.dimension()));
+      std::vector<double> bounds;
+      bounds.reserve(candidates.size());
+      const auto error = [&](const Candidate& candidate) {
+        const double step = storage_->Params(candidate.slot).scale / 508 * root;
+        const double norm = std::sqrt(std::max(0.0f, storage_->Params(candidate.slot).norm));
+        const double length = std::max(query_norm, norm);
+        if (field_.metric() == v1::VECTOR_METRIC_L2) {
+          // Of the squared distance.
+          return 2 * step * (query_norm + norm + step) + kRounding * (length * length + 1e-30);
+        }
+        const double size = storage_->Params(candidate.slot).scale * 127 * root;
+        return query_norm * step + kRounding * query_norm * size;
+      };
+      for (const Candidate& candidate : candidates) {
+        bounds.push_back(candidate.distance + error(candidate));
+      }
+      // For several vectors of one object all of them are looked at again.
+      const size_t sure = std::min(bounds.size(), keeps_all() ? bounds.size() : more);
+      double worst = std::numeric_limits<double>::infinity();
+      if (sure > 0 && sure < bounds.size()) {
+        std::nth_element(bounds.begin(), bounds.begin() + static_cast<ptrdiff_t>(sure) - 1,
+                         bounds.end());
+        worst = bounds[sure - 1];
+      }
+      std::unordered_set<Ordinal> seen;
+      v1::Vector vector;
+      for (const Candidate& candidate : candidates) {
+        if (candidate.distance - error(candidate) > worst) continue;
+        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+        if (!seen.insert(ordinal).second) continue;
+        COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
+        if (!found) continue;
+        hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
+      }
+      std::sort(hits.begin(), hits.end());
+    } else {
+      // Where the object's vectors begin: they lived and died together.
+      const auto begin_of = [&](Slot slot) {
+        const Ordinal ordinal = table_.OrdinalOf(slot);
+        if (died.count(slot) == 0) return table_.First(ordinal);
+        for (const SlotTable::Change& change : changes) {
+          if (!change.born && table_.OrdinalOf(change.slot) == ordinal) return change.slot;
+        }
+        return slot;
+      };
+      std::unordered_set<Ordinal> seen;
+      for (const Candidate& candidate : candidates) {
+        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+        if (keeps_all() && !seen.insert(ordinal).second) continue;
+        double distance = WireDistance(candidate.distance);
+        if (mean) {
+          double sum = 0;
+          size_t count = 0;
+          for (Slot slot = begin_of(candidate.slot); slot != kNoSlot; slot = table_.Next(slot)) {
+            sum += WireDistance(storage_->Refine(question.query, slot));
+            ++count;
+          }
+          distance = sum / static_cast<double>(count);
+        }
+        hits.push_back({ordinal, distance});
+      }
+      std::sort(hits.begin(), hits.end());
+    }
+    result->rerank_us = MicrosSince(rerank);
+    const bool enough = hits.size() >= limit || !truncated;
+    if (hits.size() > limit) hits.resize(limit);
+    if (enough) return true;
+  }
+  return false;
+}
+
+// ---- saving -----------------------------------------------------------------
+
+DenseIndex::Snapshot::Snapshot(const DenseIndex& index, size_t end, SlotBits alive,
+                               SlotBits in_graph)
+    : index_(index), end_(end), alive_(std::move(alive)), in_graph_(std::move(in_graph)) {}
+
+DenseIndex::Snapshot::~Snapshot() {
+  std::lock_guard<std::mutex> lock(index_.pin_mutex_);
+  --index_.pins_;
+  index_.unpinned_.notify_all();
+}
+
+std::shared_ptr<const DenseIndex::Snapshot> DenseIndex::TakeSnapshot() const {
+  {
+    std::lock_guard<std::mutex> lock(pin_mutex_);
+    ++pins_;
+  }
+  const size_t end = ready_.load() ? table_.end() : 0;
+  return std::make_shared<const Snapshot>(*this, end, table_.alive().Copy(end),
+                                          in_graph_.Copy(end));
+}
+
+absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWriter& writer) const {
+  const size_t end = snapshot.end_;
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(end));
+  if (end == 0) return absl::OkStatus();
+  const VectorCodec& codec = storage_->codec();
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.code_bytes()));
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.residue_bytes()));
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.centre().size()));
+  for (const float value : codec.centre()) COOKIX_RETURN_IF_ERROR(writer.AppendFixed(value));
+  const auto bytes = [](const uint8_t* data, size_t size) {
+    return std::string_view(reinterpret_cast<const char*>(data), size);
+  };
+  for (Slot slot = 0; slot < end; ++slot) {
+    const bool alive = snapshot.alive_.Test(slot);
+    const bool linked = snapshot.in_graph_.Test(slot);
+    COOKIX_RETURN_IF_ERROR(
+        writer.AppendFixed<uint8_t>(static_cast<uint8_t>((alive ? 1 : 0) | (linked ? 2 : 0))));
+    // What is neither is free: it may be written to at this moment.
+    if (!alive && !linked) continue;
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(table_.OrdinalOf(slot)));
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage_->Params(slot).scale));
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage_->Params(slot).norm));
+    COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage_->Code(slot), codec.code_bytes())));
+    if (codec.residue_bytes() > 0) {
+      COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage_->Residue(slot), codec.residue_bytes())));
+    }
+    if (!linked) continue;
+    const std::vector<Slot> neighbours = graph_->Neighbours(slot);
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint16_t>(neighbours.size())));
+    for (const Slot neighbour : neighbours) COOKIX_RETURN_IF_ERROR(writer.AppendFixed(neighbour));
+  }
+  // The slots of objects that have several, in their order.
+  if (keeps_all()) {
+    for (Slot slot = 0; slot < end; ++slot) {
+      if (!snapshot.alive_.Test(slot)) continue;
+      COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(table_.Next(slot)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
+  uint64_t end = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&end));
+  if (end == 0) return absl::OkStatus();
+  if (end > reader.MaxLeft()) return Malformed("more vectors than bytes");
+  uint64_t code_bytes = 0, residue_bytes = 0, centre_size = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&code_bytes));
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&residue_bytes));
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&centre_size));
+  if (centre_size != 0 && centre_size != static_cast<uint64_t>(field_.dimension())) {
+    return Malformed("its centre");
+  }
+  std::vector<float> centre(centre_size);
+  for (float& value : centre) COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&value));
+  MakeCodec(std::move(centre));
+  const VectorCodec& codec = storage_->codec();
+  if (code_bytes != codec.code_bytes() || residue_bytes != codec.residue_bytes()) {
+    return Malformed("the size of its codes");
+  }
+  if (table_.Take(end).size() != end || !Grow(end)) return NoMemory();
+  const size_t most = graph_ == nullptr ? 0 : static_cast<size_t>(graph_->options().m0);
+  SlotBits linked(end), alive(end), unused(end);
+  std::vector<Slot> neighbours;
+  for (Slot slot = 0; slot < end; ++slot) {
+    uint8_t flags = 0;
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&flags));
+    if (flags > 3 || (flags > 1 && graph_ == nullptr)) return Malformed("the state of a slot");
+    if (flags == 0) {
+      unused.Set(slot);
+      continue;
+    }
+    uint64_t ordinal = 0;
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&ordinal));
+    CodeParams& params = storage_->MutableParams(slot);
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&params.scale));
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&params.norm));
+    COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableCode(slot), code_bytes));
+    if (residue_bytes > 0) {
+      COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableResidue(slot), residue_bytes));
+    }
+    if (!table_.Restore(slot, ordinal, (flags & 1) != 0)) return Malformed("an ordinal");
+    if ((flags & 1) != 0) alive.Set(slot);
+    if ((flags & 2) == 0) continue;
+    uint16_t count = 0;
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&count));
+    if (count > most) return Malformed("the neighbours of a slot");
+    neighbours.resize(count);
+    COOKIX_RETURN_IF_ERROR(reader.Read(neighbours.data(), count * sizeof(Slot)));
+    graph_->SetNeighbours(slot, neighbours);
+    linked.Set(slot);
+  }
+  if (keeps_all()) {
+    absl::Status status;
+    alive.ForEach([&](Slot slot) {
+      uint32_t next = 0;
+      if (status.ok()) status = reader.ReadFixed(&next);
+      if (status.ok() && next != kNoSlot && !alive.Test(next)) status = Malformed("a list");
+      if (status.ok()) table_.RestoreNext(slot, next);
+    });
+    COOKIX_RETURN_IF_ERROR(status);
+    // The first of each object is the one that no other leads to.
+    SlotBits followers(end);
+    alive.ForEach([&](Slot slot) {
+      if (table_.Next(slot) != kNoSlot) followers.Set(table_.Next(slot));
+    });
+    alive.ForEach([&](Slot slot) {
+      if (!followers.Test(slot)) table_.RestoreFirst(slot);
+    });
+  }
+  table_.Free(unused, /*dead=*/false);
+  if (graph_ != nullptr) {
+    // Links may lead to what came after the save began.
+    linked.ForEach([&](Slot slot) {
+      neighbours = graph_->Neighbours(slot);
+      if (std::erase_if(neighbours, [&](Slot other) { return !linked.Test(other); }) > 0) {
+        graph_->SetNeighbours(slot, neighbours);
+      }
+      in_graph_.Set(slot);
+    });
+    const size_t count = linked.Count();
+    in_graph_count_.store(count);
+    if (count > 0) {
+      graph_wanted_.store(true);
+      graph_->FinishRepair(linked, end);
+      graph_->FreeRetired();
+    }
+    std::vector<Slot> waiting;
+    alive.ForEach([&](Slot slot) {
+      if (!linked.Test(slot)) waiting.push_back(slot);
+    });
+    if (!waiting.empty()) AddToTail(waiting);
+  }
+  ready_.store(true, std::memory_order_release);
+  return absl::OkStatus();
+}
+
+}  // namespace cookix::engine

@@ -1,0 +1,193 @@
+// The index of one dense vector field: FLAT or HNSW.
+//
+// A vector is found from the moment it is put: until it is linked into the graph it is in
+// the tail, which every search compares one by one. Below 2,048 vectors there is no graph.
+// The graph is built behind by IndexSome(), in as many threads as call it.
+//
+// How a search is answered, by what the filter lets through:
+//   no filter    the graph ("graph")
+//   few          every one is compared ("scan"): up to 4,096, or a 64th of all
+//   otherwise    the graph is searched without the filter, which shows how much of what is
+//                near the query matches. If it is enough, that is the answer. If it is about
+//                the share that is to be expected, the search goes on from there among what
+//                matches ("filtered_graph"). If it is much less, the filter is against the
+//                query: the search is widened, and when that would cost more than comparing
+//                all that matches, all are compared ("scan").
+//
+// Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
+// the graph and frees them.
+//
+// Several vectors of one object: for cosine and dot the mean of an object's scores is the
+// score of its mean vector, so with MEAN that one is kept; with FIRST the first one. With
+// MAX, and with MEAN for l2 and hamming, each vector has a slot.
+#ifndef COOKIX_ENGINE_VECTOR_DENSE_INDEX_H_
+#define COOKIX_ENGINE_VECTOR_DENSE_INDEX_H_
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cookix/v1/catalog_service.pb.h"
+#include "cookix/v1/common.pb.h"
+#include "engine/call_context.h"
+#include "engine/vector/hnsw_graph.h"
+#include "engine/vector/reader_gate.h"
+#include "engine/vector/slot_table.h"
+#include "engine/vector/vector_search.h"
+#include "engine/vector/vector_storage.h"
+#include "storage/checked_file.h"
+
+namespace cookix::engine {
+
+class DenseIndex {
+ public:
+  // A vector of an object, or none when it is gone.
+  struct Put {
+    Ordinal ordinal = 0;
+    const v1::Vector* vector = nullptr;
+  };
+  // Reads the vector of an object as stored at the reader's commit; false when it has none.
+  using ReadStored = std::function<absl::StatusOr<bool>(Ordinal, v1::Vector*)>;
+
+  // `field` has its defaults filled in.
+  explicit DenseIndex(v1::VectorField field);
+  DenseIndex(const DenseIndex&) = delete;
+  DenseIndex& operator=(const DenseIndex&) = delete;
+
+  const v1::VectorField& field() const { return field_; }
+
+  // Writer. RESOURCE_EXHAUSTED when the system has no memory.
+  absl::Status Apply(std::span<const Put> puts, uint64_t commit);
+
+  // Answers as of `commit`. False when it cannot: too much has changed since.
+  absl::StatusOr<bool> Search(const CallContext& context, const VectorSearch& search,
+                              uint64_t commit, const ReadStored& stored,
+                              VectorSearchResult* result) const;
+
+  // Links some slots of the tail into the graph; false when there is nothing to do. Any
+  // thread.
+  bool IndexSome();
+  // Takes dead slots out of the graph and frees them when there are many, or `always`.
+  // False when there was nothing to do or another thread does it.
+  bool Maintain(bool always = false);
+
+  struct Stats {
+    int64_t vectors = 0;
+    int64_t indexed = 0;
+    int64_t dead = 0;
+    int64_t memory_bytes = 0;
+  };
+  Stats stats() const;
+  // Vectors in the tail that are waiting for the graph; 0 where there will be none.
+  size_t backlog() const;
+  int64_t MemoryBytes() const { return stats().memory_bytes; }
+  // What one more vector takes, about.
+  int64_t BytesPerVector() const;
+
+  // What a save needs to know of this moment; slots that are dead are not used again while
+  // it lives. By the writer.
+  class Snapshot;
+  std::shared_ptr<const Snapshot> TakeSnapshot() const;
+  // Writes the index as of the snapshot. Any thread.
+  absl::Status Save(const Snapshot& snapshot, storage::CheckedFileWriter& writer) const;
+  // Into an index that was just made. kDataLoss when what is read makes no sense.
+  absl::Status Load(storage::CheckedFileReader& reader);
+
+ private:
+  struct Range {
+    Slot begin = 0;
+    Slot end = 0;
+  };
+  struct Question;
+
+  bool hnsw() const { return field_.index() == v1::VECTOR_INDEX_KIND_HNSW; }
+  bool bits() const { return field_.metric() == v1::VECTOR_METRIC_HAMMING; }
+  // Whether each vector of an object has a slot of its own.
+  bool keeps_all() const;
+  // The vectors to keep of what was put, made ready for the codec.
+  void Split(const v1::Vector& vector, std::vector<std::vector<float>>* floats,
+             std::vector<std::string>* bit_strings) const;
+  std::vector<float> MeanOf(std::span<const Put> puts) const;
+  void MakeCodec(std::vector<float> centre);
+  [[nodiscard]] bool Grow(size_t slots);
+  void AddToTail(const std::vector<Slot>& slots);
+  std::vector<Range> Tail() const;
+
+  // Fill question.found with candidates, ascending by distance of codes.
+  void ScanAll(Question& question) const;
+  void ScanAccepted(Question& question) const;
+  void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
+  void ScanTail(Question& question) const;
+  void SearchGraph(Question& question, size_t ef) const;
+  void ScanMatches(Question& question, size_t matches) const;
+  void SearchFiltered(Question& question, size_t ef, std::vector<Candidate>* found,
+                      HnswSearchStats* stats) const;
+  std::shared_ptr<const SlotBits> AcceptedSlots(
+      const std::shared_ptr<const OrdinalSet>& accept) const;
+  void CompareBlock(Question& question, const Slot* slots, size_t count) const;
+  double WireDistance(float distance) const;
+
+  const v1::VectorField field_;
+  mutable ReaderGate gate_;
+  SlotTable table_;
+  // Null until the first vector comes. Set once, by the writer, before any slot is seen.
+  std::unique_ptr<VectorStorage> storage_;
+  std::unique_ptr<HnswGraph> graph_;
+  std::atomic<bool> ready_{false};
+
+  // Held shared by who inserts into the graph, alone by who looks which slots are dying.
+  mutable std::shared_mutex insert_mutex_;
+  AtomicSlotBits in_graph_;
+  std::atomic<size_t> in_graph_count_{0};
+  std::atomic<bool> graph_wanted_{false};
+  mutable std::mutex tail_mutex_;
+  std::deque<Range> tail_;      // guarded by tail_mutex_
+  std::vector<Range> running_;  // guarded by tail_mutex_: being inserted
+  std::atomic<size_t> tail_count_{0};
+
+  std::mutex maintain_mutex_;
+  // Saves that are under way. Dead slots are freed when there is none.
+  mutable std::mutex pin_mutex_;
+  mutable std::condition_variable unpinned_;
+  mutable int pins_ = 0;
+
+  struct AcceptCache {
+    std::weak_ptr<const OrdinalSet> accept;
+    uint64_t stamp = 0;
+    std::shared_ptr<const SlotBits> slots;
+  };
+  mutable std::mutex accept_mutex_;
+  mutable std::deque<AcceptCache> accept_cache_;  // guarded by accept_mutex_
+};
+
+// Holds dead slots back while it lives.
+class DenseIndex::Snapshot {
+ public:
+  Snapshot(const DenseIndex& index, size_t end, SlotBits alive, SlotBits in_graph);
+  ~Snapshot();
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+
+ private:
+  friend class DenseIndex;
+  const DenseIndex& index_;
+  const size_t end_;
+  const SlotBits alive_;
+  const SlotBits in_graph_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_DENSE_INDEX_H_

@@ -1,0 +1,445 @@
+// The index of a dense field against comparing everything, with fixed seeds.
+#include "engine/vector/dense_index.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/vector/exact_distance.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cookix::engine {
+namespace {
+
+v1::VectorField Field(int dimension, v1::VectorMetric metric, v1::VectorIndexKind kind,
+                      v1::VectorQuantization quantization) {
+  v1::VectorField field;
+  field.set_name("v");
+  field.set_dimension(dimension);
+  field.set_metric(metric);
+  field.set_index(kind);
+  field.set_quantization(quantization);
+  field.set_aggregate(v1::VECTOR_AGGREGATE_MAX);
+  field.mutable_hnsw()->set_m(16);
+  field.mutable_hnsw()->set_ef_construction(100);
+  field.mutable_hnsw()->set_ef_search(64);
+  return field;
+}
+
+class Set : public OrdinalSet {
+ public:
+  explicit Set(std::set<Ordinal> ordinals) : ordinals_(std::move(ordinals)) {}
+  bool Contains(Ordinal ordinal) const override { return ordinals_.count(ordinal) > 0; }
+  uint64_t Count() const override { return ordinals_.size(); }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    for (const Ordinal ordinal : ordinals_) each(ordinal);
+  }
+
+ private:
+  const std::set<Ordinal> ordinals_;
+};
+
+// An index and what it should hold.
+class World {
+ public:
+  World(v1::VectorField field, uint64_t seed) : index_(field), rng_(seed) {
+    if (field.dimension() == 0) return;
+    for (int c = 0; c < 50; ++c) {
+      std::vector<float> centre(static_cast<size_t>(field.dimension()));
+      for (float& x : centre) x = normal_(rng_);
+      centres_.push_back(std::move(centre));
+    }
+  }
+
+  v1::Vector RandomVector(int count = 1) {
+    const v1::VectorField& field = index_.field();
+    v1::Vector vector;
+    for (int i = 0; i < count; ++i) {
+      const std::vector<float>& centre = centres_[rng_() % centres_.size()];
+      if (field.metric() == v1::VECTOR_METRIC_HAMMING) {
+        std::string bits((static_cast<size_t>(field.dimension()) + 7) / 8, '\0');
+        for (size_t d = 0; d < centre.size(); ++d) {
+          if (centre[d] + 0.6f * normal_(rng_) > 0) {
+            bits[d / 8] = static_cast<char>(bits[d / 8] | 1 << (d % 8));
+          }
+        }
+        vector.mutable_bits()->append(bits);
+        continue;
+      }
+      for (const float x : centre) vector.add_values(10 + 3 * (x + 0.6f * normal_(rng_)));
+    }
+    return vector;
+  }
+
+  void Put(Ordinal ordinal, v1::Vector vector) {
+    held_[ordinal] = std::move(vector);
+    puts_.push_back(ordinal);
+  }
+  void Remove(Ordinal ordinal) {
+    held_.erase(ordinal);
+    puts_.push_back(ordinal);
+  }
+  void Commit() {
+    std::vector<DenseIndex::Put> puts;
+    for (const Ordinal ordinal : puts_) {
+      const auto it = held_.find(ordinal);
+      puts.push_back({ordinal, it == held_.end() ? nullptr : &it->second});
+    }
+    ASSERT_TRUE(index_.Apply(puts, ++commit_).ok());
+    puts_.clear();
+  }
+  void Fill(Ordinal from, Ordinal to, int vectors = 1) {
+    for (Ordinal ordinal = from; ordinal < to; ++ordinal) Put(ordinal, RandomVector(vectors));
+    Commit();
+  }
+  void IndexAll() {
+    std::thread second([&] {
+      while (index_.IndexSome()) {
+      }
+    });
+    while (index_.IndexSome()) {
+    }
+    second.join();
+  }
+
+  std::vector<VectorHit> Truth(const v1::Vector& query, size_t limit, const OrdinalSet* accept) {
+    std::vector<VectorHit> hits;
+    for (const auto& [ordinal, vector] : held_) {
+      if (accept != nullptr && !accept->Contains(ordinal)) continue;
+      hits.push_back({ordinal, ObjectDistance(index_.field(), vector, query)});
+    }
+    std::sort(hits.begin(), hits.end());
+    if (hits.size() > limit) hits.resize(limit);
+    return hits;
+  }
+
+  VectorSearchResult Search(const v1::Vector& query, int64_t limit,
+                            std::shared_ptr<const OrdinalSet> accept = nullptr, bool exact = false,
+                            int64_t ef = 0) {
+    VectorSearch search;
+    search.field = &index_.field();
+    search.vector = &query;
+    search.limit = limit;
+    search.exact = exact;
+    search.ef = ef;
+    search.accept = std::move(accept);
+    CallContext context;
+    VectorSearchResult result;
+    const auto answered = index_.Search(
+        context, search, commit_,
+        [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
+          const auto it = held_.find(ordinal);
+          if (it == held_.end()) return false;
+          *vector = it->second;
+          return true;
+        },
+        &result);
+    EXPECT_TRUE(answered.ok() && *answered);
+    return result;
+  }
+
+  // The share of the true nearest that searches find.
+  double Recall(int queries, int64_t limit, std::shared_ptr<const OrdinalSet> accept = nullptr,
+                int64_t ef = 0) {
+    size_t found = 0, wanted = 0;
+    for (int i = 0; i < queries; ++i) {
+      const v1::Vector query = RandomVector();
+      const auto truth = Truth(query, static_cast<size_t>(limit), accept.get());
+      const auto result = Search(query, limit, accept, false, ef);
+      std::set<Ordinal> near;
+      for (const VectorHit& hit : truth) near.insert(hit.ordinal);
+      for (const VectorHit& hit : result.hits) found += near.count(hit.ordinal);
+      wanted += truth.size();
+      EXPECT_EQ(result.hits.size(), truth.size());
+    }
+    return static_cast<double>(found) / static_cast<double>(wanted);
+  }
+
+  DenseIndex index_;
+  std::mt19937_64 rng_;
+  std::normal_distribution<float> normal_;
+  std::vector<std::vector<float>> centres_;
+  std::map<Ordinal, v1::Vector> held_;
+  std::vector<Ordinal> puts_;
+  uint64_t commit_ = 0;
+};
+
+void ExpectSame(const std::vector<VectorHit>& hits, const std::vector<VectorHit>& truth,
+                double tolerance) {
+  ASSERT_EQ(hits.size(), truth.size());
+  for (size_t i = 0; i < hits.size(); ++i) {
+    EXPECT_EQ(hits[i].ordinal, truth[i].ordinal) << i;
+    EXPECT_NEAR(hits[i].distance, truth[i].distance,
+                tolerance * (1 + std::fabs(truth[i].distance)));
+  }
+}
+
+struct Kind {
+  v1::VectorMetric metric;
+  v1::VectorQuantization quantization;
+};
+
+class DenseIndexTest : public testing::TestWithParam<Kind> {};
+
+TEST_P(DenseIndexTest, ExactSearchIsBruteForce) {
+  for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
+    World world(Field(40, GetParam().metric, kind, GetParam().quantization), 1);
+    world.Fill(1, 3000);
+    world.IndexAll();
+    for (Ordinal ordinal = 1; ordinal < 3000; ordinal += 7) world.Remove(ordinal);
+    world.Commit();
+    world.Fill(100, 200);
+    std::set<Ordinal> odd;
+    for (Ordinal ordinal = 1; ordinal < 4000; ordinal += 2) odd.insert(ordinal);
+    const auto accept = std::make_shared<Set>(odd);
+    for (int i = 0; i < 10; ++i) {
+      const v1::Vector query = world.RandomVector();
+      auto result = world.Search(query, 20, nullptr, true);
+      EXPECT_TRUE(result.exact);
+      ExpectSame(result.hits, world.Truth(query, 20, nullptr), 1e-5);
+      result = world.Search(query, 20, accept, true);
+      ExpectSame(result.hits, world.Truth(query, 20, accept.get()), 1e-5);
+    }
+  }
+}
+
+TEST_P(DenseIndexTest, GraphFindsTheNearest) {
+  World world(Field(40, GetParam().metric, v1::VECTOR_INDEX_KIND_HNSW, GetParam().quantization), 2);
+  world.Fill(1, 10000);
+  EXPECT_GE(world.Recall(20, 10), 0.95);
+  world.IndexAll();
+  EXPECT_EQ(world.index_.stats().indexed, 9999);
+  EXPECT_EQ(world.Search(world.RandomVector(), 10).strategy, "graph");
+  EXPECT_GE(world.Recall(50, 10), 0.95);
+  // What comes later is found before it is linked.
+  const v1::Vector late = world.RandomVector();
+  world.Put(20000, late);
+  world.Commit();
+  const auto result = world.Search(late, 1);
+  ASSERT_EQ(result.hits.size(), 1u);
+  EXPECT_EQ(result.hits[0].ordinal, world.Truth(late, 1, nullptr)[0].ordinal);
+  EXPECT_EQ(result.tail_scanned, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Kinds, DenseIndexTest,
+    testing::Values(Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_INT8},
+                    Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_INT8},
+                    Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_INT8},
+                    Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_NONE},
+                    Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_NONE},
+                    Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_NONE},
+                    Kind{v1::VECTOR_METRIC_HAMMING, v1::VECTOR_QUANTIZATION_NONE}));
+
+TEST(DenseIndexFilterTest, RecallHoldsAtEverySelectivity) {
+  World world(
+      Field(24, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8),
+      3);
+  constexpr Ordinal kObjects = 30000;
+  world.Fill(1, kObjects);
+  world.IndexAll();
+  for (const double share : {0.001, 0.01, 0.05, 0.2, 0.3, 0.5, 0.8, 0.99, 1.0}) {
+    std::set<Ordinal> some;
+    for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
+      if (static_cast<double>(world.rng_() % 100000) < share * 100000) some.insert(ordinal);
+    }
+    EXPECT_GE(world.Recall(20, 10, std::make_shared<Set>(some)), 0.95) << "any " << share;
+    // With the query: the objects nearest to it match. Against it: the farthest do.
+    for (const bool with : {true, false}) {
+      size_t found = 0;
+      for (int i = 0; i < 10; ++i) {
+        const v1::Vector query = world.RandomVector();
+        auto order = world.Truth(query, kObjects, nullptr);
+        if (!with) std::reverse(order.begin(), order.end());
+        order.resize(std::max<size_t>(10, static_cast<size_t>(share * kObjects)));
+        std::set<Ordinal> matching;
+        for (const VectorHit& hit : order) matching.insert(hit.ordinal);
+        const auto accept = std::make_shared<Set>(matching);
+        const auto truth = world.Truth(query, 10, accept.get());
+        for (const VectorHit& hit : world.Search(query, 10, accept).hits) {
+          found += static_cast<size_t>(
+              std::count_if(truth.begin(), truth.end(),
+                            [&](const VectorHit& near) { return near.ordinal == hit.ordinal; }));
+        }
+      }
+      EXPECT_GE(static_cast<double>(found) / 100, 0.95) << (with ? "with " : "against ") << share;
+    }
+  }
+}
+
+TEST(DenseIndexChurnTest, RecallDoesNotDecay) {
+  const auto field =
+      Field(32, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8);
+  World world(field, 4);
+  constexpr Ordinal kObjects = 8000;
+  world.Fill(1, kObjects);
+  world.IndexAll();
+  for (int round = 0; round < 6; ++round) {
+    for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
+      if (world.rng_() % 2 == 0) world.Put(ordinal, world.RandomVector());
+    }
+    world.Commit();
+    world.IndexAll();
+    while (world.index_.Maintain()) {
+    }
+  }
+  World fresh(field, 4);
+  fresh.rng_ = world.rng_;
+  for (const auto& [ordinal, vector] : world.held_) fresh.Put(ordinal, vector);
+  fresh.Commit();
+  fresh.IndexAll();
+  const double wanted = fresh.Recall(200, 10, nullptr, 20);
+  EXPECT_GE(world.Recall(200, 10, nullptr, 20), wanted - 0.01);
+  // Dead slots are used again.
+  EXPECT_LT(world.index_.stats().dead, 2100);
+  EXPECT_TRUE(world.index_.Maintain(true) || world.index_.stats().dead == 0);
+  EXPECT_EQ(world.index_.stats().dead, 0);
+  EXPECT_GE(world.Recall(200, 10, nullptr, 20), wanted - 0.01);
+}
+
+TEST(DenseIndexChurnTest, EverythingMayGoAndComeBack) {
+  World world(
+      Field(16, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8),
+      5);
+  for (int round = 0; round < 3; ++round) {
+    world.Fill(1, 4000);
+    world.IndexAll();
+    EXPECT_GE(world.Recall(20, 10), 0.95);
+    for (Ordinal ordinal = 1; ordinal < 4000; ++ordinal) world.Remove(ordinal);
+    world.Commit();
+    EXPECT_TRUE(world.Search(world.RandomVector(), 10).hits.empty());
+    world.index_.Maintain(true);
+    EXPECT_TRUE(world.Search(world.RandomVector(), 10).hits.empty());
+  }
+}
+
+TEST(DenseIndexMultiTest, AggregatesAreThoseOfTheTruth) {
+  for (const auto metric : {v1::VECTOR_METRIC_COSINE, v1::VECTOR_METRIC_L2, v1::VECTOR_METRIC_DOT,
+                            v1::VECTOR_METRIC_HAMMING}) {
+    for (const auto aggregate :
+         {v1::VECTOR_AGGREGATE_MAX, v1::VECTOR_AGGREGATE_MEAN, v1::VECTOR_AGGREGATE_FIRST}) {
+      auto field = Field(16, metric, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE);
+      field.set_multi(true);
+      field.set_aggregate(aggregate);
+      World world(field, 6);
+      for (Ordinal ordinal = 1; ordinal < 300; ++ordinal) {
+        world.Put(ordinal, world.RandomVector(1 + static_cast<int>(ordinal % 4)));
+      }
+      world.Commit();
+      for (Ordinal ordinal = 1; ordinal < 300; ordinal += 5) {
+        world.Put(ordinal, world.RandomVector(3));
+      }
+      world.Commit();
+      for (int i = 0; i < 10; ++i) {
+        const v1::Vector query = world.RandomVector();
+        const auto truth = world.Truth(query, 10, nullptr);
+        const auto hits = world.Search(query, 10).hits;
+        ASSERT_EQ(hits.size(), 10u);
+        for (size_t k = 0; k < 10; ++k) {
+          EXPECT_NEAR(hits[k].distance, truth[k].distance,
+                      1e-4 * (1 + std::fabs(truth[k].distance)))
+              << v1::VectorMetric_Name(metric) << v1::VectorAggregate_Name(aggregate);
+        }
+      }
+    }
+  }
+}
+
+TEST(DenseIndexHistoryTest, ReadersSeeTheirCommit) {
+  World world(
+      Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_NONE), 7);
+  world.Fill(1, 3000);
+  world.IndexAll();
+  const v1::Vector query = world.RandomVector();
+  const auto before = world.Truth(query, 50, nullptr);
+  const uint64_t commit = world.commit_;
+  const auto held = world.held_;
+  // The nearest go, or move away; others come to the place itself.
+  for (int i = 0; i < 20; ++i) world.Remove(before[static_cast<size_t>(i)].ordinal);
+  for (int i = 20; i < 40; ++i) {
+    world.Put(before[static_cast<size_t>(i)].ordinal, world.RandomVector());
+  }
+  for (Ordinal ordinal = 5000; ordinal < 5100; ++ordinal) world.Put(ordinal, query);
+  world.Commit();
+  world.IndexAll();
+  const uint64_t now = world.commit_;
+  world.commit_ = commit;
+  ExpectSame(world.Search(query, 50).hits, before, 1e-4);
+  world.commit_ = now;
+  EXPECT_EQ(world.Search(query, 50).hits[0].ordinal, 5000u);
+  // Once dead slots are used again, nothing is said of that commit.
+  world.index_.Maintain(true);
+  VectorSearch search;
+  search.field = &world.index_.field();
+  search.vector = &query;
+  search.limit = 10;
+  CallContext context;
+  VectorSearchResult result;
+  const auto answered = world.index_.Search(
+      context, search, commit, [](Ordinal, v1::Vector*) { return false; }, &result);
+  ASSERT_TRUE(answered.ok());
+  EXPECT_FALSE(*answered);
+}
+
+TEST(DenseIndexThreadsTest, SearchesGoOnBesideEverything) {
+  World world(
+      Field(8, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8),
+      8);
+  world.Fill(1, 2500);
+  std::vector<v1::Vector> queries;
+  for (int i = 0; i < 16; ++i) queries.push_back(world.RandomVector());
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> commit{world.commit_};
+  std::atomic<int64_t> answered{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = static_cast<size_t>(t); !stop.load(); ++i) {
+        VectorSearch search;
+        search.field = &world.index_.field();
+        search.vector = &queries[i % queries.size()];
+        search.limit = 10;
+        CallContext context;
+        VectorSearchResult result;
+        const auto answer = world.index_.Search(
+            context, search, commit.load(), [](Ordinal, v1::Vector*) { return false; }, &result);
+        ASSERT_TRUE(answer.ok());
+        if (!*answer) continue;
+        answered.fetch_add(1);
+        EXPECT_EQ(result.hits.size(), 10u);
+      }
+    });
+  }
+  threads.emplace_back([&] {
+    while (!stop.load()) {
+      if (!world.index_.IndexSome()) std::this_thread::yield();
+    }
+  });
+  threads.emplace_back([&] {
+    while (!stop.load()) {
+      if (!world.index_.Maintain()) std::this_thread::yield();
+    }
+  });
+  for (int round = 0; round < 40; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      world.Put(1 + world.rng_() % 2499, world.RandomVector());
+    }
+    world.Commit();
+    commit.store(world.commit_);
+  }
+  while (answered.load() < 100) std::this_thread::yield();
+  stop.store(true);
+  for (std::thread& thread : threads) thread.join();
+  world.IndexAll();
+  EXPECT_GE(world.Recall(50, 10), 0.95);
+}
+
+}  // namespace
+}  // namespace cookix::engine
