@@ -19,6 +19,7 @@
 #include "cookix/v1/graph_service.pb.h"
 #include "cookix/v1/object_service.pb.h"
 #include "cookix/v1/reasoning_service.pb.h"
+#include "cookix/v1/search_service.pb.h"
 #include "cookix/v1/security_service.pb.h"
 #include "storage/base/status.h"
 
@@ -81,6 +82,7 @@ class BulkWriter {
   X(Graph, PutEdge) X(Graph, GetEdge) X(Graph, DeleteEdge) X(Graph, ListNeighbors) \
   X(Graph, Traverse) X(Graph, FindPath)                                            \
   X(Reasoning, Query) X(Reasoning, FindContradictions) X(Reasoning, VerifyChain)   \
+  X(Search, Search) X(Search, BatchSearch) X(Search, DescribeIndex)                \
   X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)  \
   X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)  \
   X(Catalog, CreateCollection) X(Catalog, GetCollection)                           \

@@ -24,8 +24,9 @@ concept IdempotentWrite = requires(Request request) {
 
 // Calls without write options that change nothing, so that repeating is safe.
 constexpr bool IsRead(std::string_view method) {
-  for (std::string_view prefix : {"Get", "BatchGet", "List", "Scan", "Count", "Find", "Traverse",
-                                  "Query", "Verify", "WhoAmI"}) {
+  for (std::string_view prefix :
+       {"Get", "BatchGet", "List", "Scan", "Count", "Find", "Traverse", "Query", "Verify", "WhoAmI",
+        "Search", "BatchSearch", "Describe"}) {
     if (method.substr(0, prefix.size()) == prefix) return true;
   }
   return false;
@@ -72,6 +73,7 @@ RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel>
       object_stub_(v1::ObjectService::NewStub(channel_)),
       graph_stub_(v1::GraphService::NewStub(channel_)),
       reasoning_stub_(v1::ReasoningService::NewStub(channel_)),
+      search_stub_(v1::SearchService::NewStub(channel_)),
       catalog_stub_(v1::CatalogService::NewStub(channel_)),
       security_stub_(v1::SecurityService::NewStub(channel_)),
       admin_stub_(v1::AdminService::NewStub(channel_)) {}
@@ -123,6 +125,7 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 #define COOKIX_STUB_Object object_stub_
 #define COOKIX_STUB_Graph graph_stub_
 #define COOKIX_STUB_Reasoning reasoning_stub_
+#define COOKIX_STUB_Search search_stub_
 #define COOKIX_STUB_Catalog catalog_stub_
 #define COOKIX_STUB_Security security_stub_
 #define COOKIX_STUB_Admin admin_stub_

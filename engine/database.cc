@@ -13,6 +13,7 @@
 #include "engine/graph/adjacency_view.h"
 #include "engine/graph/store_arc_reader.h"
 #include "engine/security/key_store.h"
+#include "engine/vector/record_search.h"
 #include "engine/view/field_index_view.h"
 #include "engine/view/name_view.h"
 #include "engine/write/writer.h"
@@ -71,6 +72,7 @@ Database::Database(DatabaseOptions options)
       object_api_(*this),
       graph_api_(*this),
       reasoning_api_(*this),
+      search_api_(*this),
       catalog_api_(*this),
       security_api_(*this),
       admin_api_(*this) {}
@@ -189,6 +191,23 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(const CallC
     }
   }
   return EvaluateByRecords(context, view, filter);
+}
+
+absl::Status Database::FindNearest(const CallContext& context, const NamespaceView& view,
+                                   const VectorSearch& search, VectorSearchResult* result) {
+  return SearchRecords(context, view, search, result);
+}
+
+absl::Status Database::DescribeVectors(const CallContext& context, const NamespaceView& view,
+                                       CollectionId collection, const v1::VectorField& field,
+                                       v1::DescribeIndexResponse* response) {
+  // Without an index every vector is compared one by one.
+  COOKIX_ASSIGN_OR_RETURN(const int64_t vectors,
+                          CountVectorRecords(context, view, collection, field));
+  response->set_state("building");
+  response->set_vectors(vectors);
+  response->set_visible_commit(static_cast<int64_t>(view.commit()));
+  return absl::OkStatus();
 }
 
 std::string Database::PositionToken(uint64_t commit) const {

@@ -22,12 +22,14 @@
 #include "engine/api/graph_api.h"
 #include "engine/api/object_api.h"
 #include "engine/api/reasoning_api.h"
+#include "engine/api/search_api.h"
 #include "engine/api/security_api.h"
 #include "engine/call_context.h"
 #include "engine/filter/ordinal_set.h"
 #include "engine/graph/adjacency.h"
 #include "engine/limits.h"
 #include "engine/read_view.h"
+#include "engine/vector/vector_search.h"
 #include "engine/view/view_host.h"
 #include "storage/options.h"
 #include "storage/store.h"
@@ -71,6 +73,7 @@ class Database : public FilterEvaluator {
   ObjectApi& objects() { return object_api_; }
   GraphApi& graph() { return graph_api_; }
   ReasoningApi& reasoning() { return reasoning_api_; }
+  SearchApi& search() { return search_api_; }
   CatalogApi& catalog() { return catalog_api_; }
   SecurityApi& security() { return security_api_; }
   AdminApi& admin() { return admin_api_; }
@@ -97,6 +100,16 @@ class Database : public FilterEvaluator {
   absl::StatusOr<std::shared_ptr<const OrdinalSet>> Evaluate(const CallContext& context,
                                                              const NamespaceView& view,
                                                              const CompiledFilter& filter) override;
+
+  // The nearest objects at `view`, every one of them an object of the collection that
+  // exists there.
+  absl::Status FindNearest(const CallContext& context, const NamespaceView& view,
+                           const VectorSearch& search, VectorSearchResult* result);
+
+  // What there is to say of a vector field's index, but for the field itself.
+  absl::Status DescribeVectors(const CallContext& context, const NamespaceView& view,
+                               CollectionId collection, const v1::VectorField& field,
+                               v1::DescribeIndexResponse* response);
 
   // Token of a commit of this store's present epoch, for answers.
   std::string PositionToken(uint64_t commit) const;
@@ -128,6 +141,7 @@ class Database : public FilterEvaluator {
   ObjectApi object_api_;
   GraphApi graph_api_;
   ReasoningApi reasoning_api_;
+  SearchApi search_api_;
   CatalogApi catalog_api_;
   SecurityApi security_api_;
   AdminApi admin_api_;

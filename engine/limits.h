@@ -25,6 +25,19 @@ struct Limits {
   int64_t max_query_hops = 32;
   int64_t max_chain_length = 16;
   int64_t max_query_results = 10'000;
+  int64_t max_search_limit = 10'000;
+  int64_t max_group_limit = 100;
+  // Hits of one call: of all searches of a batch, and of all groups of a search.
+  int64_t max_search_hits = 100'000;
+  // Bytes of the objects that one search call returns.
+  int64_t max_search_bytes = 256LL << 20;
+  // Candidates that a search with groups fetches before it gives up on full groups.
+  int64_t max_group_candidates = 100'000;
+  int64_t max_batch_searches = 1000;
+  int64_t max_ef = 10'000;
+  int64_t max_cells_probed = 10'000;
+  // Anchors of a query that a search finds.
+  int64_t max_anchors = 100;
   // Edges that one query may look at before it fails with QUERY_TIMEOUT.
   int64_t max_edges_examined = 200'000'000;
   // Longest time of a query, when the caller sets no earlier deadline.

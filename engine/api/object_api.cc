@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/api/read_support.h"
 #include "engine/api/request_fingerprint.h"
 #include "engine/cursor_table.h"
 #include "engine/database.h"
 #include "engine/fill_edge.h"
 #include "engine/filter/filter.h"
-#include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "engine/write/writer.h"
 #include "storage/base/status.h"
@@ -50,40 +50,6 @@ absl::Status ObjectMissing(const v1::ObjectRef& ref) {
   return NotFound("OBJECT_NOT_FOUND", "ref",
                   absl::StrCat("object \"", ref.key(), "\" does not exist"),
                   "Check collection and key");
-}
-
-absl::Status AddVectors(const NamespaceView& view, Ordinal ordinal,
-                        const std::vector<std::string>& names, v1::Object* object) {
-  for (const std::string& name : names) {
-    std::string value;
-    COOKIX_ASSIGN_OR_RETURN(
-        const bool found,
-        view.snapshot->Get(Family::kVectors, ObjectKey(view.id(), ordinal) + name, &value));
-    if (!found || !(*object->mutable_vectors())[name].ParseFromString(value)) {
-      return Corruption("a vector is missing or malformed", "Restore the store from a checkpoint");
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Turns a record into an object with the parts that the mask asks for.
-absl::Status FillObject(const NamespaceView& view, Ordinal ordinal, const v1::ObjectMask& mask,
-                        internal::v1::ObjectRecord&& record, v1::Object* object) {
-  std::vector<std::string> vectors;
-  const CollectionInfo* collection =
-      mask.with_vectors() ? view.ns->FindCollection(record.collection_id()) : nullptr;
-  if (collection != nullptr) {
-    for (const std::string& name : record.vector_fields()) {
-      // Else the field was removed and the collector has not been here yet.
-      if (FindVectorField(collection->record.collection(), name) != nullptr) {
-        vectors.push_back(name);
-      }
-    }
-  }
-  if (mask.without_content()) record.clear_content();
-  if (mask.without_properties()) record.clear_properties();
-  *object = view.ToObject(std::move(record));
-  return AddVectors(view, ordinal, vectors, object);
 }
 
 absl::StatusOr<bool> ReadObject(const NamespaceView& view, const v1::ObjectRef& ref,
@@ -214,15 +180,6 @@ class ObjectScan {
   bool few_ = false;
   std::vector<std::pair<std::string, Ordinal>> those_;
 };
-
-absl::StatusOr<const CollectionInfo*> FindCollection(const NamespaceView& view,
-                                                     const std::string& name) {
-  const CollectionInfo* collection = view.ns->FindCollection(name);
-  if (collection != nullptr) return collection;
-  return NotFound("COLLECTION_NOT_FOUND", "collection",
-                  absl::StrCat("collection \"", name, "\" does not exist"),
-                  "Create the collection, or name one that ListCollections shows");
-}
 
 }  // namespace
 
@@ -363,7 +320,7 @@ absl::Status ObjectApi::ScanObjects(CallContext& context, const v1::ScanObjectsR
   }
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(page.view, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
-                          FindCollection(view, request.collection()));
+                          KnownCollection(view, request.collection(), "collection"));
   ObjectScan scan(view, collection->id, request.key_prefix(), request.start_key(),
                   request.end_key());
   if (!filter->matches_everything()) {
@@ -405,7 +362,7 @@ absl::Status ObjectApi::StreamObjects(CallContext& context, const v1::StreamObje
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
-                          FindCollection(view, request.collection()));
+                          KnownCollection(view, request.collection(), "collection"));
   const std::string position = database_.PositionToken(read.commit());
   constexpr size_t kChunkBytes = 256 << 10;
   v1::StreamObjectsResponse chunk;
@@ -469,19 +426,13 @@ absl::Status ObjectApi::CountObjects(CallContext& context, const v1::CountObject
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   COOKIX_ASSIGN_OR_RETURN(const CollectionInfo* collection,
-                          FindCollection(view, request.collection()));
+                          KnownCollection(view, request.collection(), "collection"));
   if (filter->matches_everything()) {
     COOKIX_ASSIGN_OR_RETURN(const uint64_t count, ObjectsIn(view, collection->id));
     response->set_count(static_cast<int64_t>(count));
   } else {
-    v1::Filter in_collection;
-    v1::Comparison* comparison = in_collection.mutable_comparison();
-    comparison->set_field("$collection");
-    comparison->set_op(v1::COMPARISON_OPERATOR_EQUAL);
-    comparison->mutable_value()->set_string_value(collection->record.collection().name());
-    COOKIX_ASSIGN_OR_RETURN(
-        const std::shared_ptr<const CompiledFilter> narrowed,
-        CompiledFilter::Compile(in_collection, "collection", database_.limits()));
+    COOKIX_ASSIGN_OR_RETURN(const std::shared_ptr<const CompiledFilter> narrowed,
+                            InCollection(*collection, database_.limits()));
     COOKIX_ASSIGN_OR_RETURN(
         const std::shared_ptr<const OrdinalSet> set,
         database_.Evaluate(context, view, *CompiledFilter::And(narrowed, filter)));

@@ -21,6 +21,12 @@ namespace cookix::engine {
 namespace {
 
 constexpr double kDefaultAlpha = 0.5;
+constexpr int64_t kDefaultAnchors = 5;
+// Of the fields of an anchor search, in errors.
+const std::string& AnchorSearchPrefix() {
+  static const std::string* const kPrefix = new std::string("anchor_search.");
+  return *kPrefix;
+}
 
 absl::Status CheckWeight(bool set, double weight, std::string_view field) {
   if (!set || (std::isfinite(weight) && weight >= 0)) return absl::OkStatus();
@@ -52,7 +58,7 @@ absl::StatusOr<std::vector<FoundPath>> OneStep(StepExpander& steps, Ordinal anch
     if (step.to == anchor) continue;
     auto [at, inserted] = index.Insert(step.to, static_cast<uint32_t>(found.size()));
     if (inserted) {
-      found.push_back({step.to, step.weight, 1, {step}});
+      found.push_back({step.to, step.weight, 1, {step}, anchor});
     } else if (FoundPath& path = found[*at]; std::tie(step.weight, step.reversed) <
                                              std::tie(path.weight, path.steps[0].reversed)) {
       path.weight = step.weight;
@@ -74,7 +80,7 @@ struct HitOptions {
   int64_t valid_at_ms = 0;
 };
 
-absl::Status FillHit(const NamespaceView& view, Ordinal anchor, const v1::ObjectRef& anchor_ref,
+absl::Status FillHit(const NamespaceView& view, const v1::ObjectRef& anchor_ref,
                      const FoundPath& path, int rank, const HitOptions& options, v1::Hit* hit) {
   COOKIX_RETURN_IF_ERROR(view.FillRef(path.ordinal, hit->mutable_ref()));
   const double distance = options.direct ? 0.0 : options.alpha * path.weight;
@@ -82,7 +88,7 @@ absl::Status FillHit(const NamespaceView& view, Ordinal anchor, const v1::Object
   hit->set_score(distance == 0 ? 0.0 : -distance);
   hit->set_hops(path.hops);
   COOKIX_RETURN_IF_ERROR(
-      FillPath(view, anchor, path.steps, options.valid_at_ms, hit->mutable_path()));
+      FillPath(view, path.anchor, path.steps, options.valid_at_ms, hit->mutable_path()));
   (*hit->mutable_components())["geodesic"] = path.weight;
   (*hit->mutable_lane_ranks())["graph"] = rank;
   if (options.with_objects) {
@@ -94,6 +100,32 @@ absl::Status FillHit(const NamespaceView& view, Ordinal anchor, const v1::Object
   return absl::OkStatus();
 }
 
+struct Anchor {
+  Ordinal ordinal;
+  v1::ObjectRef ref;
+};
+
+// The search for anchors as SearchApi takes it.
+absl::StatusOr<v1::SearchRequest> CheckedAnchorSearch(Database& database,
+                                                      const v1::QueryRequest& request) {
+  const v1::AnchorSearch& asked = request.anchor_search();
+  if (request.has_anchor()) {
+    return InvalidField("anchor_search", "anchor and anchor_search are both set",
+                        "Set one of them");
+  }
+  COOKIX_ASSIGN_OR_RETURN(const int64_t limit,
+                          CheckedSize(asked.limit(), kDefaultAnchors, database.limits().max_anchors,
+                                      "anchor_search.limit"));
+  v1::SearchRequest search;
+  search.set_collection(asked.collection());
+  if (asked.has_vector()) *search.mutable_vector() = asked.vector();
+  search.set_limit(static_cast<int32_t>(limit));
+  *search.mutable_filter() = asked.filter();
+  if (asked.has_min_score()) search.set_min_score(asked.min_score());
+  COOKIX_RETURN_IF_ERROR(database.search().Check(search, AnchorSearchPrefix()));
+  return search;
+}
+
 }  // namespace
 
 absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& request,
@@ -101,7 +133,12 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   const auto begin = std::chrono::steady_clock::now();
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
-  COOKIX_RETURN_IF_ERROR(CheckRef(request.anchor(), "anchor", limits));
+  v1::SearchRequest anchor_search;
+  if (request.has_anchor_search()) {
+    COOKIX_ASSIGN_OR_RETURN(anchor_search, CheckedAnchorSearch(database_, request));
+  } else {
+    COOKIX_RETURN_IF_ERROR(CheckRef(request.anchor(), "anchor", limits));
+  }
   if (request.has_target()) COOKIX_RETURN_IF_ERROR(CheckRef(request.target(), "target", limits));
   if (!request.relation().empty()) {
     COOKIX_RETURN_IF_ERROR(CheckRelationName(request.relation(), "relation", limits));
@@ -144,7 +181,23 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
                             : request.chain_size() > 0 ? "chain"
                             : request.has_target()     ? "target"
                                                        : "geodesic");
-  COOKIX_ASSIGN_OR_RETURN(const Ordinal anchor, view.FindOrdinal(request.anchor(), "anchor"));
+  std::vector<Anchor> anchors;
+  if (request.has_anchor_search()) {
+    v1::SearchResponse found;
+    COOKIX_RETURN_IF_ERROR(
+        database_.search().SearchAt(context, view, anchor_search, AnchorSearchPrefix(), &found));
+    for (const v1::Hit& hit : found.hits()) {
+      COOKIX_ASSIGN_OR_RETURN(const Ordinal ordinal,
+                              view.FindOrdinal(hit.ref(), "anchor_search.collection"));
+      anchors.push_back({ordinal, hit.ref()});
+    }
+    diagnostics->mutable_anchors()->Swap(found.mutable_hits());
+    *diagnostics->mutable_anchor_search() = std::move(*found.mutable_diagnostics());
+  } else {
+    COOKIX_ASSIGN_OR_RETURN(const Ordinal anchor, view.FindOrdinal(request.anchor(), "anchor"));
+    // When nothing is known of it, nothing follows.
+    if (anchor != 0) anchors.push_back({anchor, request.anchor()});
+  }
   Ordinal target = 0;
   if (request.has_target()) {
     COOKIX_ASSIGN_OR_RETURN(target, view.FindOrdinal(request.target(), "target"));
@@ -155,10 +208,12 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
                                     .count());
     return absl::OkStatus();
   };
-  // Nothing is known of them, so nothing follows.
-  if (anchor == 0 || (request.has_target() && (target == 0 || target == anchor))) {
-    return finish();
+  if (request.has_target()) {
+    if (target == 0) return finish();
+    // An object is no answer to where it leads itself.
+    std::erase_if(anchors, [&](const Anchor& anchor) { return anchor.ordinal == target; });
   }
+  if (anchors.empty()) return finish();
 
   const std::unique_ptr<ArcReader> arcs = database_.Arcs(context, view);
   StepRules rules;
@@ -167,8 +222,14 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   rules.valid_at_ms = request.valid_at_ms();
   if (!request.relation().empty()) rules.relations = {request.relation()};
 
-  std::vector<FoundPath> found;
-  if (request.chain_size() > 0) {
+  const auto matches = [&](Ordinal ordinal) {
+    return matching == nullptr || matching->Contains(ordinal);
+  };
+  const bool by_chain = request.chain_size() > 0;
+  FoundPaths answers(limit, /*by_hops=*/by_chain);
+  int64_t settled = 0;
+  int64_t examined = 0;
+  if (by_chain) {
     std::vector<StepExpander> chain;
     chain.reserve(static_cast<size_t>(request.chain_size()));
     for (const std::string& name : request.chain()) {
@@ -176,44 +237,42 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
       if (!name.empty()) rules.relations = {name};
       chain.emplace_back(context, view, *arcs, rules, limits.max_edges_examined);
     }
-    COOKIX_ASSIGN_OR_RETURN(GeodesicResult result,
-                            FollowChain(chain, anchor, request.chain_prefixes()));
-    found = std::move(result.found);
-    diagnostics->set_objects_settled(result.settled);
-    int64_t examined = 0;
+    for (const Anchor& anchor : anchors) {
+      COOKIX_ASSIGN_OR_RETURN(GeodesicResult result,
+                              FollowChain(chain, anchor.ordinal, request.chain_prefixes()));
+      settled += result.settled;
+      std::erase_if(result.found, [&](const FoundPath& path) {
+        return (target != 0 && path.ordinal != target) || !matches(path.ordinal);
+      });
+      answers.Add(std::move(result.found));
+    }
     for (const StepExpander& steps : chain) examined += steps.edges_examined();
-    diagnostics->set_edges_examined(examined);
-    std::erase_if(found, [&](const FoundPath& path) {
-      return (target != 0 && path.ordinal != target) ||
-             (matching != nullptr && !matching->Contains(path.ordinal));
-    });
   } else {
     StepExpander steps(context, view, *arcs, rules, limits.max_edges_examined);
-    if (direct) {
-      COOKIX_ASSIGN_OR_RETURN(found, OneStep(steps, anchor));
-      diagnostics->set_objects_settled(static_cast<int64_t>(found.size()));
-      std::erase_if(found, [&](const FoundPath& path) {
-        return matching != nullptr && !matching->Contains(path.ordinal);
-      });
-    } else {
-      GeodesicRequest search;
-      search.anchor = anchor;
-      search.target = target;
-      search.max_hops = static_cast<int>(max_hops);
-      search.limit = limit;
-      if (matching != nullptr) {
-        search.accept = [&matching](Ordinal ordinal) { return matching->Contains(ordinal); };
+    for (const Anchor& anchor : anchors) {
+      std::vector<FoundPath> found;
+      if (direct) {
+        COOKIX_ASSIGN_OR_RETURN(found, OneStep(steps, anchor.ordinal));
+        settled += static_cast<int64_t>(found.size());
+        std::erase_if(found, [&](const FoundPath& path) { return !matches(path.ordinal); });
+      } else {
+        GeodesicRequest search;
+        search.anchor = anchor.ordinal;
+        search.target = target;
+        search.max_hops = static_cast<int>(max_hops);
+        search.limit = limit;
+        search.max_weight = answers.max_weight();
+        if (matching != nullptr) search.accept = matches;
+        COOKIX_ASSIGN_OR_RETURN(GeodesicResult result, Geodesic(steps, search));
+        settled += result.settled;
+        found = std::move(result.found);
       }
-      COOKIX_ASSIGN_OR_RETURN(GeodesicResult result, Geodesic(steps, search));
-      found = std::move(result.found);
-      diagnostics->set_objects_settled(result.settled);
-      std::sort(found.begin(), found.end(), [](const FoundPath& a, const FoundPath& b) {
-        return std::tie(a.weight, a.hops, a.ordinal) < std::tie(b.weight, b.hops, b.ordinal);
-      });
+      answers.Add(std::move(found));
     }
-    diagnostics->set_edges_examined(steps.edges_examined());
+    examined = steps.edges_examined();
   }
-  if (static_cast<int64_t>(found.size()) > limit) found.resize(static_cast<size_t>(limit));
+  diagnostics->set_objects_settled(settled);
+  diagnostics->set_edges_examined(examined);
   HitOptions options;
   options.alpha = weights.has_alpha() ? weights.alpha() : kDefaultAlpha;
   options.direct = direct;
@@ -221,9 +280,11 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   options.with_explanations = request.with_explanations();
   options.valid_at_ms = request.valid_at_ms();
   int rank = 0;
-  for (const FoundPath& path : found) {
-    COOKIX_RETURN_IF_ERROR(
-        FillHit(view, anchor, request.anchor(), path, ++rank, options, response->add_hits()));
+  for (const FoundPath& path : std::move(answers).Take()) {
+    const auto anchor = std::find_if(anchors.begin(), anchors.end(), [&](const Anchor& each) {
+      return each.ordinal == path.anchor;
+    });
+    COOKIX_RETURN_IF_ERROR(FillHit(view, anchor->ref, path, ++rank, options, response->add_hits()));
   }
   return finish();
 }
@@ -255,7 +316,7 @@ absl::Status ReasoningApi::FindContradictions(CallContext& context,
   int rank = 0;
   for (const FoundPath& path : found) {
     COOKIX_RETURN_IF_ERROR(
-        FillHit(view, ordinal, request.ref(), path, ++rank, options, response->add_hits()));
+        FillHit(view, request.ref(), path, ++rank, options, response->add_hits()));
   }
   response->set_position(database_.PositionToken(read.commit()));
   return absl::OkStatus();

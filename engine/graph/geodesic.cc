@@ -137,6 +137,7 @@ absl::StatusOr<GeodesicResult> Geodesic(StepExpander& steps, const GeodesicReque
   const uint32_t max_hops = static_cast<uint32_t>(request.max_hops);
   while (!s.heap.empty()) {
     const HeapEntry top = s.heap.Pop();
+    if (top.weight > request.max_weight) break;
     const uint32_t node_at = s.index.Find(top.ordinal);
     const bool first = s.nodes[node_at].settled_hops == std::numeric_limits<uint32_t>::max();
     if (top.hops >= s.nodes[node_at].settled_hops) continue;
@@ -147,7 +148,7 @@ absl::StatusOr<GeodesicResult> Geodesic(StepExpander& steps, const GeodesicReque
           request.target != 0 ? top.ordinal == request.target : top.ordinal != request.anchor;
       if (wanted && (!request.accept || request.accept(top.ordinal))) {
         result.found.push_back({top.ordinal, top.weight, static_cast<int32_t>(top.hops),
-                                StepsTo(s.labels, top.label)});
+                                StepsTo(s.labels, top.label), request.anchor});
         if (request.target != 0 || static_cast<int64_t>(result.found.size()) >= request.limit) {
           return result;
         }
@@ -212,7 +213,7 @@ absl::StatusOr<GeodesicResult> FollowChain(std::vector<StepExpander>& chain, Ord
         continue;
       }
       found.push_back({labels[end].ordinal, labels[end].weight,
-                       static_cast<int32_t>(labels[end].hops), StepsTo(labels, end)});
+                       static_cast<int32_t>(labels[end].hops), StepsTo(labels, end), anchor});
     }
     SortFound(&found);
     for (FoundPath& path : found) result.found.push_back(std::move(path));
@@ -246,6 +247,27 @@ absl::StatusOr<GeodesicResult> FollowChain(std::vector<StepExpander>& chain, Ord
     if (layer.empty()) break;
   }
   return result;
+}
+
+void FoundPaths::Add(std::vector<FoundPath>&& found) {
+  const auto cost = [this](const FoundPath& path) {
+    const double hops = path.hops;
+    return by_hops_ ? std::pair(hops, path.weight) : std::pair(path.weight, hops);
+  };
+  const auto is_better = [&](const FoundPath& a, const FoundPath& b) {
+    if (const auto cost_a = cost(a), cost_b = cost(b); cost_a != cost_b) return cost_a < cost_b;
+    if (a.ordinal != b.ordinal) return a.ordinal < b.ordinal;
+    if (a.anchor != b.anchor) return a.anchor < b.anchor;
+    return std::lexicographical_compare(a.steps.begin(), a.steps.end(), b.steps.begin(),
+                                        b.steps.end(),
+                                        [](const Step& x, const Step& y) { return x.to < y.to; });
+  };
+  for (FoundPath& path : found) best_.push_back(std::move(path));
+  std::sort(best_.begin(), best_.end(), is_better);
+  OrdinalMap seen;
+  std::erase_if(best_, [&](const FoundPath& path) { return !seen.Insert(path.ordinal, 0).second; });
+  if (static_cast<int64_t>(best_.size()) > limit_) best_.resize(static_cast<size_t>(limit_));
+  if (!by_hops_ && static_cast<int64_t>(best_.size()) == limit_) max_weight_ = best_.back().weight;
 }
 
 }  // namespace cookix::engine

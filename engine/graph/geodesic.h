@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -17,6 +19,8 @@ struct FoundPath {
   double weight = 0;
   int32_t hops = 0;
   std::vector<Step> steps;
+  // Where it begins.
+  Ordinal anchor = 0;
 };
 
 struct GeodesicRequest {
@@ -27,6 +31,8 @@ struct GeodesicRequest {
   int max_hops = 1;
   // Objects wanted, nearest first.
   int64_t limit = 1;
+  // Longer ways are not looked for.
+  double max_weight = std::numeric_limits<double>::infinity();
   // Objects that count as answers; null = all. Others are walked through.
   std::function<bool(Ordinal)> accept;
   // Objects that may be stepped onto; null = all. The target always may.
@@ -52,6 +58,31 @@ absl::StatusOr<GeodesicResult> Geodesic(StepExpander& steps, const GeodesicReque
 // too; an object's shorter chain comes first.
 absl::StatusOr<GeodesicResult> FollowChain(std::vector<StepExpander>& chain, Ordinal anchor,
                                            bool prefixes);
+
+// What several anchors find, put together: each object once, with its best path over all
+// anchors, at most `limit` of them. The best has the least weight, then the fewest hops, then
+// the smaller sequence of ordinals, the anchor's first; `by_hops` asks for the fewest hops
+// before the least weight, as FollowChain() does.
+class FoundPaths {
+ public:
+  FoundPaths(int64_t limit, bool by_hops) : limit_(limit), by_hops_(by_hops) {}
+
+  // What one anchor finds.
+  void Add(std::vector<FoundPath>&& found);
+
+  // No path that weighs more can still be among the answers. Infinite with `by_hops`.
+  double max_weight() const { return max_weight_; }
+
+  // Best first.
+  std::vector<FoundPath> Take() && { return std::move(best_); }
+
+ private:
+  const int64_t limit_;
+  const bool by_hops_;
+  double max_weight_ = std::numeric_limits<double>::infinity();
+  // Best first.
+  std::vector<FoundPath> best_;
+};
 
 }  // namespace cookix::engine
 

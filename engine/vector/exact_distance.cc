@@ -32,8 +32,10 @@ double DenseDistance(v1::VectorMetric metric, const float* a, const float* b, si
     bb += y * y;
   }
   if (metric == v1::VECTOR_METRIC_L2) return std::sqrt(squares);
-  if (metric == v1::VECTOR_METRIC_DOT) return -dot;
-  return 1 - dot / std::sqrt(aa * bb);
+  if (metric == v1::VECTOR_METRIC_DOT) return 0 - dot;
+  // Zeros, which only another metric's field holds, are at right angles to everything.
+  if (aa == 0 || bb == 0) return 1;
+  return 1 - std::clamp(dot / std::sqrt(aa * bb), -1.0, 1.0);
 }
 
 double BitDistance(const char* a, const char* b, size_t bytes) {
@@ -48,7 +50,7 @@ double BitDistance(const char* a, const char* b, size_t bytes) {
 
 double ObjectDistance(const v1::VectorField& field, const v1::Vector& stored,
                       const v1::Vector& query) {
-  if (field.dimension() == 0) return -SparseDot(stored, query);
+  if (field.dimension() == 0) return 0 - SparseDot(stored, query);
   const auto dimension = static_cast<size_t>(field.dimension());
   const bool bits = field.metric() == v1::VECTOR_METRIC_HAMMING;
   const size_t bytes = (dimension + 7) / 8;

@@ -30,6 +30,9 @@ struct VectorSearch {
   const v1::VectorField* field = nullptr;
   // Checked: right kind and dimension, finite, not zero under cosine. Borrowed.
   const v1::Vector* vector = nullptr;
+  // Compares by this metric (cosine, l2 or dot) instead of the field's; the answer is then
+  // exact. UNSPECIFIED = the field's.
+  v1::VectorMetric metric = v1::VECTOR_METRIC_UNSPECIFIED;
   // Hits wanted, after aggregation over an object's vectors.
   int64_t limit = 0;
   // 0 = the field's.

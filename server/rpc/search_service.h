@@ -1,0 +1,13 @@
+#ifndef COOKIX_SERVER_RPC_SEARCH_SERVICE_H_
+#define COOKIX_SERVER_RPC_SEARCH_SERVICE_H_
+
+#include "server/rpc/router.h"
+
+namespace cookix::server {
+
+// cookix.v1.SearchService: objects by vectors.
+void AddSearchService(Router& router);
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_RPC_SEARCH_SERVICE_H_
