@@ -341,13 +341,14 @@ DenseIndex::Stats DenseIndex::stats() const {
 
 size_t DenseIndex::backlog() const { return graph_wanted_.load() ? tail_count_.load() : 0; }
 
-int64_t DenseIndex::BytesPerVector() const {
-  const int64_t dimension = field_.dimension();
-  int64_t code = bits()                                                  ? (dimension + 7) / 8
-                 : field_.quantization() == v1::VECTOR_QUANTIZATION_NONE ? 4 * dimension
-                                                                         : 2 * dimension;
-  code = (code + 63) / 64 * 64;
-  return code + 24 + (hnsw() ? 8 * field_.hnsw().m() + 8 : 0);
+int64_t DenseIndex::BytesPerVector(const v1::VectorField& field) {
+  const int64_t dimension = field.dimension();
+  const bool bits = field.metric() == v1::VECTOR_METRIC_HAMMING;
+  const bool floats = field.quantization() == v1::VECTOR_QUANTIZATION_NONE;
+  const int64_t code = bits ? (dimension + 7) / 8 : floats ? 4 * dimension : dimension;
+  const int64_t residue = bits || floats ? 0 : dimension;
+  const bool graph = field.index() == v1::VECTOR_INDEX_KIND_HNSW;
+  return (code + 63) / 64 * 64 + residue + 24 + (graph ? 8 * field.hnsw().m() + 8 : 0);
 }
 
 // ---- searching --------------------------------------------------------------

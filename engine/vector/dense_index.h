@@ -94,7 +94,7 @@ class DenseIndex {
   size_t backlog() const;
   int64_t MemoryBytes() const { return stats().memory_bytes; }
   // What one more vector takes, about.
-  int64_t BytesPerVector() const;
+  static int64_t BytesPerVector(const v1::VectorField& field);
 
   // What a save needs to know of this moment; slots that are dead are not used again while
   // it lives. By the writer.

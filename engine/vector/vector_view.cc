@@ -1,0 +1,597 @@
+#include "engine/vector/vector_view.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <shared_mutex>
+#include <thread>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/functional/function_ref.h"
+#include "absl/strings/str_cat.h"
+#include "engine/records.h"
+#include "engine/vector/dense_index.h"
+#include "engine/vector/sparse_field.h"
+#include "engine/vector/vector_field.h"
+#include "storage/base/coding.h"
+#include "storage/base/status.h"
+#include "storage/commit_writes.h"
+
+namespace cookix::engine {
+namespace {
+
+// Vectors handed to an index at a time while it is filled from the store.
+constexpr size_t kLoadBatch = 1024;
+// Times that a thread links some vectors before it looks at other indexes.
+constexpr int kRoundsOfWork = 16;
+
+absl::Status Malformed(std::string_view what) {
+  return Corruption(absl::StrCat(ToAbsl(what), " is malformed"),
+                    "Restore the store from a checkpoint");
+}
+
+bool IsCells(const v1::VectorField& field) { return field.index() == v1::VECTOR_INDEX_KIND_CELLS; }
+
+// Namespace, ordinal and field name of a key of the family `vectors`.
+bool ParseVectorKey(std::string_view key, NamespaceId* ns, Ordinal* ordinal,
+                    std::string_view* field) {
+  if (!GetBigEndian32(&key, ns) || !GetBigEndian64(&key, ordinal)) return false;
+  *field = key;
+  return true;
+}
+
+}  // namespace
+
+struct VectorView::Impl {
+  using Key = std::tuple<NamespaceId, CollectionId, std::string>;
+
+  struct Entry {
+    explicit Entry(v1::VectorField f) : field(std::move(f)) {
+      if (IsSparse(field)) {
+        sparse = std::make_unique<SparseField>();
+      } else {
+        dense = std::make_unique<DenseIndex>(field);
+      }
+    }
+    const v1::VectorField field;
+    std::unique_ptr<DenseIndex> dense;
+    std::unique_ptr<SparseField> sparse;
+    // Commits up to here are in already. The writer's.
+    uint64_t filled_to = 0;
+    // In Impl::work. Guarded by work_mutex.
+    bool queued = false;
+
+    absl::Status Apply(const std::vector<std::pair<Ordinal, const v1::Vector*>>& puts,
+                       uint64_t commit) {
+      if (dense != nullptr) {
+        std::vector<DenseIndex::Put> batch;
+        batch.reserve(puts.size());
+        for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
+        return dense->Apply(batch, commit);
+      }
+      std::vector<SparseField::Put> batch;
+      batch.reserve(puts.size());
+      for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
+      return sparse->Apply(batch, commit);
+    }
+    int64_t MemoryBytes() const {
+      return dense != nullptr ? dense->MemoryBytes() : sparse->MemoryBytes();
+    }
+  };
+  using EntryPtr = std::shared_ptr<Entry>;
+
+  explicit Impl(VectorViewOptions o) : options(o) {
+    const int count = options.threads > 0
+                          ? options.threads
+                          : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+    for (int i = 0; i < count; ++i) threads.emplace_back([this] { Work(); });
+  }
+  ~Impl() {
+    {
+      std::lock_guard<std::mutex> lock(work_mutex);
+      stopping = true;
+    }
+    work_wake.notify_all();
+    for (std::thread& thread : threads) thread.join();
+  }
+
+  EntryPtr Find(const Key& key) const {
+    std::shared_lock<std::shared_mutex> lock(mutex);
+    const auto it = entries.find(key);
+    return it == entries.end() ? nullptr : it->second;
+  }
+  std::vector<EntryPtr> All() const {
+    std::shared_lock<std::shared_mutex> lock(mutex);
+    std::vector<EntryPtr> all;
+    for (const auto& [key, entry] : entries) all.push_back(entry);
+    return all;
+  }
+  EntryPtr Make(const Key& key, const v1::VectorField& field) {
+    auto entry = std::make_shared<Entry>(field);
+    std::unique_lock<std::shared_mutex> lock(mutex);
+    return entries.emplace(key, std::move(entry)).first->second;
+  }
+  // Drops the entries that `gone` says; readers of commits before `commit` must go to the
+  // store.
+  void Erase(uint64_t commit, absl::FunctionRef<bool(const Key&)> gone) {
+    std::unique_lock<std::shared_mutex> lock(mutex);
+    if (std::erase_if(entries, [&](const auto& entry) { return gone(entry.first); }) > 0) {
+      erased_at.store(commit);
+    }
+  }
+
+  // The entry for a field as the catalog has it, made if need be; null when the catalog
+  // has no such field, or its vectors are not kept here.
+  EntryPtr EntryFor(const Catalog& catalog, NamespaceId ns, CollectionId collection,
+                    std::string_view name) {
+    const Key key(ns, collection, name);
+    if (EntryPtr entry = Find(key); entry != nullptr) return entry;
+    const auto info = catalog.namespaces_by_id.find(ns);
+    if (info == catalog.namespaces_by_id.end()) return nullptr;
+    const CollectionInfo* found = info->second->FindCollection(collection);
+    if (found == nullptr) return nullptr;
+    for (const v1::VectorField& field : found->record.collection().vector_fields()) {
+      if (field.name() == name) return IsCells(field) ? nullptr : Make(key, field);
+    }
+    return nullptr;
+  }
+
+  void Queue(const EntryPtr& entry) {
+    if (entry->dense == nullptr) return;
+    {
+      std::lock_guard<std::mutex> lock(work_mutex);
+      ++work_added;
+      if (!entry->queued) {
+        entry->queued = true;
+        work.push_back(entry);
+      }
+    }
+    work_wake.notify_all();
+  }
+
+  // Links vectors and takes dead ones out, until the view goes.
+  void Work() {
+    std::unique_lock<std::mutex> lock(work_mutex);
+    while (!stopping) {
+      if (work.empty()) {
+        work_wake.wait(lock);
+        continue;
+      }
+      const EntryPtr entry = work.front();
+      const uint64_t seen = work_added;
+      lock.unlock();
+      bool worked = false;
+      for (int i = 0; i < kRoundsOfWork && entry->dense->IndexSome(); ++i) worked = true;
+      if (entry->dense->Maintain()) worked = true;
+      lock.lock();
+      const bool first = !work.empty() && work.front() == entry;
+      if (worked) {
+        // Others get their turn.
+        if (first && work.size() > 1) {
+          work.pop_front();
+          work.push_back(entry);
+        }
+        continue;
+      }
+      // Something may have been added since it was found to have no work.
+      if (work_added != seen) continue;
+      if (first) {
+        work.pop_front();
+        entry->queued = false;
+      }
+    }
+  }
+
+  int64_t Backlog() const {
+    std::lock_guard<std::mutex> lock(work_mutex);
+    int64_t backlog = 0;
+    for (const EntryPtr& entry : work) backlog += static_cast<int64_t>(entry->dense->backlog());
+    return backlog;
+  }
+
+  // Fills the entries that `wanted` accepts with what `view` holds.
+  absl::Status Fill(const ReadView& view, BootstrapMonitor& monitor,
+                    absl::FunctionRef<bool(const v1::VectorField&)> wanted);
+
+  int64_t MemoryBytes() const {
+    int64_t bytes = 0;
+    for (const EntryPtr& entry : All()) bytes += entry->MemoryBytes();
+    return bytes;
+  }
+
+  const VectorViewOptions options;
+  mutable std::shared_mutex mutex;
+  std::map<Key, EntryPtr> entries;  // guarded by mutex; changed by the writer only
+  std::atomic<uint64_t> erased_at{0};
+  std::atomic<int64_t> memory{0};
+  // What waited when the view was made: writers do not wait for that.
+  std::atomic<int64_t> excused{0};
+
+  mutable std::mutex work_mutex;
+  std::condition_variable work_wake;
+  std::deque<EntryPtr> work;  // guarded by work_mutex
+  uint64_t work_added = 0;    // guarded by work_mutex
+  bool stopping = false;      // guarded by work_mutex
+  std::vector<std::thread> threads;
+};
+
+absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& monitor,
+                                    absl::FunctionRef<bool(const v1::VectorField&)> wanted) {
+  struct Loading {
+    EntryPtr entry;
+    std::vector<std::pair<Ordinal, v1::Vector>> vectors;
+  };
+  std::map<Key, Loading> loading;
+  const auto flush = [&](Loading& each) -> absl::Status {
+    std::vector<std::pair<Ordinal, const v1::Vector*>> puts;
+    for (const auto& [ordinal, vector] : each.vectors) puts.emplace_back(ordinal, &vector);
+    COOKIX_RETURN_IF_ERROR(each.entry->Apply(puts, view.commit()));
+    each.vectors.clear();
+    if (MemoryBytes() > options.max_bytes) {
+      return MakeError(
+          absl::StatusCode::kResourceExhausted,
+          absl::StrCat("the vector indexes need more than ", options.max_bytes, " bytes"),
+          {"MEMORY_LIMIT", "", "Raise storage.vectors_mb", false});
+    }
+    return absl::OkStatus();
+  };
+  double done = 0;
+  const double share =
+      1.0 / static_cast<double>(std::max<size_t>(1, view.catalog->namespaces_by_id.size()));
+  for (const auto& [ns, info] : view.catalog->namespaces_by_id) {
+    auto bounds = storage::PrefixBounds(NamespacePrefix(ns));
+    bounds.bypass_cache = true;
+    auto vectors = view.snapshot->Scan(storage::Family::kVectors, bounds);
+    auto objects = view.snapshot->Scan(storage::Family::kObjects, bounds);
+    int64_t count = 0;
+    Ordinal named = 0;
+    CollectionId collection = 0;
+    std::string key;
+    for (vectors->SeekToFirst(); vectors->Valid(); vectors->Next()) {
+      if ((++count & 1023) == 0 && monitor.cancelled()) {
+        return absl::CancelledError("the build was cancelled");
+      }
+      NamespaceId id = 0;
+      Ordinal ordinal = 0;
+      std::string_view field;
+      if (!ParseVectorKey(vectors->key(), &id, &ordinal, &field)) return Malformed("a vector key");
+      if (ordinal != named) {
+        // Both families go by ordinal.
+        objects->Seek(ObjectKey(ns, ordinal));
+        if (!objects->Valid() || objects->key() != ObjectKey(ns, ordinal)) {
+          COOKIX_RETURN_IF_ERROR(objects->status());
+          continue;
+        }
+        if (!DecodeObjectName(objects->value(), &collection, &key)) {
+          return Malformed("an object record");
+        }
+        named = ordinal;
+      }
+      const Key place(ns, collection, std::string(field));
+      auto it = loading.find(place);
+      if (it == loading.end()) {
+        EntryPtr entry = EntryFor(*view.catalog, ns, collection, field);
+        if (entry != nullptr && !wanted(entry->field)) entry = nullptr;
+        if (entry != nullptr) entry->filled_to = view.commit();
+        it = loading.emplace(place, Loading{std::move(entry), {}}).first;
+      }
+      if (it->second.entry == nullptr) continue;
+      auto& [at, vector] = it->second.vectors.emplace_back();
+      at = ordinal;
+      const std::string_view value = vectors->value();
+      if (!vector.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        return Malformed("a stored vector");
+      }
+      if (it->second.vectors.size() >= kLoadBatch) COOKIX_RETURN_IF_ERROR(flush(it->second));
+    }
+    COOKIX_RETURN_IF_ERROR(vectors->status());
+    done += share;
+    monitor.Report(std::min(done, 1.0));
+  }
+  for (auto& [place, each] : loading) {
+    if (each.entry == nullptr) continue;
+    COOKIX_RETURN_IF_ERROR(flush(each));
+    Queue(each.entry);
+  }
+  memory.store(MemoryBytes());
+  excused.store(Backlog());
+  return absl::OkStatus();
+}
+
+VectorView::VectorView(VectorViewOptions options) : impl_(std::make_unique<Impl>(options)) {}
+
+VectorView::~VectorView() = default;
+
+absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monitor) {
+  return impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; });
+}
+
+absl::Status VectorView::Apply(const AppliedCommit& commit) {
+  Impl& impl = *impl_;
+  // Which collections the objects of this commit are in.
+  std::map<std::pair<NamespaceId, Ordinal>, CollectionId> collections;
+  bool drops = false;
+  for (const auto& event : commit.change.events()) {
+    if (event.has_object()) {
+      const auto& object = event.object();
+      CollectionId collection = 0;
+      std::string key;
+      if (!DecodeObjectName(object.after().empty() ? object.before() : object.after(), &collection,
+                            &key)) {
+        return Malformed("an object record");
+      }
+      collections[{object.namespace_id(), object.ordinal()}] = collection;
+    }
+    drops = drops || event.has_tombstone();
+  }
+
+  struct Batch {
+    Impl::EntryPtr entry;
+    // The last write of an object holds.
+    std::map<Ordinal, std::optional<v1::Vector>> vectors;
+  };
+  std::map<Impl::Key, Batch> batches;
+  absl::Status status;
+  COOKIX_RETURN_IF_ERROR(storage::ForEachWrite(
+      commit.logged->batch, storage::Family::kVectors,
+      [&](std::string_view key, const std::string_view* value) {
+        NamespaceId ns = 0;
+        Ordinal ordinal = 0;
+        std::string_view field;
+        if (!ParseVectorKey(key, &ns, &ordinal, &field)) {
+          status = Malformed("a vector key");
+          return;
+        }
+        const auto collection = collections.find({ns, ordinal});
+        // The collector deletes vectors of objects that the index dropped long ago.
+        if (collection == collections.end()) return;
+        const Impl::Key place(ns, collection->second, std::string(field));
+        auto it = batches.find(place);
+        if (it == batches.end()) {
+          it =
+              batches
+                  .emplace(place,
+                           Batch{impl.EntryFor(*commit.catalog, ns, collection->second, field), {}})
+                  .first;
+        }
+        if (it->second.entry == nullptr || it->second.entry->filled_to >= commit.commit) return;
+        std::optional<v1::Vector>& vector = it->second.vectors[ordinal];
+        vector.reset();
+        if (value == nullptr) return;
+        vector.emplace();
+        if (!vector->ParseFromArray(value->data(), static_cast<int>(value->size()))) {
+          status = Malformed("a vector");
+        }
+      }));
+  COOKIX_RETURN_IF_ERROR(status);
+  for (auto& [place, batch] : batches) {
+    if (batch.entry == nullptr || batch.vectors.empty()) continue;
+    std::vector<std::pair<Ordinal, const v1::Vector*>> puts;
+    puts.reserve(batch.vectors.size());
+    for (const auto& [ordinal, vector] : batch.vectors) {
+      puts.emplace_back(ordinal, vector.has_value() ? &*vector : nullptr);
+    }
+    COOKIX_RETURN_IF_ERROR(batch.entry->Apply(puts, commit.commit));
+    impl.Queue(batch.entry);
+  }
+  if (drops) {
+    for (const auto& event : commit.change.events()) {
+      if (!event.has_tombstone()) continue;
+      const auto& tombstone = event.tombstone();
+      impl.Erase(commit.commit, [&](const Impl::Key& key) {
+        const auto& [ns, collection, field] = key;
+        if (tombstone.has_namespace_()) return tombstone.namespace_().namespace_id() == ns;
+        if (tombstone.has_collection()) {
+          return tombstone.collection().namespace_id() == ns &&
+                 tombstone.collection().collection_id() == collection;
+        }
+        return tombstone.has_vector_field() && tombstone.vector_field().namespace_id() == ns &&
+               tombstone.vector_field().collection_id() == collection &&
+               tombstone.vector_field().field() == field;
+      });
+    }
+  }
+  if (!batches.empty() || drops) impl.memory.store(impl.MemoryBytes());
+  return absl::OkStatus();
+}
+
+void VectorView::Drop() {
+  Impl& impl = *impl_;
+  std::map<Impl::Key, Impl::EntryPtr> entries;
+  {
+    std::unique_lock<std::shared_mutex> lock(impl.mutex);
+    entries.swap(impl.entries);
+  }
+  {
+    std::lock_guard<std::mutex> lock(impl.work_mutex);
+    for (const auto& entry : impl.work) entry->queued = false;
+    impl.work.clear();
+  }
+  impl.memory.store(0);
+  impl.excused.store(0);
+}
+
+int64_t VectorView::MemoryBytes() const { return impl_->MemoryBytes(); }
+
+bool VectorView::HasRoom(bool bulk) const {
+  const int64_t backlog = impl_->Backlog();
+  // What waited from the beginning is excused until it is worked off.
+  int64_t excused = impl_->excused.load();
+  while (backlog < excused && !impl_->excused.compare_exchange_weak(excused, backlog)) {
+  }
+  excused = std::min(excused, backlog);
+  return backlog - excused <=
+         (bulk ? impl_->options.bulk_tail_vectors : impl_->options.tail_vectors);
+}
+
+uint64_t VectorView::indexed(uint64_t applied) const {
+  // Which commits the waiting vectors came with is not kept: something waits, or not.
+  const int64_t backlog = impl_->Backlog();
+  return backlog == 0 ? applied : applied - std::min<uint64_t>(applied, 1);
+}
+
+std::map<std::string, int64_t> VectorView::Counters() const {
+  std::map<std::string, int64_t> counters;
+  for (const Impl::EntryPtr& entry : impl_->All()) {
+    ++counters["indexes"];
+    if (entry->dense != nullptr) {
+      const DenseIndex::Stats stats = entry->dense->stats();
+      counters["vectors"] += stats.vectors;
+      counters["waiting"] += stats.vectors - stats.indexed;
+      counters["dead"] += stats.dead;
+    } else {
+      counters["vectors"] += entry->sparse->vectors();
+    }
+  }
+  return counters;
+}
+
+// ---- queries ----------------------------------------------------------------
+
+absl::StatusOr<bool> VectorView::Search(const CallContext& context, const NamespaceView& view,
+                                        const VectorSearch& search, VectorSearchResult* result) {
+  const uint64_t commit = view.commit();
+  const Impl::EntryPtr entry = impl_->Find({view.id(), search.collection, search.field->name()});
+  if (commit < impl_->erased_at.load()) return false;
+  if (entry == nullptr) {
+    if (IsCells(*search.field)) return false;
+    // It has no vectors.
+    result->strategy = IsSparse(*search.field) ? "inverted" : "scan";
+    result->exact = true;
+    return true;
+  }
+  if (entry->sparse != nullptr) return entry->sparse->Search(context, search, commit, result);
+  return entry->dense->Search(
+      context, search, commit,
+      [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
+        std::string value;
+        COOKIX_ASSIGN_OR_RETURN(
+            const bool found,
+            view.snapshot->Get(storage::Family::kVectors,
+                               ObjectKey(view.id(), ordinal) + search.field->name(), &value));
+        if (found && !vector->ParseFromString(value)) return Malformed("a stored vector");
+        return found;
+      },
+      result);
+}
+
+void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_view field,
+                          v1::DescribeIndexResponse* response) const {
+  const Impl::EntryPtr entry = impl_->Find({ns, collection, std::string(field)});
+  if (entry == nullptr) return;
+  if (entry->dense != nullptr) {
+    const DenseIndex::Stats stats = entry->dense->stats();
+    response->set_vectors(stats.vectors);
+    response->set_indexed_vectors(stats.indexed);
+    response->set_dead_vectors(stats.dead);
+    response->set_memory_bytes(stats.memory_bytes);
+  } else {
+    response->set_vectors(entry->sparse->vectors());
+    response->set_indexed_vectors(entry->sparse->vectors());
+    response->set_memory_bytes(entry->sparse->MemoryBytes());
+  }
+}
+
+absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t vectors) const {
+  if (IsCells(field)) return absl::OkStatus();
+  constexpr int64_t kSparseBytes = 64 * 8;
+  const int64_t each = IsSparse(field) ? kSparseBytes : DenseIndex::BytesPerVector(field);
+  const int64_t taken = impl_->memory.load();
+  if (taken + vectors * each <= impl_->options.max_bytes) return absl::OkStatus();
+  return MakeError(absl::StatusCode::kResourceExhausted,
+                   absl::StrCat("the vector indexes take ", taken, " of ", impl_->options.max_bytes,
+                                " bytes, and these vectors some ", vectors * each),
+                   {"MEMORY_LIMIT", "",
+                    "Raise storage.vectors_mb, delete vectors, or use a CELLS index", false});
+}
+
+// ---- saving -----------------------------------------------------------------
+
+namespace {
+
+absl::Status AppendString(storage::CheckedFileWriter& writer, std::string_view text) {
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(text.size())));
+  return writer.Append(text);
+}
+
+absl::Status ReadString(storage::CheckedFileReader& reader, std::string* text) {
+  uint32_t size = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&size));
+  if (size > reader.MaxLeft()) return Malformed("a saved vector index");
+  text->resize(size);
+  return reader.Read(text->data(), size);
+}
+
+}  // namespace
+
+std::unique_ptr<ViewSave> VectorView::BeginSave() {
+  struct Part {
+    Impl::Key key;
+    Impl::EntryPtr entry;
+    std::shared_ptr<const DenseIndex::Snapshot> snapshot;
+  };
+  class Save : public ViewSave {
+   public:
+    explicit Save(std::vector<Part> parts) : parts_(std::move(parts)) {}
+    absl::Status Write(storage::CheckedFileWriter& writer) override {
+      COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(parts_.size())));
+      for (const Part& part : parts_) {
+        const auto& [ns, collection, name] = part.key;
+        COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(ns));
+        COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(collection));
+        COOKIX_RETURN_IF_ERROR(AppendString(writer, part.entry->field.SerializeAsString()));
+        COOKIX_RETURN_IF_ERROR(part.entry->dense->Save(*part.snapshot, writer));
+      }
+      return absl::OkStatus();
+    }
+
+   private:
+    // Snapshots go before their entries.
+    std::vector<Part> parts_;
+  };
+  std::vector<Part> parts;
+  std::shared_lock<std::shared_mutex> lock(impl_->mutex);
+  for (const auto& [key, entry] : impl_->entries) {
+    if (entry->dense != nullptr) parts.push_back({key, entry, entry->dense->TakeSnapshot()});
+  }
+  return std::make_unique<Save>(std::move(parts));
+}
+
+absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commit,
+                              const ReadView& newest, BootstrapMonitor& monitor) {
+  Impl& impl = *impl_;
+  uint32_t count = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&count));
+  std::vector<Impl::EntryPtr> loaded;
+  for (uint32_t i = 0; i < count; ++i) {
+    if (monitor.cancelled()) return absl::CancelledError("loading was cancelled");
+    uint32_t ns = 0, collection = 0;
+    std::string bytes;
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&ns));
+    COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&collection));
+    COOKIX_RETURN_IF_ERROR(ReadString(reader, &bytes));
+    v1::VectorField field;
+    if (!field.ParseFromString(bytes) || IsSparse(field) || IsCells(field)) {
+      return Malformed("a saved vector index");
+    }
+    const Impl::EntryPtr entry = impl.Make({ns, collection, field.name()}, field);
+    COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
+    entry->filled_to = commit;
+    loaded.push_back(entry);
+    monitor.Report(static_cast<double>(i + 1) / static_cast<double>(count));
+  }
+  COOKIX_ASSIGN_OR_RETURN(const bool end, reader.AtEnd());
+  if (!end) return Malformed("a saved vector index");
+  // What is not saved. It is ahead of the rest, and commits up to it are passed over.
+  COOKIX_RETURN_IF_ERROR(
+      impl.Fill(newest, monitor, [](const v1::VectorField& field) { return IsSparse(field); }));
+  for (const Impl::EntryPtr& entry : loaded) impl.Queue(entry);
+  impl.memory.store(impl.MemoryBytes());
+  impl.excused.store(impl.Backlog());
+  return absl::OkStatus();
+}
+
+}  // namespace cookix::engine
