@@ -14,6 +14,7 @@
 #include "engine/graph/store_arc_reader.h"
 #include "engine/security/key_store.h"
 #include "engine/vector/record_search.h"
+#include "engine/vector/vector_view.h"
 #include "engine/view/field_index_view.h"
 #include "engine/view/name_view.h"
 #include "engine/write/writer.h"
@@ -113,6 +114,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   if (self.options_.field_index) {
     self.field_index_ = self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
   }
+  if (self.options_.vectors.max_bytes > 0) {
+    self.vectors_ = self.view_host_->Add(std::make_unique<VectorView>(self.options_.vectors));
+  }
   self.writer_->SetViews(self.view_host_.get());
   COOKIX_RETURN_IF_ERROR(self.view_host_->Start());
   if (self.options_.background_work) self.background_ = std::make_unique<Background>(self);
@@ -195,18 +199,44 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(const CallC
 
 absl::Status Database::FindNearest(const CallContext& context, const NamespaceView& view,
                                    const VectorSearch& search, VectorSearchResult* result) {
+  if (vectors_ != nullptr) {
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
+    if (view_host_->WaitVisible(vectors_, view.commit(), deadline)) {
+      COOKIX_ASSIGN_OR_RETURN(const bool answered,
+                              vectors_->Search(context, view, search, result));
+      if (answered) return absl::OkStatus();
+      *result = VectorSearchResult();
+    }
+  }
   return SearchRecords(context, view, search, result);
+}
+
+absl::Status Database::CheckVectorRoom(const v1::VectorField& field, int64_t vectors) const {
+  return vectors_ == nullptr ? absl::OkStatus() : vectors_->CheckRoom(field, vectors);
 }
 
 absl::Status Database::DescribeVectors(const CallContext& context, const NamespaceView& view,
                                        CollectionId collection, const v1::VectorField& field,
                                        v1::DescribeIndexResponse* response) {
+  response->set_visible_commit(static_cast<int64_t>(view.commit()));
+  if (vectors_ != nullptr) {
+    for (const ViewStatus& status : view_host_->Status()) {
+      if (status.name != vectors_->name()) continue;
+      response->set_visible_commit(static_cast<int64_t>(status.visible));
+      response->set_error(status.error);
+      if (status.state == ViewState::kReady) {
+        response->set_state("ready");
+        vectors_->Describe(view.id(), collection, field.name(), response);
+        return absl::OkStatus();
+      }
+      response->set_state(status.state == ViewState::kFailed ? "failed" : "building");
+    }
+  }
   // Without an index every vector is compared one by one.
   COOKIX_ASSIGN_OR_RETURN(const int64_t vectors,
                           CountVectorRecords(context, view, collection, field));
-  response->set_state("building");
+  if (response->state().empty()) response->set_state("building");
   response->set_vectors(vectors);
-  response->set_visible_commit(static_cast<int64_t>(view.commit()));
   return absl::OkStatus();
 }
 

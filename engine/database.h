@@ -30,6 +30,7 @@
 #include "engine/limits.h"
 #include "engine/read_view.h"
 #include "engine/vector/vector_search.h"
+#include "engine/vector/vector_view.h"
 #include "engine/view/view_host.h"
 #include "storage/options.h"
 #include "storage/store.h"
@@ -54,6 +55,8 @@ struct DatabaseOptions {
   int64_t names_bytes = 256LL << 20;
   // False switches the field index off: filters then read records.
   bool field_index = true;
+  // Vector indexes; max_bytes 0 switches them off: searches then read the store.
+  VectorViewOptions vectors;
   ViewHostOptions views;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
@@ -106,6 +109,9 @@ class Database : public FilterEvaluator {
   absl::Status FindNearest(const CallContext& context, const NamespaceView& view,
                            const VectorSearch& search, VectorSearchResult* result);
 
+  // RESOURCE_EXHAUSTED when the index of `field` has no room for so many more vectors.
+  absl::Status CheckVectorRoom(const v1::VectorField& field, int64_t vectors) const;
+
   // What there is to say of a vector field's index, but for the field itself.
   absl::Status DescribeVectors(const CallContext& context, const NamespaceView& view,
                                CollectionId collection, const v1::VectorField& field,
@@ -136,6 +142,7 @@ class Database : public FilterEvaluator {
   AdjacencyView* adjacency_ = nullptr;     // owned by view_host_
   NameView* names_ = nullptr;              // owned by view_host_
   FieldIndexView* field_index_ = nullptr;  // owned by view_host_
+  VectorView* vectors_ = nullptr;          // owned by view_host_
   std::atomic<int64_t> collected_{0};
   std::unique_ptr<Background> background_;
   ObjectApi object_api_;

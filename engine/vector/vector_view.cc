@@ -463,6 +463,8 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
     result->exact = true;
     return true;
   }
+  // Asked by another metric than it is built for.
+  if (entry->field.metric() != search.field->metric()) return false;
   if (entry->sparse != nullptr) return entry->sparse->Search(context, search, commit, result);
   return entry->dense->Search(
       context, search, commit,
