@@ -25,6 +25,8 @@ namespace {
 
 // A read waits this long for a view to catch up before it reads the store.
 constexpr std::chrono::milliseconds kViewWait{50};
+// And for the vector indexes, without which every vector is read.
+constexpr std::chrono::milliseconds kVectorWait{2000};
 constexpr int64_t kSweepBatch = 200;
 
 }  // namespace
@@ -116,6 +118,9 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   }
   if (self.options_.vectors.max_bytes > 0) {
     self.vectors_ = self.view_host_->Add(std::make_unique<VectorView>(self.options_.vectors));
+    self.writer_->SetVectorRoom([&self](const v1::VectorField& field, int64_t bytes) {
+      return self.vectors_->CheckRoom(field, bytes);
+    });
   }
   self.writer_->SetViews(self.view_host_.get());
   COOKIX_RETURN_IF_ERROR(self.view_host_->Start());
@@ -200,19 +205,14 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(const CallC
 absl::Status Database::FindNearest(const CallContext& context, const NamespaceView& view,
                                    const VectorSearch& search, VectorSearchResult* result) {
   if (vectors_ != nullptr) {
-    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kViewWait);
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kVectorWait);
     if (view_host_->WaitVisible(vectors_, view.commit(), deadline)) {
-      COOKIX_ASSIGN_OR_RETURN(const bool answered,
-                              vectors_->Search(context, view, search, result));
+      COOKIX_ASSIGN_OR_RETURN(const bool answered, vectors_->Search(context, view, search, result));
       if (answered) return absl::OkStatus();
       *result = VectorSearchResult();
     }
   }
   return SearchRecords(context, view, search, result);
-}
-
-absl::Status Database::CheckVectorRoom(const v1::VectorField& field, int64_t vectors) const {
-  return vectors_ == nullptr ? absl::OkStatus() : vectors_->CheckRoom(field, vectors);
 }
 
 absl::Status Database::DescribeVectors(const CallContext& context, const NamespaceView& view,

@@ -109,9 +109,6 @@ class Database : public FilterEvaluator {
   absl::Status FindNearest(const CallContext& context, const NamespaceView& view,
                            const VectorSearch& search, VectorSearchResult* result);
 
-  // RESOURCE_EXHAUSTED when the index of `field` has no room for so many more vectors.
-  absl::Status CheckVectorRoom(const v1::VectorField& field, int64_t vectors) const;
-
   // What there is to say of a vector field's index, but for the field itself.
   absl::Status DescribeVectors(const CallContext& context, const NamespaceView& view,
                                CollectionId collection, const v1::VectorField& field,

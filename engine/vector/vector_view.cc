@@ -497,15 +497,19 @@ void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_v
   }
 }
 
-absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t vectors) const {
+absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t bytes) const {
   if (IsCells(field)) return absl::OkStatus();
-  constexpr int64_t kSparseBytes = 64 * 8;
-  const int64_t each = IsSparse(field) ? kSparseBytes : DenseIndex::BytesPerVector(field);
+  int64_t needed = bytes;
+  if (!IsSparse(field)) {
+    const int64_t given =
+        IsBits(field) ? static_cast<int64_t>(BitBytes(field)) : int64_t{4} * field.dimension();
+    needed = (bytes / given + 1) * DenseIndex::BytesPerVector(field);
+  }
   const int64_t taken = impl_->memory.load();
-  if (taken + vectors * each <= impl_->options.max_bytes) return absl::OkStatus();
+  if (taken + needed <= impl_->options.max_bytes) return absl::OkStatus();
   return MakeError(absl::StatusCode::kResourceExhausted,
                    absl::StrCat("the vector indexes take ", taken, " of ", impl_->options.max_bytes,
-                                " bytes, and these vectors some ", vectors * each),
+                                " bytes, and these vectors some ", needed),
                    {"MEMORY_LIMIT", "",
                     "Raise storage.vectors_mb, delete vectors, or use a CELLS index", false});
 }

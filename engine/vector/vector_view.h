@@ -71,8 +71,9 @@ class VectorView : public View {
   void Describe(NamespaceId ns, CollectionId collection, std::string_view field,
                 v1::DescribeIndexResponse* response) const;
 
-  // RESOURCE_EXHAUSTED (MEMORY_LIMIT) when so many more vectors of `field` would not fit.
-  absl::Status CheckRoom(const v1::VectorField& field, int64_t vectors) const;
+  // RESOURCE_EXHAUSTED (MEMORY_LIMIT) when more vectors of `field`, of so many bytes
+  // together as given, would not fit.
+  absl::Status CheckRoom(const v1::VectorField& field, int64_t bytes) const;
 
  private:
   struct Impl;

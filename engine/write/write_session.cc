@@ -920,6 +920,7 @@ absl::StatusOr<bool> WriteSession::Finish() {
     for (auto& [name, bytes] : object->vectors) {
       std::string vector_key = VectorKey(ns_->id, object->ordinal, name);
       if (bytes.has_value()) {
+        vectors_put_[{object->record.collection_id(), name}] += static_cast<int64_t>(bytes->size());
         vectors.emplace_back(std::move(vector_key), *std::move(bytes));
       } else if (object->had_record) {
         batch_.Delete(Family::kVectors, vector_key);

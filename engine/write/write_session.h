@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -121,6 +122,10 @@ class WriteSession {
     return new_tombstones_;
   }
   const std::vector<std::string>& removed_tombstones() const { return removed_tombstones_; }
+  // Bytes of the vectors put, by field.
+  const std::map<std::pair<CollectionId, std::string>, int64_t>& vectors_put() const {
+    return vectors_put_;
+  }
   // Earliest expiry put by this commit; 0 = none.
   int64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }
 
@@ -217,6 +222,7 @@ class WriteSession {
   std::vector<std::string> removed_tombstones_;
   // Catalog puts (value set) and deletes, in order.
   std::vector<std::pair<std::string, std::optional<std::string>>> catalog_writes_;
+  std::map<std::pair<CollectionId, std::string>, int64_t> vectors_put_;
   int64_t earliest_expiry_ms_ = 0;
   bool catalog_changed_ = false;
 };

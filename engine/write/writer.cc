@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "engine/catalog/builtin_relations.h"
+#include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "storage/base/status.h"
 
@@ -280,6 +281,14 @@ absl::Status Writer::InSession(storage::CommitBatch& batch, std::string_view nam
   WriteSession session(batch, std::move(ns), state_.counters[id], identities_, limits_);
   COOKIX_RETURN_IF_ERROR(change(session));
   COOKIX_ASSIGN_OR_RETURN(const bool wrote, session.Finish());
+  if (vector_room_) {
+    for (const auto& [place, bytes] : session.vectors_put()) {
+      const CollectionInfo* collection = session.ns().FindCollection(place.first);
+      if (collection == nullptr) continue;
+      const v1::VectorField* field = FindVectorField(collection->record.collection(), place.second);
+      if (field != nullptr) COOKIX_RETURN_IF_ERROR(vector_room_(*field, bytes));
+    }
+  }
   if (wrote) TakeOver(session);
   return absl::OkStatus();
 }

@@ -62,6 +62,10 @@ class Writer : public storage::CommitListener {
 
   // Views that writes wait for. Set once, before the first write.
   void SetViews(ViewHost* views) { views_ = views; }
+  // Says whether the index of a field has room for vectors of so many bytes together; its
+  // error refuses the write. Set once, before the first write.
+  using VectorRoom = std::function<absl::Status(const v1::VectorField& field, int64_t bytes)>;
+  void SetVectorRoom(VectorRoom room) { vector_room_ = std::move(room); }
 
   // The newest published state.
   ReadView Read() const;
@@ -159,6 +163,7 @@ class Writer : public storage::CommitListener {
   storage::Store& store_;
   const Limits limits_;
   ViewHost* views_ = nullptr;
+  VectorRoom vector_room_;
 
   // Touched by builders and the listener only.
   State state_;

@@ -1,0 +1,304 @@
+// The view of vector indexes in a database: against reading the store, through every kind
+// of write, restarts and damage.
+#include "engine/vector/vector_view.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/database.h"
+#include "engine/test_database.h"
+#include "engine/vector/record_search.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace cookix::engine {
+namespace {
+
+class VectorViewTest : public testing::Test {
+ protected:
+  void Open(bool on_disk, TestDatabase::Configure more = nullptr) {
+    database_.emplace([&](DatabaseOptions& options) {
+      options.storage.in_memory = !on_disk;
+      if (on_disk) {
+        dir_ = testing::TempDir() + "/" +
+               testing::UnitTest::GetInstance()->current_test_info()->name();
+        std::filesystem::remove_all(dir_);
+        options.storage.path = dir_;
+      }
+      if (more) more(options);
+    });
+    v1::UpdateCollectionRequest request;
+    auto add = [&](const char* name, int dimension, v1::VectorMetric metric,
+                   v1::VectorIndexKind kind) {
+      v1::VectorField* field = request.add_put_vector_fields();
+      field->set_name(name);
+      field->set_dimension(dimension);
+      field->set_metric(metric);
+      field->set_index(kind);
+      return field;
+    };
+    add("flat", 12, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT);
+    add("graph", 12, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW);
+    add("many", 8, v1::VECTOR_METRIC_DOT, v1::VECTOR_INDEX_KIND_HNSW)->set_multi(true);
+    add("bits", 64, v1::VECTOR_METRIC_HAMMING, v1::VECTOR_INDEX_KIND_HNSW);
+    add("sparse", 0, v1::VECTOR_METRIC_DOT, v1::VECTOR_INDEX_KIND_SPARSE);
+    CallContext context;
+    v1::UpdateCollectionResponse response;
+    const absl::Status status =
+        (*database_)->catalog().UpdateCollection(context, request, &response);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  v1::Vector RandomVector(const std::string& field) {
+    v1::Vector vector;
+    if (field == "bits") {
+      const uint64_t bits = rng_() & rng_();
+      vector.set_bits(std::string(reinterpret_cast<const char*>(&bits), 8));
+    } else if (field == "sparse") {
+      std::set<uint32_t> indices;
+      for (int i = 0; i < 6; ++i) indices.insert(static_cast<uint32_t>(rng_() % 40));
+      for (const uint32_t index : indices) {
+        vector.add_indices(index);
+        vector.add_values(0.1f + static_cast<float>(rng_() % 100) / 50);
+      }
+    } else {
+      const int count = (field == "many" ? 8 * static_cast<int>(1 + rng_() % 3) : 12);
+      for (int i = 0; i < count; ++i) vector.add_values(normal_(rng_) + 2);
+    }
+    return vector;
+  }
+
+  void Put(const std::string& key) {
+    v1::PutObjectRequest request;
+    v1::Object* object = request.mutable_write()->mutable_object();
+    object->mutable_ref()->set_key(key);
+    for (const std::string field : {"flat", "graph", "many", "bits", "sparse"}) {
+      if (rng_() % 4 != 0) (*object->mutable_vectors())[field] = RandomVector(field);
+    }
+    (*object->mutable_properties())["n"].set_int_value(static_cast<int64_t>(rng_() % 100));
+    CallContext context;
+    v1::PutObjectResponse response;
+    const absl::Status status = (*database_)->objects().PutObject(context, request, &response);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  void Insert(const std::string& prefix, int from, int to) {
+    v1::InsertVectorsRequest request;
+    request.set_field("graph");
+    for (int i = from; i < to; ++i) {
+      request.add_keys(prefix + std::to_string(i));
+      const v1::Vector vector = RandomVector("graph");
+      request.mutable_values()->Add(vector.values().begin(), vector.values().end());
+    }
+    CallContext context;
+    v1::InsertVectorsResponse response;
+    const absl::Status status = (*database_)->objects().InsertVectors(context, request, &response);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  // Every field is asked exactly, by the view and by reading the store, at one commit.
+  void Compare() {
+    const ReadView read = (*database_)->Read();
+    const NamespaceView view = *InNamespace(read, "default");
+    const CollectionInfo* collection = view.ns->FindCollection("");
+    for (const v1::VectorField& field : collection->record.collection().vector_fields()) {
+      for (int i = 0; i < 3; ++i) {
+        v1::Vector query = RandomVector(field.name());
+        if (field.multi()) query.mutable_values()->Truncate(8);
+        VectorSearch search;
+        search.collection = collection->id;
+        search.field = &field;
+        search.vector = &query;
+        search.limit = 15;
+        search.exact = true;
+        CallContext context;
+        VectorSearchResult truth, result;
+        ASSERT_TRUE(SearchRecords(context, view, search, &truth).ok());
+        const absl::Status status = (*database_)->FindNearest(context, view, search, &result);
+        ASSERT_TRUE(status.ok()) << status;
+        EXPECT_NE(result.strategy, "records");
+        EXPECT_TRUE(result.exact);
+        ASSERT_EQ(result.hits.size(), truth.hits.size()) << field.name();
+        for (size_t k = 0; k < truth.hits.size(); ++k) {
+          EXPECT_NEAR(result.hits[k].distance, truth.hits[k].distance, 2e-5) << field.name();
+          // Equal distances may differ in their last bits.
+          if (std::abs(result.hits[k].distance - truth.hits[k].distance) == 0) {
+            EXPECT_EQ(result.hits[k].ordinal, truth.hits[k].ordinal) << field.name();
+          }
+        }
+      }
+    }
+  }
+
+  ViewStatus Status() {
+    for (const ViewStatus& status : (*database_)->views().Status()) {
+      if (status.name == "vectors") return status;
+    }
+    return {};
+  }
+  void WaitBuilt() {
+    CallContext context;
+    ASSERT_TRUE((*database_)->views().WaitBuilt("vectors", context).ok());
+  }
+
+  std::string dir_;
+  std::optional<TestDatabase> database_;
+  std::mt19937_64 rng_{11};
+  std::normal_distribution<float> normal_;
+};
+
+TEST_F(VectorViewTest, FollowsEveryKindOfWrite) {
+  Open(false);
+  CallContext context;
+  for (int round = 0; round < 30; ++round) {
+    for (int i = 0; i < 20; ++i) Put("k" + std::to_string(rng_() % 200));
+    Insert("k", static_cast<int>(rng_() % 100), 150);
+    for (int i = 0; i < 5; ++i) {
+      v1::DeleteObjectRequest request;
+      request.mutable_delete_()->mutable_ref()->set_key("k" + std::to_string(rng_() % 200));
+      v1::DeleteObjectResponse response;
+      ASSERT_TRUE((*database_)->objects().DeleteObject(context, request, &response).ok());
+    }
+    {
+      v1::PatchObjectRequest request;
+      Put("patched");
+      request.mutable_patch()->mutable_ref()->set_key("patched");
+      (*request.mutable_patch()->mutable_set_vectors())["flat"] = RandomVector("flat");
+      request.mutable_patch()->add_remove_vectors("sparse");
+      v1::PatchObjectResponse response;
+      ASSERT_TRUE((*database_)->objects().PatchObject(context, request, &response).ok());
+    }
+    Compare();
+  }
+}
+
+TEST_F(VectorViewTest, DropsFieldsAndCollections) {
+  Open(false);
+  for (int i = 0; i < 50; ++i) Put("k" + std::to_string(i));
+  Compare();
+  CallContext context;
+  v1::UpdateCollectionRequest update;
+  update.add_remove_vector_fields("graph");
+  v1::UpdateCollectionResponse updated;
+  ASSERT_TRUE((*database_)->catalog().UpdateCollection(context, update, &updated).ok());
+  Compare();
+  while ((*database_)->pending_tombstones() > 0) {
+    ASSERT_TRUE((*database_)->RunMaintenance(10).ok());
+    Compare();
+  }
+  // The name is free again, and nothing comes back.
+  update.Clear();
+  v1::VectorField* field = update.add_put_vector_fields();
+  field->set_name("graph");
+  field->set_dimension(12);
+  ASSERT_TRUE((*database_)->catalog().UpdateCollection(context, update, &updated).ok());
+  Compare();
+  Insert("new", 0, 20);
+  Compare();
+}
+
+TEST_F(VectorViewTest, StartsFromWhatWasSaved) {
+  Open(true);
+  for (int i = 0; i < 3; ++i) Insert("g", i * 1500, (i + 1) * 1500);
+  for (int i = 0; i < 200; ++i) Put("k" + std::to_string(i));
+  Compare();
+  database_->Reopen();
+  WaitBuilt();
+  EXPECT_TRUE(Status().restored) << Status().checkpoint_error;
+  Compare();
+  EXPECT_EQ(Status().counters["vectors"] > 4500, true);
+  // And from there on.
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  Insert("g", 100, 1200);
+  Compare();
+  database_->Reopen();
+  WaitBuilt();
+  EXPECT_TRUE(Status().restored);
+  Compare();
+}
+
+TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
+  Open(true);
+  Insert("g", 0, 3000);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  Compare();
+  const std::string file = [&] {
+    database_->Reopen();
+    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/views")) {
+      if (entry.path().filename().string().find("vectors") != std::string::npos) {
+        return entry.path().string();
+      }
+    }
+    return std::string();
+  }();
+  ASSERT_FALSE(file.empty());
+  // Closed, damaged in the middle, opened.
+  std::vector<std::string> said;
+  TestDatabase::Configure configure = [&](DatabaseOptions& options) {
+    options.storage.path = dir_;
+    options.storage.in_memory = false;
+    options.storage.log = [&](std::string_view, std::string_view message) {
+      said.emplace_back(message);
+    };
+  };
+  database_.reset();
+  {
+    std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
+    stream.seekp(static_cast<std::streamoff>(std::filesystem::file_size(file) / 2));
+    stream.put('\x5a');
+    stream.put('\xa5');
+  }
+  database_.emplace(configure);
+  WaitBuilt();
+  EXPECT_FALSE(Status().restored);
+  Compare();
+  EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+}
+
+TEST_F(VectorViewTest, AnUnfinishedBuildGoesOn) {
+  Open(true);
+  // Enough that the graph is not finished when it closes.
+  for (int i = 0; i < 8; ++i) Insert("g", i * 2500, (i + 1) * 2500);
+  database_->Reopen();
+  WaitBuilt();
+  Compare();
+  while (Status().counters["waiting"] > 0) std::this_thread::yield();
+  EXPECT_EQ(Status().counters["vectors"], 20000);
+  Compare();
+}
+
+TEST_F(VectorViewTest, RefusesVectorsBeyondItsMemory) {
+  Open(false, [](DatabaseOptions& options) { options.vectors.max_bytes = 1 << 20; });
+  CallContext context;
+  absl::Status status;
+  int inserted = 0;
+  while (status.ok() && inserted < 100'000) {
+    v1::InsertVectorsRequest request;
+    request.set_field("graph");
+    for (int i = 0; i < 500; ++i) {
+      request.add_keys("m" + std::to_string(inserted + i));
+      const v1::Vector vector = RandomVector("graph");
+      request.mutable_values()->Add(vector.values().begin(), vector.values().end());
+    }
+    request.mutable_options()->set_wait_for_views(true);
+    v1::InsertVectorsResponse response;
+    status = (*database_)->objects().InsertVectors(context, request, &response);
+    if (status.ok()) inserted += 500;
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_GT(inserted, 1000);
+  // Nothing was half written.
+  v1::CountObjectsRequest count;
+  v1::CountObjectsResponse counted;
+  ASSERT_TRUE((*database_)->objects().CountObjects(context, count, &counted).ok());
+  EXPECT_EQ(counted.count(), inserted);
+  Compare();
+}
+
+}  // namespace
+}  // namespace cookix::engine
