@@ -52,6 +52,44 @@ TEST_F(EmbeddedClientTest, ReadsWhatItWrites) {
   EXPECT_TRUE(found.found());
 }
 
+TEST_F(EmbeddedClientTest, SearchesByVector) {
+  v1::CreateCollectionRequest create;
+  create.mutable_collection()->set_name("places");
+  v1::VectorField* field = create.mutable_collection()->add_vector_fields();
+  field->set_name("at");
+  field->set_dimension(1);
+  field->set_metric(v1::VECTOR_METRIC_L2);
+  v1::CreateCollectionResponse created;
+  ASSERT_TRUE(client_->CreateCollection(create, &created).ok());
+  for (int i = 0; i < 3; ++i) {
+    v1::PutObjectRequest put;
+    v1::Object* object = put.mutable_write()->mutable_object();
+    object->mutable_ref()->set_collection("places");
+    object->mutable_ref()->set_key("p" + std::to_string(i));
+    (*object->mutable_vectors())["at"].add_values(static_cast<float>(i));
+    v1::PutObjectResponse done;
+    ASSERT_TRUE(client_->PutObject(put, &done).ok());
+  }
+  v1::BatchSearchRequest batch;
+  v1::SearchRequest* search = batch.add_searches();
+  search->set_collection("places");
+  search->mutable_vector()->set_key("p2");
+  search->set_limit(1);
+  v1::SearchResponse found;
+  ASSERT_TRUE(client_->Search(*search, &found).ok());
+  ASSERT_EQ(found.hits_size(), 1);
+  EXPECT_EQ(found.hits(0).ref().key(), "p1");
+  v1::BatchSearchResponse batched;
+  ASSERT_TRUE(client_->BatchSearch(batch, &batched).ok());
+  ASSERT_EQ(batched.results_size(), 1);
+  EXPECT_EQ(batched.results(0).hits(0).ref().key(), "p1");
+  v1::DescribeIndexRequest describe;
+  describe.set_collection("places");
+  v1::DescribeIndexResponse described;
+  ASSERT_TRUE(client_->DescribeIndex(describe, &described).ok());
+  EXPECT_EQ(described.vectors(), 3);
+}
+
 TEST_F(EmbeddedClientTest, KeepsErrorDetails) {
   v1::GetObjectRequest request;
   request.mutable_ref()->set_key("missing");

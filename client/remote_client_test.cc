@@ -43,6 +43,7 @@ class FakeServer : public v1::ObjectService::Service {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(this);
     builder.RegisterService(&admin);
+    builder.RegisterService(&search);
     server_ = builder.BuildAndStart();
     target = "127.0.0.1:" + std::to_string(port);
   }
@@ -112,6 +113,29 @@ class FakeServer : public v1::ObjectService::Service {
       return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
     }
   } admin;
+
+  // Each method is unavailable the first time.
+  struct Searcher : v1::SearchService::Service {
+    std::atomic<int> searches{0}, batches{0}, descriptions{0};
+    static grpc::Status SecondTime(std::atomic<int>* calls) {
+      return ++*calls > 1 ? grpc::Status::OK : grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+    }
+    grpc::Status Search(grpc::ServerContext*, const v1::SearchRequest* request,
+                        v1::SearchResponse* response) override {
+      response->add_hits()->mutable_ref()->set_key(request->vector().key());
+      return SecondTime(&searches);
+    }
+    grpc::Status BatchSearch(grpc::ServerContext*, const v1::BatchSearchRequest* request,
+                             v1::BatchSearchResponse* response) override {
+      for (int i = 0; i < request->searches_size(); ++i) response->add_results();
+      return SecondTime(&batches);
+    }
+    grpc::Status DescribeIndex(grpc::ServerContext*, const v1::DescribeIndexRequest* request,
+                               v1::DescribeIndexResponse* response) override {
+      response->mutable_field()->set_name(request->field());
+      return SecondTime(&descriptions);
+    }
+  } search;
 
   std::mutex mutex;
   int failures = 0;
@@ -185,6 +209,27 @@ TEST(RemoteClientTest, DoesNotRepeatAWriteThatCannotCarryAnId) {
   v1::CompactResponse response;
   EXPECT_EQ(client->Compact({}, &response).code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(server.admin.compactions, 1);
+}
+
+TEST(RemoteClientTest, RepeatsSearches) {
+  FakeServer server;
+  auto client = Connect(server);
+  v1::SearchRequest search;
+  search.mutable_vector()->set_key("a");
+  v1::SearchResponse found;
+  ASSERT_TRUE(client->Search(search, &found).ok());
+  ASSERT_EQ(found.hits_size(), 1);
+  EXPECT_EQ(found.hits(0).ref().key(), "a");
+  v1::BatchSearchRequest batch;
+  batch.add_searches();
+  v1::BatchSearchResponse batched;
+  ASSERT_TRUE(client->BatchSearch(batch, &batched).ok());
+  EXPECT_EQ(batched.results_size(), 1);
+  v1::DescribeIndexRequest describe;
+  describe.set_field("f");
+  v1::DescribeIndexResponse described;
+  ASSERT_TRUE(client->DescribeIndex(describe, &described).ok());
+  EXPECT_EQ(described.field().name(), "f");
 }
 
 TEST(RemoteClientTest, EndsACallAtItsDeadline) {

@@ -66,6 +66,24 @@ Call QueryWith(std::function<void(v1::QueryRequest*)> change) {
     return Query(client, request);
   };
 }
+// Changes a search that works.
+Call SearchWith(std::function<void(v1::SearchRequest*)> change) {
+  return [change = std::move(change)](client::Client& client) {
+    v1::SearchRequest request;
+    request.set_collection("places");
+    for (const float value : {1, 2, 3}) {
+      request.mutable_vector()->mutable_vector()->add_values(value);
+    }
+    change(&request);
+    v1::SearchResponse response;
+    return client.Search(request, &response);
+  };
+}
+Call SearchComponent(float value) {
+  return SearchWith([value](v1::SearchRequest* request) {
+    request->mutable_vector()->mutable_vector()->set_values(1, value);
+  });
+}
 Call TraverseWith(std::function<void(v1::TraverseRequest*)> change) {
   return [change = std::move(change)](client::Client& client) {
     v1::TraverseRequest request;
@@ -287,6 +305,77 @@ std::vector<BadInput> Table() {
     request.set_page_token("made up");
     return Scan(c, request);
   });
+  // Searches.
+  add("UnknownCollectionOfSearch", kMissing, "COLLECTION_NOT_FOUND", "collection",
+      SearchWith([](v1::SearchRequest* request) { request->set_collection("nowhere"); }));
+  add("UnknownVectorField", kMissing, "FIELD_NOT_FOUND", "vector.field",
+      SearchWith([](v1::SearchRequest* request) { request->mutable_vector()->set_field("no"); }));
+  add("NothingToSearchFor", kInvalid, "INVALID_FIELD", "vector",
+      SearchWith([](v1::SearchRequest* request) { request->clear_vector(); }));
+  add("WrongDimension", kInvalid, "INVALID_FIELD", "vector.vector",
+      SearchWith([](v1::SearchRequest* request) {
+        request->mutable_vector()->mutable_vector()->add_values(4);
+      }));
+  add("WrongKindOfVector", kInvalid, "INVALID_FIELD", "vector.vector",
+      SearchWith([](v1::SearchRequest* request) {
+        request->mutable_vector()->mutable_vector()->clear_values();
+        request->mutable_vector()->mutable_vector()->set_bits("abc");
+      }));
+  add("NanComponent", kInvalid, "INVALID_FIELD", "vector.vector",
+      SearchComponent(std::numeric_limits<float>::quiet_NaN()));
+  add("InfiniteComponent", kInvalid, "INVALID_FIELD", "vector.vector",
+      SearchComponent(std::numeric_limits<float>::infinity()));
+  add("ZeroVectorUnderCosine", kInvalid, "INVALID_FIELD", "vector.vector",
+      SearchWith([](v1::SearchRequest* request) {
+        for (int i = 0; i < 3; ++i) request->mutable_vector()->mutable_vector()->set_values(i, 0);
+      }));
+  add("UnknownKeyOfSearch", kMissing, "OBJECT_NOT_FOUND", "vector.key",
+      SearchWith([](v1::SearchRequest* request) { request->mutable_vector()->set_key("nobody"); }));
+  add("TooManyHits", kInvalid, "LIMIT_EXCEEDED", "limit",
+      SearchWith([](v1::SearchRequest* request) { request->set_limit(10'001); }));
+  add("EfTooLarge", kInvalid, "LIMIT_EXCEEDED", "vector.ef",
+      SearchWith([](v1::SearchRequest* request) { request->mutable_vector()->set_ef(10'001); }));
+  add("GroupTooLarge", kInvalid, "LIMIT_EXCEEDED", "group_limit",
+      SearchWith([](v1::SearchRequest* request) {
+        request->set_group_by("p");
+        request->set_group_limit(101);
+      }));
+  add("NanScore", kInvalid, "INVALID_FIELD", "min_score",
+      SearchWith([](v1::SearchRequest* request) {
+        request->set_min_score(std::numeric_limits<double>::quiet_NaN());
+      }));
+  add("BadFilterOfSearch", kInvalid, "INVALID_FIELD", "filter.comparison.op",
+      SearchWith([](v1::SearchRequest* request) {
+        *request->mutable_filter() = Equals("p", "x");
+        request->mutable_filter()->mutable_comparison()->clear_op();
+      }));
+  add("BatchOfTooManySearches", kInvalid, "LIMIT_EXCEEDED", "searches", [](client::Client& c) {
+    v1::BatchSearchRequest request;
+    for (int i = 0; i < 1001; ++i) request.add_searches()->mutable_vector()->set_key("a");
+    v1::BatchSearchResponse response;
+    return c.BatchSearch(request, &response);
+  });
+  add("EmptyBatchOfSearches", kInvalid, "INVALID_FIELD", "searches", [](client::Client& c) {
+    v1::BatchSearchResponse response;
+    return c.BatchSearch({}, &response);
+  });
+  add("DescriptionOfNoField", kMissing, "FIELD_NOT_FOUND", "field", [](client::Client& c) {
+    v1::DescribeIndexRequest request;
+    request.set_collection("places");
+    request.set_field("no");
+    v1::DescribeIndexResponse response;
+    return c.DescribeIndex(request, &response);
+  });
+  add("AnchorAndAnchorSearch", kInvalid, "INVALID_FIELD", "anchor_search",
+      QueryWith([](v1::QueryRequest* request) {
+        request->mutable_anchor_search()->mutable_vector()->set_key("a");
+      }));
+  add("TooManyAnchors", kInvalid, "LIMIT_EXCEEDED", "anchor_search.limit",
+      QueryWith([](v1::QueryRequest* request) {
+        request->clear_anchor();
+        request->mutable_anchor_search()->mutable_vector()->set_key("a");
+        request->mutable_anchor_search()->set_limit(101);
+      }));
   // Filters.
   add("UnknownOperator", kInvalid, "INVALID_FIELD", "filter.comparison.op", [](client::Client& c) {
     v1::Filter filter = Equals("p", "x");
@@ -356,6 +445,12 @@ class BadInputTest : public ::testing::TestWithParam<BadInput> {
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = std::move(server).value();
     const auto client = server_->Connect();
+    v1::CreateCollectionRequest create;
+    create.mutable_collection()->set_name("places");
+    create.mutable_collection()->add_vector_fields()->set_name("at");
+    create.mutable_collection()->mutable_vector_fields(0)->set_dimension(3);
+    v1::CreateCollectionResponse created;
+    ASSERT_OK(client->CreateCollection(create, &created));
     ASSERT_OK(Put(*client, PutRequest("a", "as it was")));
     ASSERT_OK(Link(*client, LinkRequest("a", "depends_on", "b")));
   }
