@@ -25,7 +25,7 @@ const char* const kFiles[] = {
     "cookix/v1/object_service.proto",    "cookix/v1/graph_service.proto",
     "cookix/v1/reasoning_service.proto", "cookix/v1/catalog_service.proto",
     "cookix/v1/security_service.proto",  "cookix/v1/admin_service.proto",
-    "grpc/health/v1/health.proto",
+    "cookix/v1/search_service.proto",    "grpc/health/v1/health.proto",
 };
 
 std::map<std::string, const MethodDescriptor*> ProtoMethods() {
@@ -89,7 +89,8 @@ Rule ExpectedRule(const std::string& service, const std::string& method) {
     return {v1::ROLE_ADMIN, false};
   }
   if (starts("Put") || starts("BatchPut") || starts("Patch") || starts("Delete") ||
-      starts("Create") || method == "Write" || method == "BulkWrite") {
+      starts("Create") || starts("Update") || starts("Insert") || method == "Write" ||
+      method == "BulkWrite") {
     return {v1::ROLE_WRITE, false};
   }
   return {v1::ROLE_READ, false};

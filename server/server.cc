@@ -29,6 +29,7 @@
 #include "server/rpc/reasoning_service.h"
 #include "server/rpc/reflection_service.h"
 #include "server/rpc/router.h"
+#include "server/rpc/search_service.h"
 #include "server/rpc/security_service.h"
 #include "server/tls.h"
 #include "storage/base/status.h"
@@ -240,6 +241,7 @@ void Server::Impl::AddServices() {
   AddObjectService(router);
   AddGraphService(router);
   AddReasoningService(router);
+  AddSearchService(router);
   AddCatalogService(router);
   AddSecurityService(router);
   AddAdminService(router);

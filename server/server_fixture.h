@@ -20,6 +20,7 @@
 #include "cookix/v1/graph_service.grpc.pb.h"
 #include "cookix/v1/object_service.grpc.pb.h"
 #include "cookix/v1/reasoning_service.grpc.pb.h"
+#include "cookix/v1/search_service.grpc.pb.h"
 #include "cookix/v1/security_service.grpc.pb.h"
 #include "engine/security/key_store.h"
 #include "google/rpc/error_details.pb.h"
