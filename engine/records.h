@@ -16,7 +16,7 @@
 //   objects        ns ordinal                                       ObjectRecord
 //   edges          ns source relation target discriminator          EdgeValue
 //   reverse_edges  ns target relation source discriminator          EdgeValue, no properties
-//   vectors        ns ordinal field-name                            reserved
+//   vectors        ns ordinal field-name                            cookix.v1.Vector
 //   key_value      ns key                                           reserved
 //   security       "k" key-id                                       KeyRecord
 //                  "p"                                              32 bytes of pepper

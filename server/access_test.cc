@@ -89,7 +89,8 @@ Rule ExpectedRule(const std::string& service, const std::string& method) {
     return {v1::ROLE_ADMIN, false};
   }
   if (starts("Put") || starts("BatchPut") || starts("Patch") || starts("Delete") ||
-      starts("Create") || method == "Write" || method == "BulkWrite" || method == "InsertVectors") {
+      starts("Create") || starts("Update") || starts("Insert") || method == "Write" ||
+      method == "BulkWrite") {
     return {v1::ROLE_WRITE, false};
   }
   return {v1::ROLE_READ, false};

@@ -1,4 +1,4 @@
-// BulkWrite and StreamObjects.
+// BulkWrite, InsertVectors and StreamObjects.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -19,6 +19,31 @@ class StreamTest : public ServerFixture {
         *request.mutable_write()->add_mutations()->mutable_put_object()->mutable_object();
     object.mutable_ref()->set_key(key);
     object.set_content(content);
+    return request;
+  }
+
+  // Gives the default collection a field "v" of two components.
+  void AddVectorField() {
+    v1::UpdateCollectionRequest request;
+    v1::VectorField* field = request.add_put_vector_fields();
+    field->set_name("v");
+    field->set_dimension(2);
+    v1::UpdateCollectionResponse response;
+    const grpc::Status status =
+        Stub<v1::CatalogService>()->UpdateCollection(Context().get(), request, &response);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    ASSERT_EQ(response.collection().vector_fields_size(), 1);
+  }
+
+  static v1::InsertVectorsRequest VectorsOf(const std::vector<std::string>& keys,
+                                            int64_t sequence) {
+    v1::InsertVectorsRequest request;
+    request.set_sequence(sequence);
+    for (const std::string& key : keys) {
+      request.add_keys(key);
+      request.add_values(static_cast<float>(sequence));
+      request.add_values(1);
+    }
     return request;
   }
 
@@ -109,6 +134,78 @@ TEST_F(StreamTest, AnEmptyStreamIsFine) {
   v1::BulkWriteResponse response;
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(StreamTest, VectorsAreInsertedInOrder) {
+  Start(TestConfig());
+  AddVectorField();
+  auto context = Context();
+  auto stream = Stub<v1::SearchService>()->InsertVectors(context.get());
+  constexpr int kRequests = 50;
+  std::thread writer([&] {
+    for (int i = 0; i < kRequests; ++i) {
+      if (!stream->Write(VectorsOf({"same", "k" + std::to_string(i)}, 100 + i))) break;
+    }
+    stream->WritesDone();
+  });
+  v1::InsertVectorsResponse response;
+  int64_t commit = 0;
+  for (int i = 0; i < kRequests; ++i) {
+    ASSERT_TRUE(stream->Read(&response)) << i;
+    EXPECT_EQ(response.sequence(), 100 + i);
+    EXPECT_GT(response.result().commit(), commit);
+    EXPECT_EQ(response.created_count(), i == 0 ? 2 : 1);
+    commit = response.result().commit();
+  }
+  EXPECT_FALSE(stream->Read(&response));
+  writer.join();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_EQ(Count(), kRequests + 1);
+  v1::GetObjectRequest get;
+  get.mutable_ref()->set_key("same");
+  get.mutable_mask()->set_with_vectors(true);
+  v1::GetObjectResponse got;
+  ASSERT_TRUE(Stub<v1::ObjectService>()->GetObject(Context().get(), get, &got).ok());
+  EXPECT_EQ(got.object().version(), commit);
+  EXPECT_EQ(got.object().vectors().at("v").values(0), 100 + kRequests - 1);
+}
+
+TEST_F(StreamTest, NoVectorsAreInsertedAfterTheFirstFailure) {
+  Start(TestConfig());
+  AddVectorField();
+  auto context = Context();
+  auto stream = Stub<v1::SearchService>()->InsertVectors(context.get());
+  for (int i = 0; i < 3; ++i) stream->Write(VectorsOf({"good" + std::to_string(i)}, i));
+  v1::InsertVectorsRequest bad = VectorsOf({"bad"}, 3);
+  bad.add_values(1);
+  stream->Write(bad);
+  for (int i = 4; i < 8; ++i) stream->Write(VectorsOf({"late" + std::to_string(i)}, i));
+  stream->WritesDone();
+  v1::InsertVectorsResponse response;
+  int answers = 0;
+  while (stream->Read(&response)) EXPECT_EQ(response.sequence(), answers++);
+  EXPECT_EQ(answers, 3);
+  const grpc::Status status = stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ErrorInfoOf(status).metadata().at("field"), "values");
+  EXPECT_EQ(Count(), 3);
+}
+
+TEST_F(StreamTest, VectorsNeedTheRoleOnTheirNamespace) {
+  Start(TestConfig());
+  AddVectorField();
+  MakeKey("*", v1::ROLE_ADMIN);
+  const std::string writer = MakeKey("default", v1::ROLE_WRITE);
+  auto context = Context(writer);
+  auto stream = Stub<v1::SearchService>()->InsertVectors(context.get());
+  stream->Write(VectorsOf({"a"}, 1));
+  v1::InsertVectorsResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  v1::InsertVectorsRequest elsewhere = VectorsOf({"b"}, 2);
+  elsewhere.set_namespace_("other");
+  stream->Write(elsewhere);
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
 }
 
 TEST_F(StreamTest, RolesAreCheckedForEachWrite) {

@@ -1,4 +1,4 @@
-// Random writes against a model: objects, edges, dangling targets, conditions,
+// Random writes against a model: objects, edges, vectors, dangling targets, conditions,
 // deletions large enough for tombstones, a collector that stops half-way, repeated
 // request ids, and reopening.
 #include <map>
@@ -12,6 +12,7 @@
 #include "cookix/v1/catalog_service.pb.h"
 #include "cookix/v1/graph_service.pb.h"
 #include "cookix/v1/object_service.pb.h"
+#include "cookix/v1/search_service.pb.h"
 #include "engine/test_database.h"
 #include "gtest/gtest.h"
 
@@ -22,7 +23,13 @@ struct ModelObject {
   int64_t version = 0;
   std::string content;
   std::optional<int64_t> rank;
+  std::map<std::string, std::vector<float>> vectors;  // by field
 };
+
+std::vector<float> ValuesOf(const v1::Vector& vector) {
+  return {vector.values().begin(), vector.values().end()};
+}
+
 struct ModelEdge {
   double weight = 1;
   int64_t version = 0;
@@ -61,7 +68,10 @@ struct Model {
         const std::string& key = write.object().ref().key();
         if (!Meets(key, write.condition())) return std::nullopt;
         const bool existed = objects.count(key) > 0;
-        ModelObject object{commit, write.object().content(), std::nullopt};
+        ModelObject object{commit, write.object().content(), std::nullopt, {}};
+        for (const auto& [name, vector] : write.object().vectors()) {
+          object.vectors[name] = ValuesOf(vector);
+        }
         if (auto it = write.object().properties().find("rank");
             it != write.object().properties().end()) {
           object.rank = it->second.int_value();
@@ -80,6 +90,10 @@ struct Model {
         it->second.version = commit;
         if (patch.has_content()) it->second.content = patch.content();
         if (patch.remove_properties_size() > 0) it->second.rank.reset();
+        for (const auto& [name, vector] : patch.set_vectors()) {
+          it->second.vectors[name] = ValuesOf(vector);
+        }
+        for (const std::string& name : patch.remove_vectors()) it->second.vectors.erase(name);
         for (const v1::Edge& edge : patch.add_edges()) PutEdge(it->first, edge, commit);
         return false;
       }
@@ -119,6 +133,21 @@ struct Model {
   }
 };
 
+// Applies what InsertVectors does; returns how many objects it made.
+int64_t Insert(const v1::InsertVectorsRequest& request, int64_t commit, Model* model) {
+  int64_t created = 0;
+  for (int i = 0; i < request.keys_size(); ++i) {
+    auto [it, inserted] = model->objects.try_emplace(request.keys(i));
+    if (inserted) ++created;
+    it->second.version = commit;
+    it->second.vectors[request.field()] = {request.values(2 * i), request.values(2 * i + 1)};
+    if (request.properties_size() > 0 && request.properties(i).fields_size() > 0) {
+      it->second.rank = request.properties(i).fields().at("rank").int_value();
+    }
+  }
+  return created;
+}
+
 class Writes {
  public:
   explicit Writes(uint64_t seed) : random_(seed) {}
@@ -132,6 +161,26 @@ class Writes {
     if (Below(3) == 0) edge.set_discriminator("d" + std::to_string(Below(2)));
     if (Below(2) == 0) edge.set_weight(static_cast<double>(Below(10)));
     return edge;
+  }
+  std::string Field() { return Below(2) == 0 ? "a" : "b"; }
+  v1::Vector Vector() {
+    v1::Vector vector;
+    vector.add_values(static_cast<float>(1 + Below(100)));
+    vector.add_values(static_cast<float>(Below(100)));
+    return vector;
+  }
+  v1::InsertVectorsRequest Insertion() {
+    v1::InsertVectorsRequest request;
+    request.set_field(Field());
+    const bool ranked = Below(3) == 0;
+    for (uint64_t i = 1 + Below(6); i > 0; --i) {
+      request.add_keys(Key());
+      request.mutable_values()->MergeFrom(Vector().values());
+      if (!ranked) continue;
+      auto& fields = *request.add_properties()->mutable_fields();
+      if (Below(2) == 0) fields["rank"].set_int_value(static_cast<int64_t>(Below(100)));
+    }
+    return request;
   }
   v1::Mutation Mutation(const Model& model) {
     v1::Mutation mutation;
@@ -158,6 +207,9 @@ class Writes {
           (*write->mutable_object()->mutable_properties())["rank"].set_int_value(
               static_cast<int64_t>(Below(100)));
         }
+        for (uint64_t i = Below(3); i > 0; --i) {
+          (*write->mutable_object()->mutable_vectors())[Field()] = Vector();
+        }
         for (uint64_t i = Below(6); i > 0; --i) *write->add_edges() = Edge();
         write->set_replace_edges(Below(4) == 0);
         condition(write->mutable_condition());
@@ -169,6 +221,8 @@ class Writes {
         if (Below(2) == 0) patch->set_content("p" + std::to_string(Below(1000)));
         if (Below(2) == 0) patch->add_remove_properties("rank");
         if (Below(2) == 0) *patch->add_add_edges() = Edge();
+        if (Below(2) == 0) (*patch->mutable_set_vectors())[Field()] = Vector();
+        if (Below(3) == 0) patch->add_remove_vectors(Field());
         condition(patch->mutable_condition());
         break;
       }
@@ -219,13 +273,15 @@ void ExpectEqual(Database& database, const Model& model) {
   CallContext context;
   v1::ScanObjectsRequest scan;
   scan.set_page_size(7);
+  scan.mutable_mask()->set_with_vectors(true);
   std::map<std::string, ModelObject> got;
   do {
     v1::ScanObjectsResponse page;
     ASSERT_TRUE(database.objects().ScanObjects(context, scan, &page).ok());
     for (const v1::Object& object : page.objects()) {
       ModelObject& one = got[object.ref().key()];
-      one = {object.version(), object.content(), std::nullopt};
+      one = {object.version(), object.content(), std::nullopt, {}};
+      for (const auto& [name, vector] : object.vectors()) one.vectors[name] = ValuesOf(vector);
       if (auto it = object.properties().find("rank"); it != object.properties().end()) {
         one.rank = it->second.int_value();
       }
@@ -238,7 +294,15 @@ void ExpectEqual(Database& database, const Model& model) {
     EXPECT_EQ(got[key].version, object.version) << key;
     EXPECT_EQ(got[key].content, object.content) << key;
     EXPECT_EQ(got[key].rank, object.rank) << key;
+    EXPECT_EQ(got[key].vectors, object.vectors) << key;
   }
+  // No vector is left of what is gone.
+  size_t vectors = 0, stored_vectors = 0;
+  for (const auto& [key, object] : model.objects) vectors += object.vectors.size();
+  const ReadView read = database.Read();
+  auto stored = read.snapshot->Scan(storage::Family::kVectors, {});
+  for (stored->SeekToFirst(); stored->Valid(); stored->Next()) ++stored_vectors;
+  EXPECT_EQ(stored_vectors, vectors);
   v1::CountObjectsResponse count;
   ASSERT_TRUE(database.objects().CountObjects(context, {}, &count).ok());
   EXPECT_EQ(count.count(), static_cast<int64_t>(model.objects.size()));
@@ -326,6 +390,14 @@ TEST_P(WriteModelTest, DatabaseEqualsModel) {
   CallContext context;
   int64_t tombstones = 0;
   std::optional<std::pair<v1::WriteRequest, v1::WriteResponse>> previous;
+  v1::UpdateCollectionRequest fields;
+  for (const char* name : {"a", "b"}) {
+    v1::VectorField* field = fields.add_put_vector_fields();
+    field->set_name(name);
+    field->set_dimension(2);
+  }
+  v1::UpdateCollectionResponse updated;
+  ASSERT_TRUE(database->catalog().UpdateCollection(context, fields, &updated).ok());
   const int steps = GetParam().on_disk ? 400 : 1500;
   for (int step = 0; step < steps; ++step) {
     v1::WriteRequest request;
@@ -370,6 +442,23 @@ TEST_P(WriteModelTest, DatabaseEqualsModel) {
       v1::WriteRequest other = previous->first;
       other.add_mutations()->mutable_check()->mutable_ref()->set_key("k0");
       EXPECT_EQ(database->objects().Write(context, other, &again).code(),
+                absl::StatusCode::kAlreadyExists);
+    }
+    if (writes.Below(4) == 0) {
+      v1::InsertVectorsRequest insertion = writes.Insertion();
+      insertion.mutable_options()->set_request_id("insert" + std::to_string(step));
+      v1::InsertVectorsResponse inserted;
+      const absl::Status done = database->objects().InsertVectors(context, insertion, &inserted);
+      ASSERT_TRUE(done.ok()) << done;
+      EXPECT_EQ(inserted.created_count(), Insert(insertion, inserted.result().commit(), &model));
+      insertion.set_sequence(7);
+      v1::InsertVectorsResponse again;
+      ASSERT_TRUE(database->objects().InsertVectors(context, insertion, &again).ok());
+      EXPECT_TRUE(again.result().replayed());
+      EXPECT_EQ(again.sequence(), 7);
+      EXPECT_EQ(again.created_count(), inserted.created_count());
+      insertion.set_values(0, 1000);
+      EXPECT_EQ(database->objects().InsertVectors(context, insertion, &again).code(),
                 absl::StatusCode::kAlreadyExists);
     }
     tombstones += database->pending_tombstones();

@@ -62,6 +62,8 @@ void AddCatalogService(Router& router) {
           &CatalogApi::CreateCollection);
   Forward(router, "cookix.v1.CatalogService/GetCollection", &Database::catalog,
           &CatalogApi::GetCollection);
+  Forward(router, "cookix.v1.CatalogService/UpdateCollection", &Database::catalog,
+          &CatalogApi::UpdateCollection);
   Forward(router, "cookix.v1.CatalogService/ListCollections", &Database::catalog,
           &CatalogApi::ListCollections);
   Forward(router, "cookix.v1.CatalogService/DeleteCollection", &Database::catalog,

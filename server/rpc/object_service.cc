@@ -1,14 +1,35 @@
 #include "server/rpc/object_service.h"
 
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "engine/api/object_api.h"
-#include "server/rpc/bulk_write.h"
 #include "server/rpc/handlers.h"
 #include "server/rpc/stream_objects.h"
+#include "server/rpc/write_stream.h"
 
 namespace cookix::server {
+namespace {
 
 using engine::Database;
 using engine::ObjectApi;
+
+const std::string& NamespaceOfWrite(const v1::BulkWriteRequest& request) {
+  return request.write().namespace_();
+}
+
+absl::Status BulkWrite(CallScope& scope, const v1::BulkWriteRequest& request,
+                       v1::BulkWriteResponse* response) {
+  v1::WriteResponse written;
+  COOKIX_RETURN_IF_ERROR(
+      scope.env.database.objects().Write(scope.context, request.write(), &written));
+  response->set_sequence(request.sequence());
+  *response->mutable_result() = std::move(*written.mutable_result());
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 void AddObjectService(Router& router) {
   Forward(router, "cookix.v1.ObjectService/PutObject", &Database::objects, &ObjectApi::PutObject);
@@ -30,7 +51,8 @@ void AddObjectService(Router& router) {
     return std::make_unique<StreamObjectsSession>(scope, port);
   });
   router.Stream("cookix.v1.ObjectService/BulkWrite", [](CallScope& scope, StreamPort& port) {
-    return std::make_unique<BulkWriteSession>(scope, port);
+    return std::make_unique<WriteStream<v1::BulkWriteRequest, v1::BulkWriteResponse>>(
+        scope, port, NamespaceOfWrite, BulkWrite);
   });
 }
 

@@ -1,8 +1,6 @@
-#include "server/rpc/bulk_write.h"
+#include "server/rpc/write_stream.h"
 
 #include <utility>
-
-#include "cookix/v1/object_service.pb.h"
 
 namespace cookix::server {
 namespace {
@@ -15,7 +13,7 @@ absl::Status ShuttingDown() {
 
 }  // namespace
 
-void BulkWriteSession::OnMessage(grpc::ByteBuffer bytes) {
+void WriteStreamSession::OnMessage(grpc::ByteBuffer bytes) {
   bool start = false;
   bool read = false;
   {
@@ -35,7 +33,7 @@ void BulkWriteSession::OnMessage(grpc::ByteBuffer bytes) {
   if (read) port_.Read();
 }
 
-void BulkWriteSession::OnHalfClose() {
+void WriteStreamSession::OnHalfClose() {
   bool idle;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -45,7 +43,7 @@ void BulkWriteSession::OnHalfClose() {
   if (idle) port_.Close(absl::OkStatus());
 }
 
-void BulkWriteSession::OnShutdown() {
+void WriteStreamSession::OnShutdown() {
   bool idle;
   {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -55,11 +53,11 @@ void BulkWriteSession::OnShutdown() {
   if (idle) port_.Close(ShuttingDown());
 }
 
-bool BulkWriteSession::SubmitDrain() {
+bool WriteStreamSession::SubmitDrain() {
   return scope_.env.streams.Submit([this, hold = port_.Hold()] { Drain(); });
 }
 
-void BulkWriteSession::Drain() {
+void WriteStreamSession::Drain() {
   for (int done = 0;; ++done) {
     grpc::ByteBuffer bytes;
     bool resume = false;
@@ -92,23 +90,18 @@ void BulkWriteSession::Drain() {
   }
 }
 
-absl::Status BulkWriteSession::WriteOne(grpc::ByteBuffer bytes) {
-  v1::BulkWriteRequest request;
+absl::Status WriteStreamSession::Admit(const std::string& namespace_name) {
+  COOKIX_RETURN_IF_ERROR(scope_.RequireRole(namespace_name, scope_.method.role));
+  return scope_.RequireWritable();
+}
+
+absl::Status WriteStreamSession::WriteOne(grpc::ByteBuffer bytes) {
   COOKIX_RETURN_IF_ERROR(scope_.context.Check());
   COOKIX_RETURN_IF_ERROR(scope_.RequireActiveKey());
   // Opening the stream paid for the first write.
   if (!std::exchange(first_, false)) COOKIX_RETURN_IF_ERROR(scope_.TakeFromRate());
-  COOKIX_RETURN_IF_ERROR(ParseMessage(&bytes, &request));
-  const v1::WriteRequest& write = request.write();
-  COOKIX_RETURN_IF_ERROR(scope_.RequireRole(write.namespace_(), scope_.method.role));
-  COOKIX_RETURN_IF_ERROR(scope_.RequireWritable());
-  v1::WriteResponse written;
-  COOKIX_RETURN_IF_ERROR(scope_.env.database.objects().Write(scope_.context, write, &written));
-  v1::BulkWriteResponse response;
-  response.set_sequence(request.sequence());
-  *response.mutable_result() = std::move(*written.mutable_result());
   grpc::ByteBuffer answer;
-  COOKIX_RETURN_IF_ERROR(SerializeMessage(response, &answer));
+  COOKIX_RETURN_IF_ERROR(Apply(scope_, &bytes, &answer));
   if (!port_.SendAndWait(std::move(answer))) {
     return MakeError(absl::StatusCode::kCancelled, "The client takes no answers",
                      {"QUERY_CANCELLED", "", "Read the answers while sending.", false});
