@@ -204,7 +204,8 @@ absl::StatusOr<std::shared_ptr<const OrdinalSet>> Database::Evaluate(const CallC
 
 absl::Status Database::FindNearest(const CallContext& context, const NamespaceView& view,
                                    const VectorSearch& search, VectorSearchResult* result) {
-  if (vectors_ != nullptr) {
+  // Indexes compare by the metric of their field.
+  if (vectors_ != nullptr && search.metric == v1::VECTOR_METRIC_UNSPECIFIED) {
     const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kVectorWait);
     if (view_host_->WaitVisible(vectors_, view.commit(), deadline)) {
       COOKIX_ASSIGN_OR_RETURN(const bool answered, vectors_->Search(context, view, search, result));
@@ -220,6 +221,9 @@ absl::Status Database::DescribeVectors(const CallContext& context, const Namespa
                                        v1::DescribeIndexResponse* response) {
   response->set_visible_commit(static_cast<int64_t>(view.commit()));
   if (vectors_ != nullptr) {
+    // As a search would; what is visible by then is told.
+    view_host_->WaitVisible(vectors_, view.commit(),
+                            std::min(context.deadline(), CallContext::Clock::now() + kVectorWait));
     for (const ViewStatus& status : view_host_->Status()) {
       if (status.name != vectors_->name()) continue;
       response->set_visible_commit(static_cast<int64_t>(status.visible));

@@ -65,7 +65,7 @@ TEST_F(SearchTest, Searches) {
   EXPECT_EQ(response.hits(1).distance(), 1.0);
   EXPECT_EQ(response.hits(1).score(), -1.0);
   EXPECT_FALSE(response.position().empty());
-  EXPECT_TRUE(response.diagnostics().exact());
+  EXPECT_FALSE(response.diagnostics().strategy().empty());
 }
 
 TEST_F(SearchTest, SearchesInBatches) {
