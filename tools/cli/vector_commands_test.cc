@@ -172,6 +172,25 @@ TEST_F(VectorCommandsTest, ShowsContentAndGroups) {
   EXPECT_EQ(Ok({"search", "-c", "parts", "--vector", "0,0", "-l", "nothing"}), "nothing found\n");
 }
 
+TEST_F(VectorCommandsTest, PutsPatchesAndShowsVectors) {
+  Ok({"collections", "create", "parts", "--vector", "shape:2:l2", "--vector", "long:10", "--vector",
+      "words:0"});
+  Ok({"put", "a", "-c", "parts", "--vector", "shape=1,2", "--vector", "words=3:0.5"});
+  Ok({"patch", "a", "-c", "parts", "--vector", "long=1,2,3,4,5,6,7,8,9,10", "--remove-vector",
+      "words"});
+  EXPECT_EQ(Dump(OkJson({"get", "a", "-c", "parts", "--vectors"})["vectors"]["shape"]),
+            "[1.0,2.0]");
+  const std::string text = Ok({"get", "a", "-c", "parts", "--vectors"});
+  EXPECT_TRUE(Contains(text, "shape       [1.0,2.0]\n")) << text;
+  EXPECT_TRUE(Contains(text, "[1.0,2.0,3.0,4.0,5.0,6.0,7.0,8.0] … 10 numbers\n")) << text;
+  EXPECT_FALSE(Contains(text, "words")) << text;
+  EXPECT_FALSE(Contains(Ok({"get", "a", "-c", "parts"}), "shape"));
+  EXPECT_EQ(Run({"put", "a", "-c", "parts", "--vector", "1,2"}).code, kExitUsage);
+  const Outcome wrong = Run({"put", "b", "-c", "parts", "--vector", "shape=1,2,3"});
+  EXPECT_EQ(wrong.code, kExitUsage);
+  EXPECT_TRUE(Contains(wrong.err, "shape")) << wrong.err;
+}
+
 TEST_F(VectorCommandsTest, ExportsVectorsAndImportsThem) {
   Ok({"collections", "create", "all", "--vector", "d:3", "--vector", "s:0", "--vector",
       "b:12:hamming"});
