@@ -74,6 +74,23 @@ class BulkWriter {
   virtual int64_t acknowledged() const = 0;
 };
 
+// A stream of vectors to set, with several requests in flight. One thread at a
+// time.
+class VectorWriter {
+ public:
+  virtual ~VectorWriter() = default;
+  // Queues a request, whose `sequence` is overwritten; waits while too many are in
+  // flight. An error is that of the first request that failed; the stream is then
+  // over.
+  virtual absl::Status Write(v1::InsertVectorsRequest&& request) = 0;
+  // Waits for all answers. `acknowledged()` says how far it came either way.
+  virtual absl::Status Finish() = 0;
+  // Requests acknowledged so far, in order from the first.
+  virtual int64_t acknowledged() const = 0;
+  // Objects that the acknowledged requests created.
+  virtual int64_t created() const = 0;
+};
+
 // clang-format off
 #define COOKIX_CLIENT_CALLS(X)                                                     \
   X(Object, PutObject) X(Object, BatchPutObjects) X(Object, GetObject)             \
@@ -86,6 +103,7 @@ class BulkWriter {
   X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)  \
   X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)  \
   X(Catalog, CreateCollection) X(Catalog, GetCollection)                           \
+  X(Catalog, UpdateCollection)                                                     \
   X(Catalog, ListCollections) X(Catalog, DeleteCollection)                         \
   X(Catalog, PutRelation) X(Catalog, GetRelation) X(Catalog, ListRelations)        \
   X(Catalog, DeleteRelation)                                                       \
@@ -113,6 +131,8 @@ class Client {
 
   // Opens a bulk stream with at most `in_flight` unanswered writes.
   virtual absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight = 4) = 0;
+  // Opens a stream of vectors with at most `in_flight` unanswered requests.
+  virtual absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int in_flight = 4) = 0;
 };
 
 // Connects lazily: errors of the network come from the first call. INVALID_ARGUMENT

@@ -42,6 +42,37 @@ class EmbeddedBulkWriter : public BulkWriter {
   absl::Status status_;
 };
 
+class EmbeddedVectorWriter : public VectorWriter {
+ public:
+  explicit EmbeddedVectorWriter(engine::Database& database) : database_(database) {}
+
+  absl::Status Write(v1::InsertVectorsRequest&& request) override {
+    if (finished_) return absl::FailedPreconditionError("the bulk stream is finished");
+    if (!status_.ok()) return status_;
+    engine::CallContext context;
+    v1::InsertVectorsResponse response;
+    status_ = database_.objects().InsertVectors(context, request, &response);
+    if (status_.ok()) {
+      ++acknowledged_;
+      created_ += response.created_count();
+    }
+    return status_;
+  }
+  absl::Status Finish() override {
+    finished_ = true;
+    return status_;
+  }
+  int64_t acknowledged() const override { return acknowledged_; }
+  int64_t created() const override { return created_; }
+
+ private:
+  engine::Database& database_;
+  int64_t acknowledged_ = 0;
+  int64_t created_ = 0;
+  bool finished_ = false;
+  absl::Status status_;
+};
+
 class EmbeddedClient : public Client {
  public:
   explicit EmbeddedClient(engine::Database& database)
@@ -83,6 +114,7 @@ class EmbeddedClient : public Client {
   COOKIX_FORWARD(catalog, CopyObjects)
   COOKIX_FORWARD(catalog, CreateCollection)
   COOKIX_FORWARD(catalog, GetCollection)
+  COOKIX_FORWARD(catalog, UpdateCollection)
   COOKIX_FORWARD(catalog, ListCollections)
   COOKIX_FORWARD(catalog, DeleteCollection)
   COOKIX_FORWARD(catalog, PutRelation)
@@ -134,6 +166,9 @@ class EmbeddedClient : public Client {
 
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int) override {
     return std::make_unique<EmbeddedBulkWriter>(database_);
+  }
+  absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int) override {
+    return std::make_unique<EmbeddedVectorWriter>(database_);
   }
 
  private:

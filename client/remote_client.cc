@@ -6,7 +6,7 @@
 #include <thread>
 #include <utility>
 
-#include "client/remote_bulk_writer.h"
+#include "client/remote_writers.h"
 #include "client/request_id.h"
 #include "client/retry.h"
 #include "client/rpc_error.h"
@@ -30,6 +30,12 @@ constexpr bool IsRead(std::string_view method) {
     if (method.substr(0, prefix.size()) == prefix) return true;
   }
   return false;
+}
+
+absl::Status CheckInFlight(int in_flight) {
+  if (in_flight >= 1 && in_flight <= 1024) return absl::OkStatus();
+  return InvalidField("in_flight", "the number of writes in flight must be from 1 to 1024",
+                      "4 suits most servers");
 }
 
 uint64_t Seed() {
@@ -177,14 +183,19 @@ absl::Status RemoteClient::StreamObjects(
 }
 
 absl::StatusOr<std::unique_ptr<BulkWriter>> RemoteClient::OpenBulkWriter(int in_flight) {
-  if (in_flight < 1 || in_flight > 1024) {
-    return InvalidField("in_flight", "the number of writes in flight must be from 1 to 1024",
-                        "4 suits most servers");
-  }
+  COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
   auto context = std::make_unique<grpc::ClientContext>();
   AddKey(context.get());
   return std::make_unique<RemoteBulkWriter>(*object_stub_, std::move(context), in_flight,
                                             options_.target);
+}
+
+absl::StatusOr<std::unique_ptr<VectorWriter>> RemoteClient::OpenVectorWriter(int in_flight) {
+  COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
+  auto context = std::make_unique<grpc::ClientContext>();
+  AddKey(context.get());
+  return std::make_unique<RemoteVectorWriter>(*search_stub_, std::move(context), in_flight,
+                                              options_.target);
 }
 
 absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {

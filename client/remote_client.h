@@ -41,6 +41,7 @@ class RemoteClient : public Client {
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;
+  absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int in_flight) override;
 
  private:
   // Gives a write an id if it can have one and has none, then calls.

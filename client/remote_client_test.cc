@@ -114,7 +114,7 @@ class FakeServer : public v1::ObjectService::Service {
     }
   } admin;
 
-  // Each method is unavailable the first time.
+  // Each unary method is unavailable the first time.
   struct Searcher : v1::SearchService::Service {
     std::atomic<int> searches{0}, batches{0}, descriptions{0};
     static grpc::Status SecondTime(std::atomic<int>* calls) {
@@ -134,6 +134,24 @@ class FakeServer : public v1::ObjectService::Service {
                                v1::DescribeIndexResponse* response) override {
       response->mutable_field()->set_name(request->field());
       return SecondTime(&descriptions);
+    }
+    // Each request creates as many objects as it has keys.
+    grpc::Status InsertVectors(
+        grpc::ServerContext*,
+        grpc::ServerReaderWriter<v1::InsertVectorsResponse, v1::InsertVectorsRequest>* stream)
+        override {
+      v1::InsertVectorsRequest request;
+      while (stream->Read(&request)) {
+        if (request.field() == "bad") {
+          return RichError(grpc::StatusCode::NOT_FOUND, "bad", "FIELD_NOT_FOUND", "field",
+                           "another one", false);
+        }
+        v1::InsertVectorsResponse response;
+        response.set_sequence(request.sequence());
+        response.set_created_count(request.keys_size());
+        if (!stream->Write(response)) break;
+      }
+      return grpc::Status::OK;
     }
   } search;
 
@@ -345,6 +363,43 @@ TEST(RemoteClientTest, EndsABulkStreamWithItsFirstError) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(GetErrorDetail(status)->field, "write.namespace");
   EXPECT_EQ((*writer)->acknowledged(), 5);
+}
+
+TEST(RemoteClientTest, CountsAcknowledgedVectors) {
+  FakeServer server;
+  auto client = Connect(server);
+  auto writer = client->OpenVectorWriter(3);
+  ASSERT_TRUE(writer.ok());
+  v1::InsertVectorsRequest request;
+  request.add_keys("a");
+  request.add_keys("b");
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE((*writer)->Write(v1::InsertVectorsRequest(request)).ok());
+    EXPECT_GE((*writer)->acknowledged(), i + 1 - 3);
+  }
+  ASSERT_TRUE((*writer)->Finish().ok());
+  EXPECT_EQ((*writer)->acknowledged(), 20);
+  EXPECT_EQ((*writer)->created(), 40);
+  EXPECT_EQ(client->OpenVectorWriter(0).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(RemoteClientTest, EndsAStreamOfVectorsWithItsFirstError) {
+  FakeServer server;
+  auto client = Connect(server);
+  auto writer = client->OpenVectorWriter(2);
+  ASSERT_TRUE(writer.ok());
+  absl::Status status;
+  for (int i = 0; i < 10 && status.ok(); ++i) {
+    v1::InsertVectorsRequest request;
+    request.add_keys("a");
+    if (i == 5) request.set_field("bad");
+    status = (*writer)->Write(std::move(request));
+  }
+  if (status.ok()) status = (*writer)->Finish();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(GetErrorDetail(status)->reason, "FIELD_NOT_FOUND");
+  EXPECT_EQ((*writer)->acknowledged(), 5);
+  EXPECT_EQ((*writer)->created(), 5);
 }
 
 TEST(RemoteClientTest, StopsAStreamWhenAsked) {

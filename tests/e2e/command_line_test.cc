@@ -66,6 +66,33 @@ TEST_F(CommandLineTest, PutLinkAndAsk) {
   EXPECT_THAT(missing.output, HasSubstr("snow"));
 }
 
+TEST_F(CommandLineTest, VectorsAreLoadedAndSearched) {
+  constexpr int kRows = 2500;
+  std::string rows;
+  for (int i = 0; i < kRows; ++i) {
+    const int32_t dimension = 2;
+    const float components[] = {static_cast<float>(i), 1};
+    rows.append(reinterpret_cast<const char*>(&dimension), sizeof dimension);
+    rows.append(reinterpret_cast<const char*>(components), sizeof components);
+  }
+  const std::string path = File("line.fvecs", rows);
+  const nlohmann::json loaded =
+      RunJson({"import", path, "-c", "line", "--field", "v", "--create", "--metric", "l2"});
+  EXPECT_EQ(loaded["vectors"], kRows);
+  EXPECT_EQ(loaded["created"], kRows);
+  const nlohmann::json found = RunJson({"search", "-c", "line", "--row", path + ":1234", "--limit",
+                                        "2", "--where", "$key >= \"1234\""});
+  ASSERT_EQ(found["hits"].size(), 2u) << found;
+  EXPECT_EQ(found["hits"][0]["key"], "1234");
+  EXPECT_EQ(found["hits"][1]["key"], "1235");
+  const nlohmann::json index = RunJson({"index", "show", "-c", "line"});
+  EXPECT_EQ(index["field"]["metric"], "l2");
+  EXPECT_EQ(index["vectors"], kRows);
+  const ProgramResult wrong = Run({"search", "-c", "line", "--vector", "1,2,3", "--json"});
+  EXPECT_EQ(wrong.exit.code, 2) << wrong.output;
+  EXPECT_THAT(wrong.output, HasSubstr("INVALID_FIELD"));
+}
+
 TEST_F(CommandLineTest, UsageErrorsAndServersThatAreNotThere) {
   const ProgramResult usage = Run({"no-such-command"});
   EXPECT_GT(usage.exit.code, 0);

@@ -37,6 +37,7 @@ std::vector<std::string> cookix::tests::FuzzSeeds() {
       R"({"key":"a","collection":"notes","expires_ms":1700000000000,"edges":[{"relation":"causes","target":"b","target_collection":"notes","weight":0.5,"discriminator":"d","valid_from_ms":1,"valid_until_ms":2,"properties":{"p":1}}]})",
       R"({"source":"a","relation":"causes","target":"b","weight":1.0})",
       R"({"key":"b","properties":{"raw":{"$bytes":"00ff"}}})",
+      R"({"key":"c","vectors":{"v":[0.1,-2.5],"s":{"indices":[1,7],"values":[0.5,1]},"b":{"bits":"AYD/"}}})",
       R"({"key":"\u00e9\ud83d\ude00","version":7,"created_ms":1})",
       R"([1,2.0,"three",true,null,{"a":{}}])",
       "9223372036854775807",

@@ -7,6 +7,7 @@
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
 #include "tools/cli/text_width.h"
+#include "tools/cli/vector_arguments.h"
 
 namespace cookix::cli {
 namespace {
@@ -190,27 +191,8 @@ absl::Status CreateCollection(Context& context) {
     request.mutable_collection()->add_unindexed_fields(name);
   }
   for (const std::string& text : context.args().GetAll("vector")) {
-    static const std::map<std::string, v1::VectorMetric> kMetrics = {
-        {"cosine", v1::VECTOR_METRIC_COSINE},
-        {"l2", v1::VECTOR_METRIC_L2},
-        {"dot", v1::VECTOR_METRIC_DOT},
-        {"hamming", v1::VECTOR_METRIC_HAMMING}};
-    const size_t first = text.find(':');
-    const size_t second = text.find(':', first == std::string::npos ? first : first + 1);
-    const std::string metric = second == std::string::npos ? "cosine" : text.substr(second + 1);
-    const auto dimension =
-        first == std::string::npos
-            ? std::nullopt
-            : ParseInt(std::string_view(text).substr(
-                  first + 1, second == std::string::npos ? second : second - first - 1));
-    if (!dimension || *dimension < 0 || *dimension > 65'536 || kMetrics.count(metric) == 0) {
-      return UsageError("--vector is \"" + text + "\"", "--vector",
-                        "write name:dimension[:cosine|l2|dot|hamming]; dimension 0 is sparse");
-    }
-    v1::VectorField* field = request.mutable_collection()->add_vector_fields();
-    field->set_name(text.substr(0, first));
-    field->set_dimension(static_cast<int32_t>(*dimension));
-    field->set_metric(kMetrics.at(metric));
+    COOKIX_ASSIGN_OR_RETURN(*request.mutable_collection()->add_vector_fields(),
+                            ParseVectorField(text, false));
   }
   request.set_if_not_exists(context.args().Has("if-not-exists"));
   v1::CreateCollectionResponse response;
@@ -221,6 +203,92 @@ absl::Status CreateCollection(Context& context) {
                          OneLine(response.collection().name()));
     }
   });
+  return absl::OkStatus();
+}
+
+absl::Status UpdateCollection(Context& context) {
+  const Arguments& args = context.args();
+  v1::UpdateCollectionRequest request;
+  request.set_namespace_(context.name_space());
+  request.set_collection(args.Positional(0));
+  if (args.Has("description")) request.set_description(args.Get("description"));
+  for (const std::string& text : args.GetAll("vector")) {
+    COOKIX_ASSIGN_OR_RETURN(*request.add_put_vector_fields(), ParseVectorField(text, true));
+  }
+  for (const std::string& name : args.GetAll("remove-vector")) {
+    request.add_remove_vector_fields(name);
+  }
+  if (!request.has_description() && request.put_vector_fields().empty() &&
+      request.remove_vector_fields().empty()) {
+    return UsageError("there is nothing to change", "--vector",
+                      "give --vector, --remove-vector or --description");
+  }
+  COOKIX_RETURN_IF_ERROR(FillWrite(context, request.mutable_options()));
+  v1::UpdateCollectionResponse response;
+  COOKIX_CALL(context, UpdateCollection, request, &response);
+  context.Answer(response, [&] {
+    if (!context.quiet()) context.out().Line("updated " + OneLine(response.collection().name()));
+  });
+  return absl::OkStatus();
+}
+
+absl::Status ShowCollection(Context& context) {
+  v1::GetCollectionRequest request;
+  request.set_namespace_(context.name_space());
+  request.set_collection(context.args().Positional(0));
+  v1::GetCollectionResponse response;
+  COOKIX_CALL(context, GetCollection, request, &response);
+  const v1::Collection& collection = response.collection();
+  std::vector<v1::DescribeIndexResponse> indexes;
+  for (const v1::VectorField& field : collection.vector_fields()) {
+    v1::DescribeIndexRequest describe;
+    describe.set_namespace_(context.name_space());
+    describe.set_collection(request.collection());
+    describe.set_field(field.name());
+    COOKIX_CALL(context, DescribeIndex, describe, &indexes.emplace_back());
+  }
+  if (context.json()) {
+    Json document = ToJson(response);
+    document["indexes"] = Json::array();
+    for (const v1::DescribeIndexResponse& index : indexes) {
+      document["indexes"].push_back(ToJson(index));
+    }
+    context.out().JsonLine(document);
+    return absl::OkStatus();
+  }
+  Terminal& out = context.out();
+  auto line = [&out](std::string_view name, const std::string& value) {
+    std::string padded(name);
+    padded.resize(12, ' ');
+    out.Line(out.Paint(padded, Tone::kDim) + value);
+  };
+  out.Line(out.Paint(OneLine(collection.name()), Tone::kBold));
+  if (!collection.description().empty()) line("description", OneLine(collection.description()));
+  line("objects", WithCommas(collection.object_count()));
+  line("created", TimeText(collection.created_ms()));
+  std::string unindexed;
+  for (const std::string& name : collection.unindexed_fields()) {
+    unindexed += (unindexed.empty() ? "" : ", ") + name;
+  }
+  if (!unindexed.empty()) line("unindexed", OneLine(unindexed));
+  if (indexes.empty()) return absl::OkStatus();
+  out.Line();
+  Table table({{"VECTOR", false, Tone::kBold},
+               {"DIM", true},
+               {"METRIC"},
+               {"INDEX"},
+               {"QUANTIZATION"},
+               {"VECTORS", true},
+               {"STATE"},
+               {"SETTINGS", false, Tone::kDim}});
+  for (const v1::DescribeIndexResponse& index : indexes) {
+    const v1::VectorField& field = index.field();
+    table.Add({field.name(), field.dimension() == 0 ? "sparse" : WithCommas(field.dimension()),
+               MetricText(field.metric()), IndexKindText(field.index()),
+               QuantizationText(field.quantization()), WithCommas(index.vectors()), index.state(),
+               SettingsText(field)});
+  }
+  table.Print(out);
   return absl::OkStatus();
 }
 
@@ -362,11 +430,36 @@ std::vector<Command> CatalogCommands() {
        "create a collection",
        {name},
        {description,
-        {"vector", "NAME:DIM[:METRIC]", "a vector field", 0, true},
+        {"vector", "SPEC",
+         "a vector field, NAME:DIM[:METRIC][:INDEX][:QUANTIZATION][:SETTING=VALUE]…; see `cookix "
+         "help vector-fields`",
+         0, true},
         {"unindexed", "FIELD", "a property that is not indexed", 0, true},
         if_not_exists},
-       {"cookix collections create parts --vector shape:384:cosine"},
+       {"cookix collections create parts --vector shape:384:cosine",
+        "cookix collections create big --vector image:768:cosine:cells:cells_probed=64"},
        CreateCollection},
+      {"collections update",
+       {},
+       "add, change or remove the vector fields of a collection",
+       {name},
+       Join({{{"vector", "SPEC",
+               "a vector field to add, as in `collections create`, or what changes of one, such as "
+               "shape:ef_search=128",
+               0, true},
+              {"remove-vector", "NAME", "a vector field to remove with all its vectors", 0, true},
+              description},
+             WriteFlags()}),
+       {"cookix collections update parts --vector colour:12:l2:flat",
+        "cookix collections update parts --vector shape:ef_search=128 --remove-vector old"},
+       UpdateCollection},
+      {"collections show",
+       {},
+       "show a collection, its vector fields and their indexes",
+       {name},
+       {},
+       {"cookix collections show parts"},
+       ShowCollection},
       {"collections delete",
        {},
        "delete a collection with its objects",

@@ -39,6 +39,26 @@ constexpr char kFilters[] =
     "  or system fields: $key $collection $label $version $created_ms $updated_ms\n"
     "  $expires_ms.\n";
 
+constexpr char kVectorFields[] =
+    "Vector fields (collections create --vector, collections update --vector)\n"
+    "\n"
+    "  NAME:DIM[:METRIC][:INDEX][:QUANTIZATION][:multi][:SETTING=VALUE]…\n"
+    "\n"
+    "  shape:384:cosine             HNSW with int8 codes, the default\n"
+    "  words:0                      a sparse field\n"
+    "  hash:256:hamming:flat        bits\n"
+    "  image:768:l2:hnsw:none:m=32  floats, 32 neighbours\n"
+    "\n"
+    "  METRIC          cosine, l2, dot, hamming\n"
+    "  INDEX           hnsw, flat (compares with all), cells (on disk), sparse\n"
+    "  QUANTIZATION    int8, none, product, binary\n"
+    "  multi           an object may have several vectors; aggregate=max|mean|first\n"
+    "  SETTING         of hnsw: m, ef_construction, ef_search\n"
+    "                  of cells: cells_probed, max_cell_size, max_variance, max_drift\n"
+    "\n"
+    "  The parts after DIM may stand in any order. DIM may be left out where a field\n"
+    "  is changed; ef_search and the settings of cells can be changed at any time.\n";
+
 std::string Usage(const Command& command) {
   std::string usage = "cookix " + command.name;
   for (const PositionalSpec& spec : command.positionals) {
@@ -86,7 +106,7 @@ absl::Status Help(Context& context) {
     context.out().out() << text;
     return absl::OkStatus();
   }
-  std::vector<std::string> names = {"exit-codes", "filters"};
+  std::vector<std::string> names = {"exit-codes", "filters", "vector-fields"};
   std::string found;
   for (const CommandGroup& group : AllCommands()) {
     for (const Command& command : group.commands) {
@@ -257,6 +277,7 @@ absl::Status Completion(Context& context) {
 std::string TopicText(std::string_view topic) {
   if (topic == "exit-codes") return kExitCodes;
   if (topic == "filters") return kFilters;
+  if (topic == "vector-fields") return kVectorFields;
   return "";
 }
 
@@ -300,7 +321,7 @@ std::string OverviewText(const Terminal& terminal) {
   }
   text += "\n" + terminal.Paint("Flags of every command", Tone::kBold) + "\n" +
           FlagLines(GlobalFlags(), terminal) +
-          "\nMore: cookix help filters, cookix help exit-codes\n";
+          "\nMore: cookix help filters, cookix help vector-fields, cookix help exit-codes\n";
   return text;
 }
 
@@ -309,7 +330,7 @@ std::vector<Command> HelpCommands() {
       {"help",
        {},
        "explain a command or a topic",
-       {{"COMMAND", "a command, or one of: filters, exit-codes", true, true}},
+       {{"COMMAND", "a command, or one of: filters, vector-fields, exit-codes", true, true}},
        {},
        {"cookix help put", "cookix help keys", "cookix help filters"},
        Help},

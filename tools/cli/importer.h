@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "client/client.h"
 #include "cookix/v1/object_service.pb.h"
+#include "google/protobuf/message.h"
 
 namespace cookix::cli {
 
@@ -77,6 +78,11 @@ absl::StatusOr<v1::Mutation> ParseJsonLine(std::string_view line, const ImportOp
 
 // Reads "key<TAB>text" lines; INVALID_ARGUMENT names the line.
 absl::StatusOr<std::unordered_map<std::string, std::string>> ReadNames(std::istream& in);
+
+// The request id of a batch: the same import, place and content have the same.
+// `end` is the first line or row after the batch.
+std::string BatchId(std::string_view import_id, int64_t end,
+                    const google::protobuf::Message& batch);
 
 // Imports all of `in`. The result's status says how it ended.
 ImportResult Import(client::Client& client, std::istream& in, const ImportOptions& options);

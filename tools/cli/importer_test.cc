@@ -58,6 +58,7 @@ class RecordingClient : public client::Client {
   COOKIX_UNUSED(Catalog, CopyObjects)
   COOKIX_UNUSED(Catalog, CreateCollection)
   COOKIX_UNUSED(Catalog, GetCollection)
+  COOKIX_UNUSED(Catalog, UpdateCollection)
   COOKIX_UNUSED(Catalog, ListCollections)
   COOKIX_UNUSED(Catalog, DeleteCollection)
   COOKIX_UNUSED(Catalog, PutRelation)
@@ -108,6 +109,9 @@ class RecordingClient : public client::Client {
     int64_t sent_ = 0;
     int64_t acknowledged_ = 0;
   };
+  absl::StatusOr<std::unique_ptr<client::VectorWriter>> OpenVectorWriter(int) override {
+    return absl::UnimplementedError("not used");
+  }
   absl::StatusOr<std::unique_ptr<client::BulkWriter>> OpenBulkWriter(int) override {
     return std::make_unique<Writer>(*this);
   }

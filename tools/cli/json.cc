@@ -1,11 +1,13 @@
 #include "tools/cli/json.h"
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <map>
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "google/protobuf/descriptor.h"
 #include "storage/base/status.h"
 #include "tools/cli/arguments.h"
@@ -236,31 +238,41 @@ absl::Status Unknown(const std::string& name, const std::vector<std::string>& kn
       close.empty() ? "see `cookix help import` for the names" : "did you mean \"" + close + "\"?");
 }
 
+// A component as a number that reads back as the same float, and no longer than
+// it needs to be: 0.1, not 0.10000000149011612.
+double ShortDouble(float value) {
+  char text[32];
+  const auto written = std::to_chars(text, text + sizeof text, value);
+  double number = value;
+  std::from_chars(text, written.ptr, number);
+  return number;
+}
+
+Json VectorToJson(const v1::Vector& vector) {
+  Json json = Json::object();
+  if (!vector.bits().empty()) {
+    std::string text;
+    absl::Base64Escape(ToAbsl(vector.bits()), &text);
+    json["bits"] = std::move(text);
+    return json;
+  }
+  Json values = Json::array();
+  for (float value : vector.values()) values.push_back(ShortDouble(value));
+  if (vector.indices().empty()) return values;
+  Json indices = Json::array();
+  for (uint32_t index : vector.indices()) indices.push_back(index);
+  json["indices"] = std::move(indices);
+  json["values"] = std::move(values);
+  return json;
+}
+
 absl::Status ReadVectors(const Json& json, v1::Object* object) {
-  if (!json.is_object())
+  if (!json.is_object()) {
     return FieldError("vectors", "vectors is not an object", "write {\"name\": [1.0, …]}");
+  }
   for (const auto& [name, member] : json.items()) {
-    const Json* values = &member;
-    v1::Vector& vector = (*object->mutable_vectors())[name];
-    if (member.is_object()) {
-      if (!member.contains("values"))
-        return FieldError("vectors." + name, "values are missing", "write {\"values\": […]}");
-      values = &member["values"];
-      if (member.contains("indices")) {
-        for (const Json& index : member["indices"]) {
-          if (!index.is_number_unsigned())
-            return FieldError("vectors." + name, "an index is not a number", "write whole numbers");
-          vector.add_indices(index.get<uint32_t>());
-        }
-      }
-    }
-    if (!values->is_array())
-      return FieldError("vectors." + name, "a vector is not a list", "write [1.0, …]");
-    for (const Json& component : *values) {
-      if (!component.is_number())
-        return FieldError("vectors." + name, "a component is not a number", "write numbers");
-      vector.add_values(component.get<float>());
-    }
+    COOKIX_ASSIGN_OR_RETURN((*object->mutable_vectors())[name],
+                            VectorFromJson(member, "vectors." + name));
   }
   return absl::OkStatus();
 }
@@ -356,6 +368,7 @@ Json ToJson(const Message& message) {
     AddRef(*ref, "ref", &json);
     return json;
   }
+  if (const auto* vector = dynamic_cast<const v1::Vector*>(&message)) return VectorToJson(*vector);
   const Reflection* reflection = message.GetReflection();
   const Descriptor* descriptor = message.GetDescriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
@@ -398,6 +411,71 @@ Json ObjectWriteToJson(const v1::ObjectWrite& write) {
   }
   json["edges"] = std::move(edges);
   return json;
+}
+
+absl::StatusOr<v1::Vector> VectorFromJson(const Json& json, const std::string& field) {
+  static const char kForms[] =
+      "write [1.0, …], or {\"indices\": […], \"values\": […]} for a sparse vector, or "
+      "{\"bits\": \"<base64>\"}";
+  v1::Vector vector;
+  const Json* values = &json;
+  if (json.is_object()) {
+    for (const auto& [name, member] : json.items()) {
+      if (name != "values" && name != "indices" && name != "bits") {
+        return FieldError(field + "." + name, "unknown name \"" + name + "\" in a vector", kForms);
+      }
+    }
+    if (json.contains("bits")) {
+      const Json& bits = json["bits"];
+      std::string bytes;
+      if (!bits.is_string() ||
+          !absl::Base64Unescape(ToAbsl(bits.get_ref<const std::string&>()), &bytes)) {
+        return FieldError(field + ".bits", field + ".bits is not base64", kForms);
+      }
+      if (json.size() > 1) {
+        return FieldError(field, field + " has bits and numbers", "give one of them");
+      }
+      vector.set_bits(std::move(bytes));
+      return vector;
+    }
+    if (!json.contains("values")) {
+      return FieldError(field, "the values of " + field + " are missing", kForms);
+    }
+    values = &json["values"];
+    if (json.contains("indices")) {
+      if (!json["indices"].is_array()) {
+        return FieldError(field + ".indices", field + ".indices is not a list", kForms);
+      }
+      for (const Json& index : json["indices"]) {
+        if (!index.is_number_unsigned() ||
+            index.get<uint64_t>() > std::numeric_limits<uint32_t>::max()) {
+          return FieldError(field + ".indices", "an index of " + field + " is not a whole number",
+                            "indices are from 0 to 4294967295");
+        }
+        vector.add_indices(index.get<uint32_t>());
+      }
+      if (json["indices"].size() != values->size()) {
+        return FieldError(field + ".indices",
+                          field + " has " + std::to_string(json["indices"].size()) +
+                              " indices and " + std::to_string(values->size()) + " values",
+                          "give one index for each value");
+      }
+    }
+  }
+  if (!values->is_array()) return FieldError(field, field + " is not a list", kForms);
+  vector.mutable_values()->Reserve(static_cast<int>(values->size()));
+  for (const Json& component : *values) {
+    // Beyond a float's range, converting a double is undefined.
+    if (!component.is_number() ||
+        !(std::abs(component.get<double>()) <= std::numeric_limits<float>::max())) {
+      return FieldError(field,
+                        "component " + std::to_string(vector.values_size()) + " of " + field +
+                            " is not a number that a float32 holds",
+                        "write finite numbers");
+    }
+    vector.add_values(static_cast<float>(component.get<double>()));
+  }
+  return vector;
 }
 
 absl::StatusOr<v1::Value> ValueFromJson(const Json& json) { return ValueAt(json, "value", 0); }

@@ -4,7 +4,9 @@
 // natural JSON, positions are hexadecimal, enumerations are lower-case words
 // without their prefix. A reference named `ref` becomes "key" (and "collection"
 // unless it is the default one); another, `source` say, becomes "source" (and
-// "source_collection"). Bytes in properties are {"$bytes": "<hexadecimal>"}.
+// "source_collection"). Bytes in properties are {"$bytes": "<hexadecimal>"}. A
+// vector is a list of numbers, a sparse one {"indices": […], "values": […]}, one
+// of bits {"bits": "<base64>"}.
 // Integers keep 64 bits both ways; a double stays a double (1.0, not 1).
 #ifndef COOKIX_TOOLS_CLI_JSON_H_
 #define COOKIX_TOOLS_CLI_JSON_H_
@@ -30,8 +32,10 @@ Json ValueToJson(const v1::Value& value);
 Json ObjectWriteToJson(const v1::ObjectWrite& write);
 
 absl::StatusOr<v1::Value> ValueFromJson(const Json& json);
+// A vector in one of its three forms; `field` is named in errors.
+absl::StatusOr<v1::Vector> VectorFromJson(const Json& json, const std::string& field);
 // Reads {"key":…, "collection"?, "content"?, "properties"?, "labels"?,
-// "expires_ms"?, "edges"? : [{"relation", "target", "target_collection"?,
+// "vectors"? : {"name": vector}, "expires_ms"?, "edges"? : [{"relation", "target", "target_collection"?,
 // "weight"?, "properties"?, "discriminator"?, "valid_from_ms"?,
 // "valid_until_ms"?}]}. Output-only fields are ignored; unknown ones are errors.
 absl::StatusOr<v1::ObjectWrite> ObjectWriteFromJson(const Json& json);

@@ -68,6 +68,47 @@ TEST(JsonTest, ErrorsNameTheField) {
   EXPECT_NE(std::string(ParseJson("{\"key\":").status().message()).find("byte"), std::string::npos);
 }
 
+TEST(JsonTest, VectorsSurviveBothWays) {
+  const char* text =
+      R"({"key":"a","properties":{},"labels":[],"vectors":{"bits":{"bits":"AYD/"},)"
+      R"("dense":[0.1,-2.5,0.0,3e+30],"sparse":{"indices":[3,4294967295],"values":[0.5,1.0]}},)"
+      R"("content":"","edges":[]})";
+  auto write = ObjectWriteFromJson(*ParseJson(text));
+  ASSERT_TRUE(write.ok()) << write.status();
+  const auto& vectors = write->object().vectors();
+  EXPECT_EQ(vectors.at("bits").bits(), "\x01\x80\xff");
+  EXPECT_EQ(vectors.at("dense").values(0), 0.1f);
+  EXPECT_EQ(vectors.at("sparse").indices(1), 4294967295u);
+  EXPECT_EQ(ObjectWriteToJson(*write)["vectors"], (*ParseJson(text))["vectors"]);
+  // {"values": […]} alone is a dense vector too.
+  auto dense = VectorFromJson(*ParseJson(R"({"values":[1,2]})"), "v");
+  ASSERT_TRUE(dense.ok());
+  EXPECT_EQ(Dump(ToJson(*dense)), "[1.0,2.0]");
+}
+
+TEST(JsonTest, RefusesWhatIsNoVector) {
+  for (const auto& [text, field] : {
+           std::pair{"1", "v"},
+           {"{}", "v"},
+           {"[\"x\"]", "v"},
+           {"[1e39]", "v"},
+           {"[null]", "v"},
+           {R"({"values":[1],"weights":[2]})", "v.weights"},
+           {R"({"values":1})", "v"},
+           {R"({"values":[1],"indices":[]})", "v.indices"},
+           {R"({"values":[1],"indices":[-1]})", "v.indices"},
+           {R"({"values":[1],"indices":[4294967296]})", "v.indices"},
+           {R"({"values":[1],"indices":7})", "v.indices"},
+           {R"({"bits":"*"})", "v.bits"},
+           {R"({"bits":7})", "v.bits"},
+           {R"({"bits":"AQ==","values":[1]})", "v"},
+       }) {
+    const auto vector = VectorFromJson(*ParseJson(text), "v");
+    ASSERT_FALSE(vector.ok()) << text;
+    EXPECT_EQ(GetErrorDetail(vector.status())->field, field) << text;
+  }
+}
+
 TEST(JsonTest, AnswersReadNaturally) {
   v1::PathStep step;
   step.mutable_source()->set_key("a");

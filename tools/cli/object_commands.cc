@@ -8,6 +8,7 @@
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
 #include "tools/cli/text_width.h"
+#include "tools/cli/vector_arguments.h"
 
 namespace cookix::cli {
 namespace {
@@ -61,6 +62,15 @@ absl::Status ReadObjectFlags(Context& context, v1::ObjectWrite* write) {
     (*object->mutable_properties())[property.first] = std::move(property.second);
   }
   for (const std::string& label : args.GetAll("label")) object->add_labels(label);
+  for (const std::string& text : args.GetAll("vector")) {
+    const size_t equals = text.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return UsageError("--vector needs field=vector, not \"" + Shorten(OneLine(text), 40) + "\"",
+                        "--vector", "write --vector shape=0.1,0.2,…");
+    }
+    COOKIX_ASSIGN_OR_RETURN((*object->mutable_vectors())[text.substr(0, equals)],
+                            ParseVector(context, text.substr(equals + 1), "--vector"));
+  }
   for (const std::string& text : args.GetAll("edge")) {
     COOKIX_ASSIGN_OR_RETURN(*write->add_edges(), ParseEdge(text, args.Has("target-collection")
                                                                      ? args.Get("target-collection")
@@ -121,8 +131,10 @@ absl::Status Patch(Context& context) {
   *patch->mutable_set_properties() = given.object().properties();
   *patch->mutable_add_labels() = given.object().labels();
   *patch->mutable_add_edges() = given.edges();
+  *patch->mutable_set_vectors() = given.object().vectors();
   for (const std::string& name : args.GetAll("remove-prop")) patch->add_remove_properties(name);
   for (const std::string& name : args.GetAll("remove-label")) patch->add_remove_labels(name);
+  for (const std::string& name : args.GetAll("remove-vector")) patch->add_remove_vectors(name);
   if (args.Has("ttl")) patch->set_expires_ms(given.object().expires_ms());
   bool conditional = false;
   v1::Condition condition;
@@ -288,6 +300,7 @@ std::vector<FlagSpec> ObjectFlags() {
           {"prop", "NAME=VALUE", "a property: number, true, false, JSON or text", 'p', true},
           {"label", "NAME", "a label", 'l', true},
           {"edge", "REL:TARGET[:WEIGHT]", "an outgoing edge", 'e', true},
+          {"vector", "FIELD=VECTOR", "a vector, as in `search`, or FIELD=@FILE", 0, true},
           {"ttl", "DURATION", "expire after this time, 0 = never"}};
 }
 
@@ -325,7 +338,8 @@ std::vector<Command> ObjectCommands() {
        {key},
        Join({ObjectFlags(),
              {{"remove-prop", "NAME", "remove a property", 0, true},
-              {"remove-label", "NAME", "remove a label", 0, true}},
+              {"remove-label", "NAME", "remove a label", 0, true},
+              {"remove-vector", "FIELD", "remove a vector", 0, true}},
              ConditionFlags(),
              {CollectionFlag(), TargetCollectionFlag()},
              WriteFlags()}),

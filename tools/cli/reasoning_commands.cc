@@ -4,6 +4,8 @@
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
 #include "tools/cli/text_width.h"
+#include "tools/cli/vector_arguments.h"
+#include "tools/cli/where_parser.h"
 
 namespace cookix::cli {
 namespace {
@@ -33,13 +35,80 @@ std::vector<std::string> SplitChain(const std::string& text) {
   }
 }
 
+// Anchors found by likeness, from --near or --near-vector.
+absl::Status FillAnchorSearch(Context& context, v1::AnchorSearch* search) {
+  const Arguments& args = context.args();
+  search->set_collection(context.collection());
+  search->mutable_vector()->set_field(args.Get("near-field"));
+  if (args.Has("near")) {
+    search->mutable_vector()->set_key(args.Get("near"));
+  } else {
+    COOKIX_ASSIGN_OR_RETURN(*search->mutable_vector()->mutable_vector(),
+                            ParseVector(context, args.Get("near-vector"), "--near-vector"));
+  }
+  COOKIX_ASSIGN_OR_RETURN(const int64_t anchors, args.GetInt("anchors", 5, 1, 100));
+  search->set_limit(static_cast<int32_t>(anchors));
+  if (args.Has("near-where")) {
+    auto filter = ParseWhere(args.Get("near-where"));
+    if (!filter.ok()) return WithField(filter.status(), "--near-where");
+    *search->mutable_filter() = *std::move(filter);
+  }
+  if (args.Has("near-min-score")) {
+    COOKIX_ASSIGN_OR_RETURN(const double score, args.GetDouble("near-min-score", 0));
+    search->set_min_score(score);
+  }
+  return absl::OkStatus();
+}
+
+// Where to start and, if wanted, to end.
+absl::Status FillEnds(Context& context, v1::QueryRequest* request) {
+  const Arguments& args = context.args();
+  const std::string first = args.Positional(0);
+  const std::string second = args.Positional(1);
+  if (!args.Has("near") && !args.Has("near-vector")) {
+    for (const char* flag : {"anchors", "near-field", "near-where", "near-min-score"}) {
+      if (args.Has(flag)) {
+        return UsageError("--" + std::string(flag) + " without --near or --near-vector",
+                          "--" + std::string(flag), "say what the anchors are to be like");
+      }
+    }
+    if (first.empty()) {
+      return UsageError("the anchor is missing", "ANCHOR",
+                        "give the key to start from, or --near KEY or --near-vector VECTOR");
+    }
+    *request->mutable_anchor() = context.Ref(first);
+    if (!second.empty()) *request->mutable_target() = context.TargetRef(second);
+    return absl::OkStatus();
+  }
+  if (args.Has("near") && args.Has("near-vector")) {
+    return UsageError("--near and --near-vector exclude each other", "--near", "give one of them");
+  }
+  // The anchors are found, so that the only key is the target's.
+  if (!second.empty()) {
+    return UsageError("two keys with --near or --near-vector", "TARGET",
+                      "anchors are searched for: give the target only");
+  }
+  if (!first.empty()) *request->mutable_target() = context.TargetRef(first);
+  return FillAnchorSearch(context, request->mutable_anchor_search());
+}
+
+// Where a path begins: at the anchor, unless that was searched for.
+v1::ObjectRef StartOf(const v1::Hit& hit, const v1::ObjectRef& anchor) {
+  if (!anchor.key().empty()) return anchor;
+  if (hit.path().steps().empty()) return hit.ref();
+  // The path ends at the hit: walk back from there.
+  v1::ObjectRef at = hit.ref();
+  for (int i = hit.path().steps_size() - 1; i >= 0; --i) at = OtherEnd(hit.path().steps(i), at);
+  return at;
+}
+
 void PrintHits(const google::protobuf::RepeatedPtrField<v1::Hit>& hits, const v1::ObjectRef& anchor,
                Terminal& out) {
   for (const v1::Hit& hit : hits) {
     if (!hit.explanation().empty()) {
       out.Line(OneLine(hit.explanation()));
     } else {
-      out.Line(PathLine(anchor, hit.path(), out) +
+      out.Line(PathLine(StartOf(hit, anchor), hit.path(), out) +
                out.Paint("  (score=" + NumberText(hit.score()) +
                              ", hops=" + std::to_string(hit.hops()) + ")",
                          Tone::kDim));
@@ -55,9 +124,7 @@ absl::Status Query(Context& context) {
   const Arguments& args = context.args();
   v1::QueryRequest request;
   request.set_namespace_(context.name_space());
-  *request.mutable_anchor() = context.Ref(args.Positional(0));
-  if (!args.Positional(1).empty())
-    *request.mutable_target() = context.TargetRef(args.Positional(1));
+  COOKIX_RETURN_IF_ERROR(FillEnds(context, &request));
   request.set_relation(args.Get("relation"));
   if (args.Has("chain")) {
     if (args.Has("relation")) {
@@ -98,6 +165,15 @@ absl::Status Query(Context& context) {
     PrintHits(response.hits(), request.anchor(), context.out());
     if (context.quiet()) return;
     const v1::QueryDiagnostics& diagnostics = response.diagnostics();
+    if (request.has_anchor_search()) {
+      std::string anchors;
+      for (const v1::Hit& hit : diagnostics.anchors()) {
+        anchors += (anchors.empty() ? "" : ", ") + RefText(hit.ref()) + " (" +
+                   NumberText(hit.score()) + ")";
+      }
+      context.err().Line(context.err().Paint(
+          anchors.empty() ? "no anchors found" : "from " + anchors, Tone::kDim));
+    }
     context.err().Line(context.err().Paint(
         OneLine(diagnostics.strategy()) + " search, " + WithCommas(diagnostics.objects_settled()) +
             " objects settled, " + WithCommas(diagnostics.edges_examined()) + " edges examined, " +
@@ -178,8 +254,15 @@ std::vector<Command> ReasoningCommands() {
       {"query",
        {"nibble"},
        "answer a question from an anchor, with the paths that justify it",
-       {{"ANCHOR", "the key to start from"}, {"TARGET", "the key to end at", true}},
-       Join({{{"relation", "NAME", "direct lookup, or the relation of every step to TARGET", 'r'},
+       {{"ANCHOR", "the key to start from; with --near or --near-vector left out", true},
+        {"TARGET", "the key to end at", true}},
+       Join({{{"near", "KEY", "start from the objects whose vectors are nearest to this one's"},
+              {"near-vector", "VECTOR", "start from those nearest to a vector, as in `search`"},
+              {"near-field", "NAME", "the vector field (default: the only one)"},
+              {"near-where", "FILTER", "only anchors that match"},
+              {"near-min-score", "S", "only anchors whose score is at least this"},
+              {"anchors", "N", "how many anchors (default 5)"},
+              {"relation", "NAME", "direct lookup, or the relation of every step to TARGET", 'r'},
               {"chain", "R1,R2,…", "the relation of each hop; * stands for any"},
               {"prefixes", "", "also objects reached by a beginning of the chain"},
               {"max-hops", "N", "most hops (default 4)"},
@@ -198,7 +281,8 @@ std::vector<Command> ReasoningCommands() {
               TargetCollectionFlag()},
              ReadFlags()}),
        {"cookix query umbrella wet_coat", "cookix query umbrella --relation prevents",
-        "cookix query umbrella --chain prevents,causes", "cookix query rain --reverse --limit 10"},
+        "cookix query umbrella --chain prevents,causes", "cookix query rain --reverse --limit 10",
+        "cookix query --near rain --anchors 5 --chain causes"},
        Query},
       {"contradictions",
        {},

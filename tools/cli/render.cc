@@ -1,5 +1,6 @@
 #include "tools/cli/render.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <ctime>
 #include <map>
@@ -73,6 +74,21 @@ void PrintObject(const v1::Object& object, Terminal& terminal) {
   const std::map<std::string, v1::Value> properties(object.properties().begin(),
                                                     object.properties().end());
   for (const auto& [name, value] : properties) field(OneLine(name) + " ", ValueText(value));
+  const std::map<std::string, v1::Vector> vectors(object.vectors().begin(), object.vectors().end());
+  for (const auto& [name, vector] : vectors) {
+    // The beginning: whole vectors are for --json.
+    constexpr int kShown = 8;
+    v1::Vector shown = vector;
+    const int size = std::max(vector.values_size(), static_cast<int>(vector.bits().size()));
+    if (shown.values_size() > kShown) shown.mutable_values()->Truncate(kShown);
+    if (shown.indices_size() > kShown) shown.mutable_indices()->Truncate(kShown);
+    if (shown.bits().size() > kShown) shown.mutable_bits()->resize(kShown);
+    field(OneLine(name) + " ",
+          Dump(ToJson(shown)) +
+              (size <= kShown
+                   ? ""
+                   : " … " + WithCommas(size) + (vector.bits().empty() ? " numbers" : " bytes")));
+  }
   field("version", std::to_string(object.version()));
   field("created", TimeText(object.created_ms()));
   field("updated", TimeText(object.updated_ms()));

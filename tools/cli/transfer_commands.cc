@@ -13,25 +13,199 @@
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
 #include "tools/cli/text_width.h"
+#include "tools/cli/vector_arguments.h"
+#include "tools/cli/vector_file.h"
+#include "tools/cli/vector_importer.h"
 
 namespace cookix::cli {
 namespace {
 
 constexpr int64_t kMax = std::numeric_limits<int64_t>::max();
 
+// A flag that only other formats have.
+absl::Status RefuseFlags(const Arguments& args, std::initializer_list<const char*> flags,
+                         std::string_view formats) {
+  for (const char* flag : flags) {
+    if (!args.Has(flag)) continue;
+    return UsageError("--" + std::string(flag) + " is for " + std::string(formats),
+                      "--" + std::string(flag), "leave it out, or see --format");
+  }
+  return absl::OkStatus();
+}
+
+// The vector field that a file is loaded into, made with its collection if it is
+// not there and --create is given.
+absl::StatusOr<v1::VectorField> TargetField(Context& context, const VectorFile& file) {
+  const Arguments& args = context.args();
+  const std::string name = args.Get("field");
+  v1::VectorField wanted;
+  wanted.set_name(name);
+  COOKIX_ASSIGN_OR_RETURN(const v1::VectorMetric metric,
+                          ParseMetric(args.Get("metric"), "--metric"));
+  wanted.set_metric(metric);
+  COOKIX_ASSIGN_OR_RETURN(const v1::VectorIndexKind kind,
+                          ParseIndexKind(args.Get("index"), "--index"));
+  wanted.set_index(kind);
+  COOKIX_ASSIGN_OR_RETURN(const v1::VectorQuantization quantization,
+                          ParseQuantization(args.Get("quantization"), "--quantization"));
+  wanted.set_quantization(quantization);
+  const bool bits = metric == v1::VECTOR_METRIC_HAMMING;
+  wanted.set_dimension(bits ? file.dimension() * 8 : file.dimension());
+  if (!args.Has("create")) {
+    COOKIX_RETURN_IF_ERROR(
+        RefuseFlags(args, {"metric", "index", "quantization"}, "fields made with --create"));
+  } else if (name.empty()) {
+    return UsageError("--create without --field", "--field", "name the vector field");
+  } else if (file.dimension() == 0) {
+    return UsageError("--create with an empty file", "FILE", "the file tells the dimension");
+  }
+
+  v1::GetCollectionRequest get;
+  get.set_namespace_(context.name_space());
+  get.set_collection(context.collection());
+  v1::GetCollectionResponse got;
+  COOKIX_ASSIGN_OR_RETURN(client::Client * client, context.client());
+  const absl::Status found = client->GetCollection(get, &got);
+  const auto detail = GetErrorDetail(found);
+  if (!found.ok() && detail && detail->reason == "COLLECTION_NOT_FOUND" && args.Has("create")) {
+    v1::CreateCollectionRequest create;
+    create.set_namespace_(context.name_space());
+    create.mutable_collection()->set_name(context.collection());
+    *create.mutable_collection()->add_vector_fields() = wanted;
+    v1::CreateCollectionResponse created;
+    COOKIX_RETURN_IF_ERROR(client->CreateCollection(create, &created));
+    return FindVectorField(created.collection(), name);
+  }
+  COOKIX_RETURN_IF_ERROR(found);
+  auto field = FindVectorField(got.collection(), name);
+  if (field.ok() || !args.Has("create")) {
+    if (field.ok() && metric != v1::VECTOR_METRIC_UNSPECIFIED && field->metric() != metric) {
+      return UsageError(
+          "the field " + OneLine(name) + " has the metric " + MetricText(field->metric()),
+          "--metric", "leave --metric out, or load into another field");
+    }
+    return field;
+  }
+  v1::UpdateCollectionRequest update;
+  update.set_namespace_(context.name_space());
+  update.set_collection(context.collection());
+  *update.add_put_vector_fields() = wanted;
+  v1::UpdateCollectionResponse updated;
+  COOKIX_RETURN_IF_ERROR(client->UpdateCollection(update, &updated));
+  return FindVectorField(updated.collection(), name);
+}
+
+absl::Status ImportVectorFile(Context& context, VectorFormat format) {
+  const Arguments& args = context.args();
+  const std::string path = args.Positional(0);
+  COOKIX_RETURN_IF_ERROR(
+      RefuseFlags(args, {"names", "label", "replace-edges", "skip-bad"}, "triples or JSON Lines"));
+  VectorImportOptions options;
+  options.name_space = context.name_space();
+  options.collection = context.collection();
+  options.key_prefix = args.Get("key-prefix");
+  options.import_id = args.Get("import-id", client::NewRequestId());
+  COOKIX_ASSIGN_OR_RETURN(options.batch_rows, args.GetInt("batch", 1000, 1, 10'000));
+  COOKIX_ASSIGN_OR_RETURN(const int64_t in_flight, args.GetInt("in-flight", 4, 1, 64));
+  options.in_flight = static_cast<int>(in_flight);
+  COOKIX_ASSIGN_OR_RETURN(options.resume_from, args.GetInt("resume-from", 0, 0, kMax));
+  if (args.Has("limit")) {
+    COOKIX_ASSIGN_OR_RETURN(const int64_t limit, args.GetInt("limit", 0, 1, kMax));
+    // Resuming loads what is left of the rows that the first call was to load.
+    options.limit = std::max<int64_t>(0, limit - options.resume_from);
+  }
+
+  COOKIX_ASSIGN_OR_RETURN(const auto file, path == "-"
+                                               ? VectorFile::Read(*context.environment().in, format)
+                                               : VectorFile::Open(path, format));
+  std::ifstream keys;
+  if (args.Has("keys")) {
+    const std::string keys_path = args.Get("keys");
+    keys.open(keys_path, std::ios::binary);
+    if (!keys) return UsageError("cannot read " + keys_path, "--keys", "check the path");
+    const int64_t lines = CountLines(keys);
+    if (file->rows() && lines != *file->rows()) {
+      return UsageError("the file of keys has " + WithCommas(lines) +
+                            " lines, the file of vectors " + WithCommas(*file->rows()) + " rows",
+                        "--keys", "give a key for each row, one on each line");
+    }
+    keys.clear();
+    keys.seekg(0);
+    options.keys = &keys;
+  } else if (file->rows()) {
+    options.key_digits =
+        static_cast<int>(std::to_string(std::max<int64_t>(0, *file->rows() - 1)).size());
+  } else {
+    return UsageError("how many rows standard input has is not known", "--keys",
+                      "give --keys, or a file instead of standard input");
+  }
+  COOKIX_ASSIGN_OR_RETURN(options.field, TargetField(context, *file));
+  COOKIX_RETURN_IF_ERROR(CheckFits(*file, options.field));
+  COOKIX_ASSIGN_OR_RETURN(client::Client * client, context.client());
+
+  int64_t total = file->rows().value_or(0);
+  if (options.limit && (total == 0 || options.resume_from + *options.limit < total)) {
+    total = options.resume_from + *options.limit;
+  }
+  Progress progress = context.MakeProgress("import", total, "vectors");
+  options.progress = [&progress](int64_t rows) { progress.Update(rows); };
+  const auto started = std::chrono::steady_clock::now();
+  const VectorImportResult result = ImportVectors(*client, *file, options);
+  progress.Abandon();
+  const auto micros = std::chrono::duration_cast<std::chrono::microseconds>(
+                          std::chrono::steady_clock::now() - started)
+                          .count();
+  if (!result.status.ok()) {
+    ErrorDetail detail = GetErrorDetail(result.status).value_or(ErrorDetail());
+    if (!detail.remedy.empty()) detail.remedy += "; then ";
+    detail.remedy += "go on with --resume-from " + std::to_string(result.next_row) +
+                     " --import-id " + options.import_id;
+    if (!context.json()) {
+      context.err().Line("stopped: " + WithCommas(result.vectors) +
+                         " vectors, those of the rows before row " +
+                         std::to_string(result.next_row) + ", are durable");
+    }
+    const std::string message(result.status.message());
+    return MakeError(result.status.code(), message, std::move(detail));
+  }
+  if (context.json()) {
+    Json document = Json::object();
+    document["vectors"] = result.vectors;
+    document["created"] = result.created;
+    document["dimension"] = options.field.dimension();
+    document["seconds"] = static_cast<double>(micros) / 1e6;
+    context.out().JsonLine(document);
+  } else if (!context.quiet()) {
+    const double seconds = std::max(1e-6, static_cast<double>(micros) / 1e6);
+    context.out().Line(
+        "imported " + WithCommas(result.vectors) + " vectors of dimension " +
+        std::to_string(options.field.dimension()) + " in " + HumanMicros(micros) + " (" +
+        WithCommas(static_cast<int64_t>(static_cast<double>(result.vectors) / seconds)) + "/s), " +
+        WithCommas(result.created) + " objects created");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ImportFile(Context& context) {
   const Arguments& args = context.args();
   const std::string path = args.Positional(0);
+  const std::string wanted = args.Get("format", "auto");
+  if (const auto vectors = VectorFormatOf(wanted == "auto" ? path : wanted)) {
+    return ImportVectorFile(context, *vectors);
+  }
+  COOKIX_RETURN_IF_ERROR(RefuseFlags(
+      args, {"field", "create", "metric", "index", "quantization", "keys", "key-prefix", "limit"},
+      "files of vectors"));
   ImportOptions options;
   options.name_space = context.name_space();
   options.collection = context.collection();
-  const std::string format = args.Get("format", "auto");
-  if (format == "triples" || format == "tsv") {
+  if (wanted == "triples" || wanted == "tsv") {
     options.format = ImportFormat::kTriples;
-  } else if (format == "jsonl") {
+  } else if (wanted == "jsonl") {
     options.format = ImportFormat::kJsonLines;
-  } else if (format != "auto") {
-    return UsageError("--format is \"" + format + "\"", "--format", "use triples or jsonl");
+  } else if (wanted != "auto") {
+    return UsageError("--format is \"" + wanted + "\"", "--format",
+                      "use triples, jsonl, fvecs, bvecs or npy");
   }
   COOKIX_ASSIGN_OR_RETURN(options.batch_lines, args.GetInt("batch", 1000, 1, 3000));
   COOKIX_ASSIGN_OR_RETURN(int64_t in_flight, args.GetInt("in-flight", 4, 1, 64));
@@ -223,20 +397,30 @@ std::vector<Command> TransferCommands() {
   return {
       {"import",
        {},
-       "load triples or JSON Lines",
+       "load triples, JSON Lines or files of vectors",
        {{"FILE", "the file; - is standard input"}},
-       {{"format", "triples|jsonl", "the format (default: seen from the first line)"},
+       {{"format", "FORMAT",
+         "triples, jsonl, fvecs, bvecs or npy (default: by the name, else by the first line)"},
         {"names", "FILE", "content of entities, key<TAB>text (triples)"},
         {"label", "NAME", "label of the entities created (triples)", 'l', true},
         {"replace-edges", "", "edges of a line replace all outgoing ones (JSON Lines)"},
-        {"batch", "N", "lines of one atomic write (default 1000)"},
+        {"field", "NAME", "the vector field (vectors; default: the only one)"},
+        {"create", "", "make the collection and the field if they are missing (vectors)"},
+        {"metric", "METRIC", "with --create: cosine, l2, dot or hamming (default cosine)"},
+        {"index", "KIND", "with --create: hnsw, flat or cells (default hnsw)"},
+        {"quantization", "KIND", "with --create: int8, none, product or binary"},
+        {"keys", "FILE", "a key on each line (vectors; default: row numbers)"},
+        {"key-prefix", "TEXT", "put before each key (vectors)"},
+        {"limit", "N", "only the first N rows (vectors)"},
+        {"batch", "N", "lines or rows of one atomic write (default 1000)"},
         {"in-flight", "N", "writes under way at once (default 4)"},
         {"skip-bad", "N", "leave out up to N malformed lines"},
-        {"resume-from", "LINE", "go on with this line"},
+        {"resume-from", "LINE", "go on with this line, or row of a file of vectors"},
         {"import-id", "ID", "id of the import that is resumed"},
         CollectionFlag()},
        {"cookix import train.txt --names entity2text.txt -n wordnet",
-        "zcat objects.jsonl.gz | cookix import - --skip-bad 10"},
+        "zcat objects.jsonl.gz | cookix import - --skip-bad 10",
+        "cookix import base.fvecs -c sift --field v --create --metric l2"},
        ImportFile},
       {"export",
        {},

@@ -19,6 +19,22 @@ const link = (source, relation, destination, weight) =>
     edge: { source: { key: source }, relation, target: { key: destination }, weight },
   });
 
+const look = (values, options = {}) =>
+  cookix.search.Search({ namespace: ns, collection: "shapes", vector: { field: "shape", vector: { values } }, ...options });
+
+// Sends requests down the stream; its answers.
+function insertVectors(requests) {
+  return new Promise((resolve, reject) => {
+    const call = cookix.search.InsertVectors();
+    const answers = [];
+    call.on("data", (answer) => answers.push(answer));
+    call.on("end", () => resolve(answers));
+    call.on("error", reject);
+    requests.forEach((request) => call.write(request));
+    call.end();
+  });
+}
+
 async function failsWith(promise, code, reason, field) {
   const error = await promise.then(() => assert.fail("the call should have failed"), (e) => e);
   assert.equal(error.code, code, error.message);
@@ -124,6 +140,63 @@ const cases = {
     assert.deepEqual(answers, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
     const { count } = await cookix.object.CountObjects({ namespace: ns });
     assert.equal(count, "15");
+  },
+  async "a collection with vectors"() {
+    const { created } = await cookix.catalog.CreateCollection({
+      namespace: ns,
+      collection: {
+        name: "shapes",
+        vector_fields: [{ name: "shape", dimension: 3, metric: "VECTOR_METRIC_L2" }],
+      },
+    });
+    assert.equal(created, true);
+    const batches = [1, 2, 3, 4].map((i) => ({
+      namespace: ns, collection: "shapes", field: "shape", sequence: String(i),
+      keys: [`${i}/a`, `${i}/b`],
+      values: [i, 0, 0, i, 1, 0],
+      properties: [1, 2].map(() => ({ fields: { size: { int_value: String(i) } } })),
+    }));
+    const answers = await insertVectors(batches);
+    assert.deepEqual(answers.map((a) => [a.sequence, a.created_count]), [
+      ["1", "2"], ["2", "2"], ["3", "2"], ["4", "2"],
+    ]);
+  },
+  async "a search finds what was written"() {
+    const { hits, diagnostics } = await look([2, 0, 0], { limit: 3 });
+    assert.deepEqual(hits.map((hit) => hit.ref.key), ["2/a", "1/a", "2/b"]);
+    assert.deepEqual(hits.slice(0, 2).map((hit) => hit.distance), [0, 1]);
+    assert.ok(Number(diagnostics.candidates_considered) >= 3);
+    await cookix.object.PutObject({
+      namespace: ns,
+      write: {
+        object: { ref: { collection: "shapes", key: "new" }, vectors: { shape: { values: [2, 0, 0.5] } } },
+      },
+    });
+    const again = await look([2, 0, 0], { limit: 2 });
+    assert.deepEqual(again.hits.map((hit) => hit.ref.key), ["2/a", "new"]);
+  },
+  async "a search with a filter"() {
+    const filter = {
+      comparison: { field: "size", op: "COMPARISON_OPERATOR_GREATER_EQUAL", value: { int_value: "3" } },
+    };
+    const { hits, diagnostics } = await look([0, 0, 0], { limit: 2, filter, with_objects: true });
+    assert.deepEqual(hits.map((hit) => hit.ref.key), ["3/a", "3/b"]);
+    assert.equal(hits[0].object.properties.size.int_value, "3");
+    assert.equal(diagnostics.filter_matches, "4");
+  },
+  async "errors of vectors"() {
+    const error = await look([1, 2]).then(() => assert.fail("the call should have failed"), (e) => e);
+    assert.match(error.details, /2/);
+    assert.match(error.details, /3/);
+    const info = await failsWith(look([1, 2]), status.INVALID_ARGUMENT, "INVALID_FIELD");
+    assert.match(info.metadata.field, /^vector/);
+    await failsWith(look([1, 2, NaN]), status.INVALID_ARGUMENT, "INVALID_FIELD");
+    await failsWith(
+      insertVectors([{ namespace: ns, collection: "shapes", field: "shape", keys: ["x"], values: [1, 2] }]),
+      status.INVALID_ARGUMENT, "INVALID_FIELD");
+    await failsWith(
+      cookix.search.DescribeIndex({ namespace: ns, collection: "shapes", field: "colour" }),
+      status.NOT_FOUND, "FIELD_NOT_FOUND", "field");
   },
   async "errors say what to do"() {
     await failsWith(put("", "no key"), status.INVALID_ARGUMENT, "INVALID_FIELD", "write.object.ref.key");

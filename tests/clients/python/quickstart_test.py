@@ -16,6 +16,7 @@ from cookix.v1 import common_pb2 as common
 from cookix.v1 import graph_service_pb2 as graph
 from cookix.v1 import object_service_pb2 as objects
 from cookix.v1 import reasoning_service_pb2 as reasoning
+from cookix.v1 import search_service_pb2 as search
 from cookix_client import Cookix, error_info
 
 NS = "python-quickstart"
@@ -139,6 +140,67 @@ def test_a_bulk_stream_is_answered_in_order(cookix):
     answers = [answer.sequence for answer in cookix.object.BulkWrite(writes())]
     assert answers == list(range(1, 11)), answers
     assert cookix.object.CountObjects(objects.CountObjectsRequest(namespace=NS)).count == 15
+
+
+def test_a_collection_with_vectors(cookix):
+    answer = cookix.catalog.CreateCollection(catalog.CreateCollectionRequest(
+        namespace=NS, collection=catalog.Collection(name="shapes", vector_fields=[
+            catalog.VectorField(name="shape", dimension=3, metric=catalog.VECTOR_METRIC_L2)])))
+    assert answer.created
+
+    def batches():
+        for i in range(1, 5):
+            yield search.InsertVectorsRequest(
+                namespace=NS, collection="shapes", field="shape", sequence=i,
+                keys=[f"{i}/a", f"{i}/b"], values=[i, 0, 0, i, 1, 0],
+                properties=[common.MapValue(fields={"size": common.Value(int_value=i)})] * 2)
+    answers = list(cookix.search.InsertVectors(batches()))
+    assert [answer.sequence for answer in answers] == [1, 2, 3, 4], answers
+    assert [answer.created_count for answer in answers] == [2, 2, 2, 2], answers
+
+
+def look(cookix, vector, **options):
+    query = search.VectorQuery(field="shape", vector=common.Vector(values=vector))
+    return cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="shapes", vector=query, **options))
+
+
+def test_a_search_finds_what_was_written(cookix):
+    answer = look(cookix, [2, 0, 0], limit=3)
+    assert [hit.ref.key for hit in answer.hits] == ["2/a", "1/a", "2/b"], answer
+    assert answer.hits[0].distance == 0 and answer.hits[1].distance == 1
+    assert answer.diagnostics.candidates_considered >= 3
+    put_one = objects.PutObjectRequest(namespace=NS, write=objects.ObjectWrite(
+        object=common.Object(ref=common.ObjectRef(collection="shapes", key="new"),
+                             vectors={"shape": common.Vector(values=[2, 0, 0.5])})))
+    cookix.object.PutObject(put_one)
+    assert [hit.ref.key for hit in look(cookix, [2, 0, 0], limit=2).hits] == ["2/a", "new"]
+
+
+def test_a_search_with_a_filter(cookix):
+    large = common.Filter(comparison=common.Comparison(
+        field="size", op=common.COMPARISON_OPERATOR_GREATER_EQUAL,
+        value=common.Value(int_value=3)))
+    answer = look(cookix, [0, 0, 0], limit=2, filter=large, with_objects=True)
+    assert [hit.ref.key for hit in answer.hits] == ["3/a", "3/b"], answer
+    assert answer.hits[0].object.properties["size"].int_value == 3
+    assert answer.diagnostics.filter_matches == 4
+
+
+def test_errors_of_vectors(cookix):
+    invalid, missing = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
+    info = fails_with(lambda: look(cookix, [1, 2]), invalid, "INVALID_FIELD")
+    assert info.metadata["field"].startswith("vector"), info
+    try:
+        look(cookix, [1, 2])
+    except grpc.RpcError as error:
+        assert "3" in error.details() and "2" in error.details(), error.details()
+    fails_with(lambda: look(cookix, [1, 2, float("nan")]), invalid, "INVALID_FIELD")
+    fails_with(lambda: list(cookix.search.InsertVectors(iter([search.InsertVectorsRequest(
+        namespace=NS, collection="shapes", field="shape", keys=["x"], values=[1, 2])]))), invalid,
+        "INVALID_FIELD")
+    fails_with(lambda: cookix.search.DescribeIndex(search.DescribeIndexRequest(
+        namespace=NS, collection="shapes", field="colour")), missing, "FIELD_NOT_FOUND", "field")
 
 
 def test_errors_say_what_to_do(cookix):
