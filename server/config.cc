@@ -123,6 +123,23 @@ const Setting kSettings[] = {
      "Memory for the keys of objects, with which answers name them; 0 switches it off. Others are "
      "read from the store.",
      0, kMaxMb},
+    {"Views", COOKIX_INT(vectors_mb, "MiB"),
+     "Memory of all vector indexes together, beyond which vectors are refused; 0 switches them "
+     "off. Searches then read every vector from the store.",
+     0, kMaxMb},
+    {"Views", COOKIX_INT(vector_tail, "vectors"),
+     "How many vectors may wait to be linked into their indexes before writes wait. Searches "
+     "compare with each of them.",
+     1, kBillion},
+    {"Views", COOKIX_INT(vector_bulk_tail, "vectors"), "The same for writes of a bulk load.", 1,
+     kBillion},
+    {"Views", COOKIX_INT(vector_threads, "threads"),
+     "Threads that link vectors into their indexes; 0 is one for each processor.", 0, 1024},
+    {"Views", COOKIX_INT(view_checkpoint_mb, "MiB"),
+     "Bytes of changes after which a view that saves itself is saved again; 0 saves none.", 0,
+     kMaxMb},
+    {"Views", COOKIX_INT(view_checkpoint_seconds, "s"),
+     "Time after which it is saved again when anything changed.", 1, kBillion},
     {"Views", COOKIX_BOOL(field_index),
      "Keeps the field index, which makes filters fast. Off: filters read objects."},
     {"Views", COOKIX_INT(view_max_lag_commits, "commits"),

@@ -68,6 +68,12 @@ struct Config {
   // Views.
   int64_t adjacency_mb = 1024;
   int64_t names_mb = 256;
+  int64_t vectors_mb = 2048;
+  int64_t vector_tail = 20'000;
+  int64_t vector_bulk_tail = 2'000'000;
+  int64_t vector_threads = 0;
+  int64_t view_checkpoint_mb = 256;
+  int64_t view_checkpoint_seconds = 300;
   bool field_index = true;
   int64_t view_max_lag_commits = 4096;
   int64_t view_max_lag_mb = 64;

@@ -87,6 +87,13 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
   options.adjacency_bytes = config.adjacency_mb * kMegabyte;
   options.names_bytes = config.names_mb * kMegabyte;
   options.field_index = config.field_index;
+  options.vectors.max_bytes = config.vectors_mb * kMegabyte;
+  options.vectors.tail_vectors = config.vector_tail;
+  options.vectors.bulk_tail_vectors = config.vector_bulk_tail;
+  options.vectors.threads = static_cast<int>(config.vector_threads);
+  options.views.checkpoints = config.view_checkpoint_mb > 0;
+  options.views.checkpoint_bytes = config.view_checkpoint_mb * kMegabyte;
+  options.views.checkpoint_interval = std::chrono::seconds(config.view_checkpoint_seconds);
   options.views.max_lag_commits = static_cast<uint64_t>(config.view_max_lag_commits);
   options.views.max_lag_bytes = config.view_max_lag_mb * kMegabyte;
   options.checkpoint_dir = config.checkpoint_dir;

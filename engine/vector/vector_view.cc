@@ -234,7 +234,7 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
       return MakeError(
           absl::StatusCode::kResourceExhausted,
           absl::StrCat("the vector indexes need more than ", options.max_bytes, " bytes"),
-          {"MEMORY_LIMIT", "", "Raise storage.vectors_mb", false});
+          {"MEMORY_LIMIT", "", "Raise vectors_mb", false});
     }
     return absl::OkStatus();
   };
@@ -511,7 +511,7 @@ absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t bytes) 
                    absl::StrCat("the vector indexes take ", taken, " of ", impl_->options.max_bytes,
                                 " bytes, and these vectors some ", needed),
                    {"MEMORY_LIMIT", "",
-                    "Raise storage.vectors_mb, delete vectors, or use a CELLS index", false});
+                    "Raise vectors_mb, delete vectors, or use a CELLS index", false});
 }
 
 // ---- saving -----------------------------------------------------------------

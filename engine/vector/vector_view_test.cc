@@ -32,6 +32,7 @@ class VectorViewTest : public testing::Test {
       }
       if (more) more(options);
     });
+    WaitBuilt();
     v1::UpdateCollectionRequest request;
     auto add = [&](const char* name, int dimension, v1::VectorMetric metric,
                    v1::VectorIndexKind kind) {
