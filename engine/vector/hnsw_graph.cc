@@ -20,7 +20,7 @@ constexpr auto kSame = [](uint32_t slot) { return slot; };
 HnswGraph::HnswGraph(const VectorStorage& storage, HnswOptions options)
     : storage_(storage),
       options_(options),
-      links_(static_cast<size_t>(options.m0) * sizeof(Link), true),
+      links_(PaddedLinks(static_cast<size_t>(options.m0)) * sizeof(Link), true),
       owned_upper_(std::make_unique<HnswUpper>(storage, static_cast<size_t>(options.m))),
       upper_(owned_upper_.get()) {}
 
@@ -62,14 +62,13 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
   CandidatePool& pool = scratch.pool;
   pool.Reset(ef);
   scratch.visited.Reserve(links_.capacity());
+  VisitedSet& visited = scratch.visited;
   std::vector<uint32_t>& batch = scratch.batch;
   std::vector<uint32_t>& bridges = scratch.bridges;
   batch.clear();
   bool within_budget = true;
   const auto take = [&](Slot slot) {
-    if (!scratch.visited.Insert(slot)) return;
-    batch.push_back(slot);
-    storage_.Prefetch(slot);
+    if (visited.Insert(slot)) batch.push_back(slot);
   };
   // Gathers the accepted neighbours of a node, and those behind neighbours that are not.
   const auto gather = [&](Slot node) {
@@ -81,10 +80,9 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
       if (link == 0) break;
       if (accept.Test(link - 1)) {
         take(link - 1);
-      } else if (scratch.visited.Insert(link - 1)) {
+      } else if (visited.Insert(link - 1)) {
         bridges.push_back(link - 1);
-        const auto* next = reinterpret_cast<const char*>(Links(link - 1));
-        for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(next + at);
+        PrefetchLinks(Links(link - 1), most);
       }
     }
     for (const Slot bridge : bridges) {
@@ -98,13 +96,10 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
     }
   };
   const auto compare = [&] {
-    float distances[64];
-    for (size_t begin = 0; begin < batch.size(); begin += 64) {
-      const size_t n = std::min<size_t>(64, batch.size() - begin);
-      storage_.DistancesFetched(query, batch.data() + begin, n, distances);
-      for (size_t i = 0; i < n; ++i) {
-        if (pool.Accepts(distances[i])) pool.Insert(distances[i], batch[begin + i]);
-      }
+    scratch.distances.resize(batch.size());
+    storage_.Distances(query, batch.data(), batch.size(), scratch.distances.data());
+    for (size_t i = 0; i < batch.size(); ++i) {
+      if (pool.Accepts(scratch.distances[i])) pool.Insert(scratch.distances[i], batch[i]);
     }
     stats->distances += static_cast<int64_t>(batch.size());
     within_budget = stats->distances <= budget;
@@ -115,7 +110,7 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
     if (accept.Test(entry.slot)) take(entry.slot);
   }
   for (const Candidate& entry : entries) {
-    if (!accept.Test(entry.slot) && scratch.visited.Insert(entry.slot)) gather(entry.slot);
+    if (!accept.Test(entry.slot) && visited.Insert(entry.slot)) gather(entry.slot);
   }
   compare();
   Slot node;
@@ -126,10 +121,7 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
       ++stats->expanded;
     }
     ++stats->expanded;
-    if (const Slot next = pool.Peek(); next != kNoSlot) {
-      const auto* links = reinterpret_cast<const char*>(Links(next));
-      for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(links + at);
-    }
+    if (const Slot next = pool.Peek(); next != kNoSlot) PrefetchLinks(Links(next), most);
     compare();
   }
   scratch.visited.Clear();

@@ -104,7 +104,7 @@ class HnswGraph {
   struct Level0 {
     const HnswGraph* graph;
     const Link* Links(uint32_t node) const { return graph->Links(node); }
-    size_t MaxLinks() const { return static_cast<size_t>(graph->options_.m0); }
+    size_t MaxLinks() const { return PaddedLinks(static_cast<size_t>(graph->options_.m0)); }
     static Slot SlotOf(uint32_t node) { return node; }
   };
 

@@ -32,31 +32,68 @@ struct HnswSearchStats {
 // A link to a node: its number plus one; 0 is none, and ends a list.
 using Link = std::atomic<uint32_t>;
 
-// Which nodes a search has seen. Clearing costs what was set.
+// Lists are this many links long, or a multiple of it; what is not used is 0.
+inline constexpr size_t kLinkBlock = 8;
+inline size_t PaddedLinks(size_t most) { return (most + kLinkBlock - 1) / kLinkBlock * kLinkBlock; }
+
+// Which nodes a search has seen, in the order in which it saw them. Clearing costs what was
+// set.
 class VisitedSet {
  public:
+  // REQUIRES: the set is empty. Nodes that come later than this are passed over.
   void Reserve(size_t nodes) {
-    if (words_.size() < (nodes + 63) / 64) words_.resize((nodes + 63) / 64);
+    if (words_.size() < nodes / 64 + 1) words_.resize(nodes / 64 + 1);
   }
   // True when it was not in the set and has room in it.
   bool Insert(uint32_t node) {
-    // A node that came after the search began.
-    if ((node >> 6) >= words_.size()) return false;
-    uint64_t& word = words_[node >> 6];
-    const uint64_t bit = uint64_t{1} << (node & 63);
+    const uint64_t at = uint64_t{node} + 1;
+    if ((at >> 6) >= words_.size()) return false;
+    uint64_t& word = words_[at >> 6];
+    const uint64_t bit = uint64_t{1} << (at & 63);
     if ((word & bit) != 0) return false;
-    if (word == 0) touched_.push_back(node >> 6);
     word |= bit;
+    if (seen_.size() < size_ + 1) seen_.resize(2 * size_ + 1024);
+    seen_[size_++] = node;
     return true;
   }
+  // Inserts what `count` links lead to, a multiple of kLinkBlock, up to the first block
+  // without any. Without a branch for each, since whether a node was seen cannot be
+  // foreseen.
+  void InsertLinks(const Link* links, size_t count) {
+    if (seen_.size() < size_ + count) seen_.resize(2 * (size_ + count) + 1024);
+    uint32_t* const seen = seen_.data();
+    uint64_t* const words = words_.data();
+    const size_t room = words_.size();
+    size_t size = size_;
+    // Bit 0 stands for no link, and is seen always.
+    words[0] |= 1;
+    for (size_t i = 0; i < count; i += kLinkBlock) {
+      if (links[i].load(std::memory_order_acquire) == 0) break;
+      for (size_t j = i; j < i + kLinkBlock; ++j) {
+        const uint32_t link = links[j].load(std::memory_order_acquire);
+        if ((link >> 6) >= room) continue;
+        uint64_t& word = words[link >> 6];
+        const uint64_t bit = uint64_t{1} << (link & 63);
+        seen[size] = link - 1;
+        size += (word & bit) == 0 ? 1 : 0;
+        word |= bit;
+      }
+    }
+    size_ = size;
+  }
+  size_t size() const { return size_; }
+  const uint32_t* data() const { return seen_.data(); }
   void Clear() {
-    for (const uint32_t at : touched_) words_[at] = 0;
-    touched_.clear();
+    for (size_t i = 0; i < size_; ++i) words_[(uint64_t{seen_[i]} + 1) >> 6] = 0;
+    if (!words_.empty()) words_[0] = 0;
+    size_ = 0;
   }
 
  private:
+  // Bit n + 1 for node n.
   std::vector<uint64_t> words_;
-  std::vector<uint32_t> touched_;
+  std::vector<uint32_t> seen_;
+  size_t size_ = 0;
 };
 
 // The best nodes so far, ascending by distance, at most `limit`.
@@ -66,52 +103,55 @@ class CandidatePool {
     limit_ = limit;
     size_ = 0;
     next_ = 0;
-    if (entries_.size() < limit + 1) entries_.resize(limit + 1);
+    if (distances_.size() < limit + 1) {
+      distances_.resize(limit + 1);
+      nodes_.resize(limit + 1);
+    }
   }
   size_t size() const { return size_; }
-  bool Accepts(float distance) const {
-    return size_ < limit_ || distance < entries_[size_ - 1].distance;
-  }
-  // Returns where it lies now.
+  bool Accepts(float distance) const { return size_ < limit_ || distance < distances_[size_ - 1]; }
+  // Returns where it lies now. Of equal distances the first to come lies first.
   size_t Insert(float distance, uint32_t node) {
-    size_t at = size_;
-    if (size_ > 0 && distance < entries_[size_ - 1].distance) {
-      at = static_cast<size_t>(
-          std::upper_bound(entries_.begin(), entries_.begin() + static_cast<ptrdiff_t>(size_),
-                           distance,
-                           [](float d, const Candidate& entry) { return d < entry.distance; }) -
-          entries_.begin());
-      std::memmove(static_cast<void*>(&entries_[at + 1]), &entries_[at],
-                   (size_ - at) * sizeof(Candidate));
+    // Binary search without branches.
+    size_t at = 0;
+    const float* const distances = distances_.data();
+    for (size_t length = size_; length > 0;) {
+      const size_t half = (length + 1) / 2;
+      at += distances[at + half - 1] <= distance ? half : 0;
+      length -= half;
     }
-    entries_[at] = {distance, node};
+    std::memmove(&distances_[at + 1], &distances_[at], (size_ - at) * sizeof(float));
+    std::memmove(&nodes_[at + 1], &nodes_[at], (size_ - at) * sizeof(uint32_t));
+    distances_[at] = distance;
+    nodes_[at] = node;
     if (size_ < limit_) ++size_;
     if (at < next_) next_ = at;
     return at;
   }
   // The nearest node that was not taken yet, and takes it; false when all are.
   bool Take(uint32_t* node) {
-    while (next_ < size_ && (entries_[next_].slot & kTaken) != 0) ++next_;
+    while (next_ < size_ && (nodes_[next_] & kTaken) != 0) ++next_;
     if (next_ == size_) return false;
-    *node = entries_[next_].slot;
-    entries_[next_].slot |= kTaken;
+    *node = nodes_[next_];
+    nodes_[next_] |= kTaken;
     ++next_;
     return true;
   }
   // The node that Take() would give now; kNoSlot when there is none.
   uint32_t Peek() const {
     for (size_t i = next_; i < size_; ++i) {
-      if ((entries_[i].slot & kTaken) == 0) return entries_[i].slot;
+      if ((nodes_[i] & kTaken) == 0) return nodes_[i];
     }
     return kNoSlot;
   }
   size_t next() const { return next_; }
-  uint32_t node(size_t i) const { return entries_[i].slot & ~kTaken; }
-  float distance(size_t i) const { return entries_[i].distance; }
+  uint32_t node(size_t i) const { return nodes_[i] & ~kTaken; }
+  float distance(size_t i) const { return distances_[i]; }
 
  private:
   static constexpr uint32_t kTaken = uint32_t{1} << 31;
-  std::vector<Candidate> entries_;
+  std::vector<float> distances_;
+  std::vector<uint32_t> nodes_;
   size_t limit_ = 0;
   size_t size_ = 0;
   // Everything before it is taken.
@@ -134,51 +174,51 @@ struct HnswScratch {
   std::vector<Slot> chosen;
 };
 
+inline void PrefetchLinks(const Link* links, size_t count) {
+  const auto* bytes = reinterpret_cast<const char*>(links);
+  for (size_t at = 0; at < count * sizeof(Link); at += 64) __builtin_prefetch(bytes + at);
+}
+
 // Searches from the nodes in scratch.pool, which are in scratch.visited; leaves what it
 // found in scratch.pool and clears scratch.visited. A Layer has
-//   Link* Links(node)  size_t MaxLinks()  Slot SlotOf(node)
+//   Link* Links(node)  size_t MaxLinks(), padded  Slot SlotOf(node)
 template <typename Layer>
 void SearchLayer(const Layer& layer, const VectorStorage& storage, const PreparedQuery& query,
                  HnswScratch& scratch, HnswSearchStats* stats) {
   CandidatePool& pool = scratch.pool;
+  VisitedSet& visited = scratch.visited;
   const size_t most = layer.MaxLinks();
-  scratch.batch.resize(kExpandTogether * most);
-  scratch.distances.resize(kExpandTogether * most);
-  uint32_t* const batch = scratch.batch.data();
-  float* const distances = scratch.distances.data();
-  Slot slots[64];
+  constexpr size_t kBlock = VectorStorage::kBlock;
+  const uint8_t* codes[kBlock];
+  const CodeParams* params[kBlock];
+  float distances[kBlock];
   uint32_t node;
   while (pool.Take(&node)) {
-    size_t count = 0;
+    const size_t before = visited.size();
     size_t taken = 0;
     do {
-      const Link* links = layer.Links(node);
-      for (size_t i = 0; i < most; ++i) {
-        const uint32_t link = links[i].load(std::memory_order_acquire);
-        if (link == 0) break;
-        if (!scratch.visited.Insert(link - 1)) continue;
-        batch[count++] = link - 1;
-        storage.Prefetch(layer.SlotOf(link - 1));
-      }
+      visited.InsertLinks(layer.Links(node), most);
       ++taken;
     } while (taken < kExpandTogether && pool.Take(&node));
+    const size_t count = visited.size() - before;
     stats->expanded += static_cast<int64_t>(taken);
     stats->distances += static_cast<int64_t>(count);
-    if (const uint32_t next = pool.Peek(); next != kNoSlot) {
-      const auto* links = reinterpret_cast<const char*>(layer.Links(next));
-      for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(links + at);
-    }
-    for (size_t begin = 0; begin < count; begin += 64) {
-      const size_t n = std::min<size_t>(64, count - begin);
-      for (size_t i = 0; i < n; ++i) slots[i] = layer.SlotOf(batch[begin + i]);
-      storage.DistancesFetched(query, slots, n, distances + begin);
-    }
-    for (size_t i = 0; i < count; ++i) {
-      if (!pool.Accepts(distances[i])) continue;
-      // Near the front it is likely to be expanded next.
-      if (pool.Insert(distances[i], batch[i]) <= pool.next() + 2) {
-        const auto* links = reinterpret_cast<const char*>(layer.Links(batch[i]));
-        for (size_t at = 0; at < most * sizeof(Link); at += 64) __builtin_prefetch(links + at);
+    for (size_t begin = 0; begin < count; begin += kBlock) {
+      const size_t n = std::min(kBlock, count - begin);
+      const uint32_t* const fresh = visited.data() + before + begin;
+      for (size_t i = 0; i < n; ++i) {
+        storage.Fetch(layer.SlotOf(fresh[i]), &codes[i], &params[i]);
+      }
+      if (const uint32_t next = pool.Peek(); next != kNoSlot) {
+        PrefetchLinks(layer.Links(next), most);
+      }
+      storage.codec().Distances(query, codes, params, n, distances);
+      for (size_t i = 0; i < n; ++i) {
+        if (!pool.Accepts(distances[i])) continue;
+        // Near the front it is likely to be expanded next.
+        if (pool.Insert(distances[i], fresh[i]) <= pool.next() + 2) {
+          PrefetchLinks(layer.Links(fresh[i]), most);
+        }
       }
     }
   }
@@ -203,7 +243,7 @@ void AddNeighbours(const VectorStorage& storage, const std::vector<Candidate>& c
       storage.Prepare(slot, &scratch.other);
       for (size_t begin = 0; begin < chosen->size() && good; begin += 8) {
         const size_t n = std::min<size_t>(8, chosen->size() - begin);
-        storage.DistancesFetched(scratch.other, slots + begin, n, distances);
+        storage.Distances(scratch.other, slots + begin, n, distances);
         for (size_t i = 0; i < n; ++i) good = good && distances[i] >= candidate.distance;
       }
     }

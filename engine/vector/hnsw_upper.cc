@@ -25,7 +25,7 @@ uint64_t Mix(uint64_t x) {
 HnswUpper::HnswUpper(const VectorStorage& storage, size_t m)
     : storage_(storage),
       m_(m),
-      nodes_((sizeof(Header) + static_cast<size_t>(kLevels) * m * sizeof(Link)), false) {
+      nodes_(sizeof(Header) + static_cast<size_t>(kLevels) * PaddedLinks(m) * sizeof(Link), false) {
   for (int level = 1; level <= kLevels; ++level) {
     members_[static_cast<size_t>(level)] =
         std::make_unique<SlotArray>(sizeof(std::atomic<uint32_t>), false);
@@ -69,9 +69,8 @@ void HnswUpper::Scan(int level, const PreparedQuery& query, size_t ef, HnswScrat
                      members_[index]->At(begin + static_cast<uint32_t>(i)))
                      ->load(std::memory_order_relaxed);
       slots[i] = HeaderOf(nodes[i])->slot;
-      storage_.Prefetch(slots[i]);
     }
-    storage_.DistancesFetched(query, slots, n, distances);
+    storage_.Distances(query, slots, n, distances);
     for (size_t i = 0; i < n; ++i) {
       if (pool.Accepts(distances[i])) pool.Insert(distances[i], nodes[i]);
     }

@@ -48,14 +48,14 @@ class HnswUpper {
     const HnswUpper* upper;
     int level;
     const Link* Links(uint32_t node) const { return upper->Links(node, level); }
-    size_t MaxLinks() const { return upper->m_; }
+    size_t MaxLinks() const { return PaddedLinks(upper->m_); }
     Slot SlotOf(uint32_t node) const { return upper->HeaderOf(node)->slot; }
   };
 
   Header* HeaderOf(uint32_t node) const { return reinterpret_cast<Header*>(nodes_.At(node)); }
   Link* Links(uint32_t node, int level) const {
     return reinterpret_cast<Link*>(nodes_.At(node) + sizeof(Header)) +
-           static_cast<size_t>(level - 1) * m_;
+           static_cast<size_t>(level - 1) * PaddedLinks(m_);
   }
   // The best `ef` nodes of `level`, in scratch.pool.
   void Find(int level, const PreparedQuery& query, size_t ef, HnswScratch& scratch,

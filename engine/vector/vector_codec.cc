@@ -86,8 +86,8 @@ class Int8Codec final : public VectorCodec {
     query->sum = 128 * (sum - 128 * static_cast<int32_t>(code_bytes_));
   }
 
-  void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams* params,
-                 size_t count, float* distances) const override {
+  void Distances(const PreparedQuery& query, const uint8_t* const* codes,
+                 const CodeParams* const* params, size_t count, float* distances) const override {
     constexpr size_t kBlock = 64;
     int32_t dots[kBlock];
     const auto* code = reinterpret_cast<const int8_t*>(query.code.data());
@@ -95,7 +95,7 @@ class Int8Codec final : public VectorCodec {
       const size_t n = std::min(kBlock, count - begin);
       kernels_.dot_codes(codes + begin, n, code, code_bytes_, dots);
       for (size_t i = 0; i < n; ++i) {
-        const CodeParams& p = params[begin + i];
+        const CodeParams& p = *params[begin + i];
         distances[begin + i] =
             FromDot(query.scale * p.scale * static_cast<float>(dots[i] - query.sum), query, p);
       }
@@ -155,7 +155,7 @@ class FloatCodec final : public VectorCodec {
   void PrepareCode(const uint8_t* code, const CodeParams&, PreparedQuery* query) const override {
     PrepareQuery(code, query);
   }
-  void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams*,
+  void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams* const*,
                  size_t count, float* distances) const override {
     for (size_t i = 0; i < count; ++i) distances[i] = Distance(query, codes[i]);
   }
@@ -194,7 +194,7 @@ class BitCodec final : public VectorCodec {
   void PrepareCode(const uint8_t* code, const CodeParams&, PreparedQuery* query) const override {
     PrepareQuery(code, query);
   }
-  void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams*,
+  void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams* const*,
                  size_t count, float* distances) const override {
     for (size_t i = 0; i < count; ++i) distances[i] = Distance(query, codes[i]);
   }

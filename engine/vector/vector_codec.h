@@ -85,7 +85,7 @@ class VectorCodec {
 
   // Distances to `count` codes.
   virtual void Distances(const PreparedQuery& query, const uint8_t* const* codes,
-                         const CodeParams* params, size_t count, float* distances) const = 0;
+                         const CodeParams* const* params, size_t count, float* distances) const = 0;
   // The distance by code and residue, which is as good as what is kept allows.
   virtual float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
                        const CodeParams& params) const = 0;

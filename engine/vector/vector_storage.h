@@ -19,6 +19,7 @@ class VectorStorage {
  public:
   explicit VectorStorage(std::unique_ptr<const VectorCodec> codec)
       : codec_(std::move(codec)),
+        code_bytes_(codec_->code_bytes()),
         codes_(codec_->code_bytes(), true),
         residues_(codec_->residue_bytes() == 0 ? 1 : codec_->residue_bytes(), false),
         params_(sizeof(CodeParams), true) {}
@@ -54,13 +55,17 @@ class VectorStorage {
     codec_->PrepareCode(Code(slot), Params(slot), query);
   }
 
-  // Asks the processor to fetch what Distances() will read of a slot.
-  void Prefetch(Slot slot) const {
-    const uint8_t* code = Code(slot);
+  // As many slots as Distances() of the codec takes at a time here.
+  static constexpr size_t kBlock = 64;
+
+  // Where code and parameters of a slot are; asks the processor to fetch them.
+  void Fetch(Slot slot, const uint8_t** code, const CodeParams** params) const {
+    *code = Code(slot);
+    *params = &Params(slot);
     // Beyond this many lines the processor's own prefetching has long begun.
-    const size_t bytes = codec_->code_bytes() < 1024 ? codec_->code_bytes() : 1024;
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(code + at);
-    __builtin_prefetch(&Params(slot));
+    const size_t bytes = code_bytes_ < 1024 ? code_bytes_ : 1024;
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(*code + at);
+    __builtin_prefetch(*params);
   }
   void PrefetchResidue(Slot slot) const {
     const uint8_t* residue = residues_.At(slot);
@@ -73,22 +78,13 @@ class VectorStorage {
   // for memory that takes the time.
   void Distances(const PreparedQuery& query, const Slot* slots, size_t count,
                  float* distances) const {
+    const uint8_t* codes[kBlock];
+    const CodeParams* params[kBlock];
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = count - begin < kBlock ? count - begin : kBlock;
-      for (size_t i = 0; i < n; ++i) Prefetch(slots[begin + i]);
-      DistancesFetched(query, slots + begin, n, distances + begin);
+      for (size_t i = 0; i < n; ++i) Fetch(slots[begin + i], &codes[i], &params[i]);
+      codec_->Distances(query, codes, params, n, distances + begin);
     }
-  }
-  // The same for at most 64 slots that were prefetched.
-  void DistancesFetched(const PreparedQuery& query, const Slot* slots, size_t count,
-                        float* distances) const {
-    const uint8_t* codes[kBlock];
-    CodeParams params[kBlock];
-    for (size_t i = 0; i < count; ++i) {
-      codes[i] = Code(slots[i]);
-      params[i] = Params(slots[i]);
-    }
-    codec_->Distances(query, codes, params, count, distances);
   }
   float Distance(const PreparedQuery& query, Slot slot) const {
     float distance;
@@ -107,9 +103,8 @@ class VectorStorage {
   }
 
  private:
-  static constexpr size_t kBlock = 64;
-
   const std::unique_ptr<const VectorCodec> codec_;
+  const size_t code_bytes_;
   SlotArray codes_;
   SlotArray residues_;
   SlotArray params_;

@@ -507,11 +507,11 @@ absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t bytes) 
   }
   const int64_t taken = impl_->memory.load();
   if (taken + needed <= impl_->options.max_bytes) return absl::OkStatus();
-  return MakeError(absl::StatusCode::kResourceExhausted,
-                   absl::StrCat("the vector indexes take ", taken, " of ", impl_->options.max_bytes,
-                                " bytes, and these vectors some ", needed),
-                   {"MEMORY_LIMIT", "",
-                    "Raise vectors_mb, delete vectors, or use a CELLS index", false});
+  return MakeError(
+      absl::StatusCode::kResourceExhausted,
+      absl::StrCat("the vector indexes take ", taken, " of ", impl_->options.max_bytes,
+                   " bytes, and these vectors some ", needed),
+      {"MEMORY_LIMIT", "", "Raise vectors_mb, delete vectors, or use a CELLS index", false});
 }
 
 // ---- saving -----------------------------------------------------------------
