@@ -1,0 +1,293 @@
+// Ingest, memory, recall and latency of the cell index, one thread, on the disk beneath the
+// temporary directory.
+//
+//   cell_index_benchmark [vectors = 1000000] [dimension = 128] [clusters = 2000]
+//                        [MiB of memory for the index = a tenth of the vectors]
+//
+// Vectors: centres of `clusters` Gaussians, each component from N(0, 1), plus noise of
+// sigma 0.6, scaled to unit length; without clusters from N(0, 1) alone. Seed 1; 300 queries
+// from the same distribution, seed 2. Vectors are made while they are ingested and again
+// for the exact answers, so that the memory of the process is that of the index.
+//
+// Every row's recall is measured against the exact answers before its time is taken.
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/vector/cell_index.h"
+#include "engine/vector/kernels.h"
+#include "storage/local_store.h"
+
+namespace cookix::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::time_point since) {
+  return std::chrono::duration<double>(Clock::now() - since).count();
+}
+
+// Numbers that depend on seed and position alone.
+class Random {
+ public:
+  explicit Random(uint64_t seed) : state_(seed * 0x9e3779b97f4a7c15 + 0x632be59bd9b4e019) {}
+  uint64_t Next() {
+    uint64_t x = (state_ += 0x9e3779b97f4a7c15);
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+    return x ^ (x >> 31);
+  }
+  // About N(0, 1): a sum of twelve uniform numbers, of 16 bits each.
+  float Gaussian() {
+    uint64_t sum = 0;
+    for (int i = 0; i < 3; ++i) {
+      const uint64_t x = Next();
+      sum += (x & 0xffff) + (x >> 16 & 0xffff) + (x >> 32 & 0xffff) + (x >> 48);
+    }
+    return static_cast<float>(sum) / 65536 - 6;
+  }
+
+ private:
+  uint64_t state_;
+};
+
+struct Data {
+  size_t dimension;
+  size_t clusters;
+  std::vector<float> centres;
+
+  Data(size_t dimension_in, size_t clusters_in) : dimension(dimension_in), clusters(clusters_in) {
+    Random random(77);
+    centres.resize(clusters * dimension);
+    for (float& x : centres) x = random.Gaussian();
+  }
+  void Make(uint64_t seed, uint64_t i, float* out) const {
+    Random random(seed << 40 | i);
+    const float* centre = clusters > 0 ? &centres[random.Next() % clusters * dimension] : nullptr;
+    double squares = 0;
+    for (size_t d = 0; d < dimension; ++d) {
+      out[d] = centre != nullptr ? centre[d] + 0.6f * random.Gaussian() : random.Gaussian();
+      squares += static_cast<double>(out[d]) * out[d];
+    }
+    const auto inverse = static_cast<float>(1 / std::sqrt(squares));
+    for (size_t d = 0; d < dimension; ++d) out[d] *= inverse;
+  }
+};
+
+class Share final : public OrdinalSet {
+ public:
+  Share(uint64_t count, uint64_t one_of) : count_(count), one_of_(one_of) {}
+  bool Contains(Ordinal ordinal) const override { return Random(ordinal).Next() % one_of_ == 0; }
+  uint64_t Count() const override { return count_ / one_of_; }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    for (uint64_t i = 0; i < count_; ++i) {
+      if (Contains(i)) each(i);
+    }
+  }
+
+ private:
+  const uint64_t count_;
+  const uint64_t one_of_;
+};
+
+double ProcessMiB(const char* what) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind(what, 0) == 0)
+      return std::atof(line.c_str() + std::string(what).size() + 1) / 1024;
+  }
+  return 0;
+}
+
+double MiB(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
+
+int Fail(const absl::Status& status) {
+  std::fprintf(stderr, "%s\n", std::string(status.message()).c_str());
+  return 1;
+}
+
+constexpr size_t kQueries = 300;
+constexpr size_t kLimit = 10;
+
+// Exact answers among the ordinals of each share.
+std::vector<std::vector<std::vector<CellHit>>> ExactAnswers(const Data& data, size_t vectors,
+                                                            const std::vector<float>& queries,
+                                                            const std::vector<Share>& shares) {
+  std::vector<std::vector<std::vector<CellHit>>> answers(
+      shares.size(), std::vector<std::vector<CellHit>>(kQueries));
+  std::vector<float> v(data.dimension);
+  std::vector<char> is_in(shares.size());
+  for (size_t i = 0; i < vectors; ++i) {
+    data.Make(1, i, v.data());
+    for (size_t s = 0; s < shares.size(); ++s) is_in[s] = shares[s].Contains(i) ? 1 : 0;
+    for (size_t q = 0; q < kQueries; ++q) {
+      const CellHit hit{
+          i, 1 - BestKernels().dot(&queries[q * data.dimension], v.data(), data.dimension)};
+      for (size_t s = 0; s < shares.size(); ++s) {
+        std::vector<CellHit>& best = answers[s][q];
+        if (is_in[s] == 0 || (best.size() == kLimit && best.front() < hit)) continue;
+        best.push_back(hit);
+        std::push_heap(best.begin(), best.end());
+        if (best.size() <= kLimit) continue;
+        std::pop_heap(best.begin(), best.end());
+        best.pop_back();
+      }
+    }
+  }
+  return answers;
+}
+
+int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
+  const Data data(dimension, clusters);
+  const std::filesystem::path directory =
+      std::filesystem::temp_directory_path() / ("cookix_cells_" + std::to_string(getpid()));
+  std::filesystem::remove_all(directory);
+  storage::LocalStoreOptions store_options;
+  store_options.path = directory.string();
+  store_options.memory_bytes = memory / 2;
+  CellOptions options;
+  options.dimension = dimension;
+  options.memory_bytes = memory / 2;
+  const double before = ProcessMiB("VmRSS");
+  auto store = storage::LocalStore::Open(store_options);
+  if (!store.ok()) return Fail(store.status());
+  auto index = CellIndex::Open(**store, 1, options);
+  if (!index.ok()) return Fail(index.status());
+
+  constexpr size_t kBatch = 500;
+  std::vector<float> batch(kBatch * dimension);
+  std::vector<CellChange> changes;
+  double apply_seconds = 0, maintain_seconds = 0;
+  int64_t most = 0;
+  for (size_t begin = 0; begin < vectors; begin += kBatch) {
+    const size_t n = std::min(kBatch, vectors - begin);
+    changes.clear();
+    for (size_t i = 0; i < n; ++i) {
+      data.Make(1, begin + i, &batch[i * dimension]);
+      changes.push_back({begin + i, &batch[i * dimension]});
+    }
+    auto start = Clock::now();
+    if (const absl::Status status = (*index)->Apply(changes, begin / kBatch + 1); !status.ok()) {
+      return Fail(status);
+    }
+    apply_seconds += Seconds(start);
+    start = Clock::now();
+    const auto done = (*index)->Maintain(1 << 30);
+    if (!done.ok()) return Fail(done.status());
+    maintain_seconds += Seconds(start);
+    most = std::max(most, (*store)->MemoryBytes() + (*index)->Stats().memory_bytes);
+  }
+  auto start = Clock::now();
+  if (const absl::Status status = (*store)->Flush(); !status.ok()) return Fail(status);
+  const double flush_seconds = Seconds(start);
+  CellIndexStats stats = (*index)->Stats();
+  std::printf("ingest      %.0f vectors/s (apply %.1f s, upkeep %.1f s, flush %.1f s)\n",
+              static_cast<double>(vectors) / (apply_seconds + maintain_seconds + flush_seconds),
+              apply_seconds, maintain_seconds, flush_seconds);
+  std::printf(
+      "cells       %lld; rewrites %lld, splits %lld, merges %lld, recentred %lld, moved %lld\n",
+      static_cast<long long>(stats.cells), static_cast<long long>(stats.rewrites),
+      static_cast<long long>(stats.splits), static_cast<long long>(stats.merges),
+      static_cast<long long>(stats.recentred), static_cast<long long>(stats.moved));
+  std::printf(
+      "memory      reported %.1f MiB now, %.1f at most (centroids %.1f); process %.1f now, "
+      "%.1f at most; raw vectors %.1f\n",
+      MiB((*store)->MemoryBytes() + stats.memory_bytes), MiB(most), MiB(stats.memory_bytes),
+      ProcessMiB("VmRSS") - before, ProcessMiB("VmHWM") - before,
+      MiB(static_cast<int64_t>(vectors * dimension * sizeof(float))));
+  std::printf("disk        %.1f MiB\n", MiB((*store)->DiskBytes()));
+  start = Clock::now();
+  index->reset();
+  store->reset();
+  store = storage::LocalStore::Open(store_options);
+  if (!store.ok()) return Fail(store.status());
+  index = CellIndex::Open(**store, 1, options);
+  if (!index.ok()) return Fail(index.status());
+  std::printf("reopened    %.2f s, commit %llu\n", Seconds(start),
+              static_cast<unsigned long long>((*index)->commit()));
+
+  std::vector<float> queries(kQueries * dimension);
+  for (size_t q = 0; q < kQueries; ++q) data.Make(2, q, &queries[q * dimension]);
+  const std::vector<Share> shares = {
+      {vectors, 1}, {vectors, 2}, {vectors, 10}, {vectors, 100}, {vectors, 1000}};
+  const std::vector<double> percent = {100, 50, 10, 1, 0.1};
+  const auto answers = ExactAnswers(data, vectors, queries, shares);
+  std::printf("%8s %8s %10s %10s %10s %10s %10s\n", "accepted", "probes", "recall@10", "p50 ms",
+              "p99 ms", "cells", "compared");
+  const auto row = [&](size_t share, bool filtered, size_t probes, bool exact) -> absl::Status {
+    double found = 0, wanted = 0, cells = 0, compared = 0;
+    std::vector<double> times;
+    const size_t count = exact ? 20 : kQueries;
+    for (int round = 0; round < 2; ++round) {
+      for (size_t q = 0; q < count; ++q) {
+        CellQuery query;
+        query.vector = &queries[q * dimension];
+        query.limit = kLimit;
+        query.cells_probed = probes;
+        query.exact = exact;
+        query.accept = filtered ? &shares[share] : nullptr;
+        const auto begun = Clock::now();
+        const auto result = (*index)->Search(query, nullptr);
+        if (!result.ok()) return result.status();
+        if (round == 1) {
+          times.push_back(Seconds(begun) * 1e3);
+          continue;
+        }
+        cells += static_cast<double>(result->cells_read);
+        compared += static_cast<double>(result->distances);
+        wanted += static_cast<double>(answers[share][q].size());
+        for (const CellHit& hit : result->hits) {
+          for (const CellHit& right : answers[share][q]) found += right.ordinal == hit.ordinal;
+        }
+      }
+    }
+    std::sort(times.begin(), times.end());
+    const std::string label = exact      ? "exact"
+                              : filtered ? std::to_string(percent[share]).substr(0, 5) + "%"
+                                         : "all";
+    std::printf("%8s %8zu %10.4f %10.3f %10.3f %10.1f %10.0f\n", label.c_str(), probes,
+                found / wanted, times[times.size() / 2], times[times.size() * 99 / 100],
+                cells / static_cast<double>(count), compared / static_cast<double>(count));
+    return absl::OkStatus();
+  };
+  for (const size_t probes : {4, 8, 16, 32, 64, 128}) {
+    if (const absl::Status status = row(0, false, probes, false); !status.ok()) return Fail(status);
+  }
+  for (size_t share = 1; share < shares.size(); ++share) {
+    if (const absl::Status status = row(share, true, 32, false); !status.ok()) return Fail(status);
+  }
+  if (const absl::Status status = row(0, false, 32, true); !status.ok()) return Fail(status);
+  index->reset();
+  store->reset();
+  std::filesystem::remove_all(directory);
+  return 0;
+}
+
+}  // namespace
+}  // namespace cookix::engine
+
+int main(int argc, char** argv) {
+  const auto argument = [&](int i, int64_t otherwise) {
+    return argc > i ? std::atoll(argv[i]) : otherwise;
+  };
+  const int64_t vectors = argument(1, 1'000'000);
+  const int64_t dimension = argument(2, 128);
+  const int64_t clusters = argument(3, 2000);
+  if (vectors < 1 || dimension < 1 || clusters < 0) {
+    std::fprintf(stderr, "usage: %s [vectors] [dimension] [clusters] [MiB]\n", argv[0]);
+    return 2;
+  }
+  const int64_t memory =
+      argument(4, 0) > 0 ? argument(4, 0) << 20 : vectors * dimension * int64_t{sizeof(float)} / 10;
+  return cookix::engine::Run(static_cast<size_t>(vectors), static_cast<size_t>(dimension),
+                             static_cast<size_t>(clusters), memory);
+}
