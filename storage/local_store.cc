@@ -119,12 +119,12 @@ class RocksDbLocalSnapshot final : public LocalSnapshot {
   ~RocksDbLocalSnapshot() override { db_->ReleaseSnapshot(snapshot_); }
 
   absl::StatusOr<bool> Get(std::string_view key, LocalValue* value) const override {
-    value->rep_->slice.Reset();
-    const rocksdb::Status status =
-        db_->Get(options_, db_->DefaultColumnFamily(), ToSlice(key), &value->rep_->slice);
-    if (status.IsNotFound()) return false;
-    if (!status.ok()) return FromLocal(status, "reading a view's local files");
-    return true;
+    return Get(options_, key, value);
+  }
+  absl::StatusOr<bool> GetSelfChecked(std::string_view key, LocalValue* value) const override {
+    rocksdb::ReadOptions options = options_;
+    options.verify_checksums = false;
+    return Get(options, key, value);
   }
 
   absl::Status Scan(
@@ -144,6 +144,16 @@ class RocksDbLocalSnapshot final : public LocalSnapshot {
   }
 
  private:
+  absl::StatusOr<bool> Get(const rocksdb::ReadOptions& options, std::string_view key,
+                           LocalValue* value) const {
+    value->rep_->slice.Reset();
+    const rocksdb::Status status =
+        db_->Get(options, db_->DefaultColumnFamily(), ToSlice(key), &value->rep_->slice);
+    if (status.IsNotFound()) return false;
+    if (!status.ok()) return FromLocal(status, "reading a view's local files");
+    return true;
+  }
+
   rocksdb::DB* const db_;
   const rocksdb::Snapshot* const snapshot_;
   rocksdb::ReadOptions options_;
@@ -199,8 +209,11 @@ class RocksDbLocalStore final : public LocalStore {
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
     table.format_version = 5;
-    table.cache_index_and_filter_blocks = true;
-    table.pin_l0_filter_and_index_blocks_in_cache = true;
+    table.checksum = rocksdb::kXXH3;
+    // Read, and checked, when the file is opened. Most keys that are asked for are there:
+    // the last level, which has nearly all, needs no filter.
+    table.cache_index_and_filter_blocks = false;
+    db.optimize_filters_for_hits = true;
     table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
     db.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     const bool existed = fs_->FileExists(options_.path + "/CURRENT", kIo, nullptr).ok();

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "storage/base/coding.h"
+#include "storage/base/crc32c.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -11,18 +12,31 @@ namespace {
 
 constexpr char kEntries = 1;
 constexpr char kRemovals = 2;
-constexpr size_t kHeader = 8;
+constexpr size_t kHeader = 16;
+constexpr size_t kAtChecksum = 8;
 
 void AppendHeader(char kind, size_t count, std::string* value) {
   value->push_back(kind);
   value->append(3, '\0');
   PutFixed32(value, static_cast<uint32_t>(count));
+  PutFixed64(value, 0);
+}
+
+uint32_t Checksum(std::string_view section) {
+  return MaskCrc32c(
+      ExtendCrc32c(Crc32c(section.substr(0, kAtChecksum)), section.substr(kAtChecksum + 4)));
+}
+
+// Writes the checksum of the section that is the end of `value`.
+void Seal(size_t begin, std::string* value) {
+  const uint32_t checksum = Checksum(std::string_view(*value).substr(begin));
+  std::memcpy(value->data() + begin + kAtChecksum, &checksum, sizeof(checksum));
 }
 
 size_t RoundedUp(size_t bytes) { return (bytes + 7) / 8 * 8; }
 
-absl::Status Malformed() {
-  return Corruption("a cell of a vector index is malformed",
+absl::Status Damaged() {
+  return Corruption("a cell of a vector index is damaged",
                     "Nothing has to be done: the index is built anew.");
 }
 
@@ -47,12 +61,15 @@ void CellEntryList::AppendTo(std::string* value) const {
   value->append(codes_);
   value->append(residues_);
   value->append(RoundedUp(value->size() - before) - (value->size() - before), '\0');
+  Seal(before, value);
 }
 
 void AppendRemovals(std::span<const uint64_t> ordinals, std::string* value) {
   if (ordinals.empty()) return;
+  const size_t before = value->size();
   AppendHeader(kRemovals, ordinals.size(), value);
   value->append(reinterpret_cast<const char*>(ordinals.data()), ordinals.size() * sizeof(uint64_t));
+  Seal(before, value);
 }
 
 size_t CellEntryBytes(const VectorCodec& codec) {
@@ -73,7 +90,7 @@ absl::Status CellContents::Parse(const VectorCodec& codec, std::string_view valu
   // First what is removed, and where.
   bool has_entries_before = false;
   for (std::string_view left = value; !left.empty();) {
-    if (left.size() < kHeader) return Malformed();
+    if (left.size() < kHeader) return Damaged();
     const char kind = left[0];
     uint32_t count;
     std::memcpy(&count, left.data() + 4, sizeof(count));
@@ -83,9 +100,12 @@ absl::Status CellContents::Parse(const VectorCodec& codec, std::string_view valu
     } else if (kind == kRemovals) {
       bytes = kHeader + size_t{count} * sizeof(uint64_t);
     } else {
-      return Malformed();
+      return Damaged();
     }
-    if (count == 0 || bytes > left.size()) return Malformed();
+    if (count == 0 || bytes > left.size()) return Damaged();
+    uint32_t checksum;
+    std::memcpy(&checksum, left.data() + kAtChecksum, sizeof(checksum));
+    if (checksum != Checksum(left.substr(0, bytes))) return Damaged();
     if (kind == kEntries) {
       has_entries_before = true;
     } else if (has_entries_before) {

@@ -4,6 +4,7 @@
 //
 //   u8  kind: 1 entries, 2 removals; 3 bytes of zero
 //   u32 count
+//   u32 masked CRC-32C of all other bytes of the section; u32 zero
 //   entries:   count x u64 ordinal, count x (f32 scale, f32 norm), count x code,
 //              count x residue, zeros up to a multiple of 8 bytes
 //   removals:  count x u64 ordinal

@@ -36,6 +36,9 @@ constexpr uint32_t kLeastPending = 16;
 // vectors are compared with its parts.
 constexpr size_t kPushedTo = 16;
 constexpr size_t kPulledFrom = 8;
+// A search among a share s of the vectors reads s^-kRareness times as many cells.
+constexpr double kRareness = 0.75;
+constexpr size_t kAnyNumber = SIZE_MAX / 4;
 // Cells that a search has in memory at a time.
 constexpr size_t kGroup = 16;
 
@@ -296,15 +299,24 @@ void CellIndex::Publish() {
 
 // ---- what cells should be like ----------------------------------------------
 
+size_t CellIndex::CellsInMemory() const {
+  if (options_.memory_bytes <= 0) return kAnyNumber;
+  // Slots are up to twice the cells, and hash tables up to twice their elements.
+  const int64_t cell_bytes = 2 * CellCentroids::SlotBytes(options_.dimension) +
+                             3 * static_cast<int64_t>(sizeof(CellId) + sizeof(CellInfo));
+  return static_cast<size_t>(std::max<int64_t>(options_.memory_bytes / cell_bytes, 8));
+}
+
 size_t CellIndex::Floor() const {
   size_t floor = std::max<size_t>(options_.max_cell_size / 8, 32);
-  if (options_.memory_bytes > 0) {
-    // Splits leave about half of the floor in a cell, and slots are up to twice the cells.
-    const int64_t cell_bytes = 2 * (CellCentroids::SlotBytes(options_.dimension) +
-                                    static_cast<int64_t>(sizeof(CellId) + sizeof(CellInfo)));
-    floor = std::max(floor, static_cast<size_t>(2 * vectors_ * cell_bytes / options_.memory_bytes));
-  }
+  const size_t cells = CellsInMemory();
+  if (cells != kAnyNumber) floor = std::max(floor, 3 * static_cast<size_t>(vectors_) / cells);
   return std::min(floor, std::max<size_t>(LargestSize() / 2, 4));
+}
+
+size_t CellIndex::StarvedSize() const {
+  // When all have a third of the floor, they are few enough.
+  return Floor() / (cells_.size() > CellsInMemory() ? 3 : 8);
 }
 
 size_t CellIndex::LargestSize() const { return std::max<size_t>(kPortionBytes / EntryBytes(), 8); }
@@ -322,8 +334,9 @@ size_t CellIndex::EntryBytes() const {
 bool CellIndex::IsDue(const CellInfo& info) const {
   const size_t floor = Floor();
   return info.pending >= std::max(kLeastPending, info.size / 4) || info.size > MaxSize() ||
-         info.size == 0 || (info.size < floor / 8 && cells_.size() > 1) ||
-         (info.variance > options_.max_variance && info.size > floor);
+         info.size == 0 || (info.size < StarvedSize() && cells_.size() > 1) ||
+         (info.variance > options_.max_variance && info.size > floor &&
+          cells_.size() < CellsInMemory());
 }
 
 void CellIndex::QueueIfDue(CellId cell) {
@@ -339,8 +352,11 @@ absl::Status CellIndex::MakeRoom(size_t slots) {
   if (centroids_ != nullptr && centroids_->count() + slots <= centroids_->capacity()) {
     return absl::OkStatus();
   }
-  std::shared_ptr<CellCentroids> room = CellCentroids::Make(
-      options_.metric, options_.dimension, centre_, 2 * (cells_.size() + slots) + 512);
+  const size_t capacity =
+      std::max(std::min(2 * (cells_.size() + slots), 2 * CellsInMemory()), cells_.size() + slots) +
+      16;
+  std::shared_ptr<CellCentroids> room =
+      CellCentroids::Make(options_.metric, options_.dimension, centre_, capacity);
   if (room == nullptr) {
     return MakeError(absl::StatusCode::kResourceExhausted,
                      "there is no memory for the centroids of a vector index",
@@ -550,6 +566,9 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
 // ---- upkeep -----------------------------------------------------------------
 
 absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
+  if (cells_.size() > CellsInMemory()) {
+    for (const auto& [cell, info] : cells_) QueueIfDue(cell);
+  }
   for (int64_t step = 0; !due_.empty(); ++step) {
     if (step >= steps) return false;
     const CellId cell = due_.front();
@@ -567,7 +586,7 @@ absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
 absl::Status CellIndex::ReadCell(const State& state, CellId cell, LocalValue* value,
                                  CellContents* contents) const {
   COOKIX_ASSIGN_OR_RETURN(const bool found,
-                          state.snapshot->Get(CellKey(kEntriesRecord, cell), value));
+                          state.snapshot->GetSelfChecked(CellKey(kEntriesRecord, cell), value));
   if (!found) return Damaged("a cell has no entries");
   return contents->Parse(*state.codec, value->view());
 }
@@ -594,10 +613,10 @@ absl::Status CellIndex::Rework(CellId cell) {
                    floats.data() + i * dimension);
   }
   const CellVectors vectors{floats.data(), n, dimension};
-  const size_t floor = Floor();
-  if (n < floor / 8 && cells_.size() > 1) return Dissolve(cell, contents, vectors);
+  if (n < StarvedSize() && cells_.size() > 1) return Dissolve(cell, contents, vectors);
   const CellShape shape = ShapeOf(vectors);
-  if (n > MaxSize() || (n > floor && shape.variance > options_.max_variance)) {
+  if (n > MaxSize() ||
+      (n > Floor() && shape.variance > options_.max_variance && cells_.size() < CellsInMemory())) {
     return Split(cell, contents, vectors);
   }
   std::vector<float> centroid(dimension);
@@ -947,7 +966,7 @@ absl::StatusOr<CellSearchResult> CellIndex::Search(const CellQuery& query,
     // The rarer matches are, the farther away are the nearest of them: more cells have to
     // be read, though fewer vectors compared.
     const double share = std::clamp(accepted / vectors, 1e-9, 1.0);
-    const double cells_wanted = probes / std::sqrt(share);
+    const double cells_wanted = probes / std::pow(share, kRareness);
     if (accepted <= (query.exact ? static_cast<double>(now->cells) : cells_wanted)) {
       COOKIX_RETURN_IF_ERROR(ReadAccepted(*now, *query.accept, &collector));
       result.exact = true;

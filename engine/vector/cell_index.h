@@ -15,9 +15,10 @@
 //   * Below an eighth of the floor it is dissolved: its vectors go to their nearest cells.
 //   * When its centroid has drifted by more than `max_drift` it is computed anew.
 //
-// Memory is that for centroids, about 350 bytes for a cell of 128 dimensions, and what the
-// LocalStore holds. With `memory_bytes` the floor rises with the number of vectors, so
-// that the centroids fit: cells become larger and searches slower instead.
+// Memory is that for centroids, 400 to 900 bytes for a cell of 128 dimensions, and what the
+// LocalStore holds. With `memory_bytes` the floor rises with the number of vectors, and
+// small cells are dissolved, so that the centroids fit: cells become larger and searches
+// slower instead. (Cells of more than 4 MiB are not made, whatever the memory.)
 //
 // Crashes. Every change is one batch of the LocalStore, with the watermark; after a crash
 // the index is as it was at some such batch, and commit() says which commits it has.
@@ -227,9 +228,12 @@ class CellIndex {
   void Publish();
   void QueueIfDue(CellId cell);
   bool IsDue(const CellInfo& info) const;
-  // Vectors that a cell must have to be split for its variance, and those above which it is
-  // split whatever it is like.
+  // Cells whose centroids may be in memory.
+  size_t CellsInMemory() const;
+  // Vectors that a cell must have to be split for its variance, those above which it is
+  // split whatever it is like, and those below which it is dissolved.
   size_t Floor() const;
+  size_t StarvedSize() const;
   size_t MaxSize() const;
   size_t LargestSize() const;
   size_t EntryBytes() const;

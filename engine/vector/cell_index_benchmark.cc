@@ -10,6 +10,7 @@
 // for the exact answers, so that the memory of the process is that of the index.
 //
 // Every row's recall is measured against the exact answers before its time is taken.
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,13 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::time_point since) {
   return std::chrono::duration<double>(Clock::now() - since).count();
+}
+
+// Of this thread, or of all.
+double CpuSeconds(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
 // Numbers that depend on seed and position alone.
@@ -157,7 +165,7 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
   CellOptions options;
   options.dimension = dimension;
   options.memory_bytes = memory / 2;
-  const double before = ProcessMiB("VmRSS");
+  const double before = ProcessMiB("RssAnon");
   auto store = storage::LocalStore::Open(store_options);
   if (!store.ok()) return Fail(store.status());
   auto index = CellIndex::Open(**store, 1, options);
@@ -167,7 +175,9 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
   std::vector<float> batch(kBatch * dimension);
   std::vector<CellChange> changes;
   double apply_seconds = 0, maintain_seconds = 0;
+  double cpu_seconds = 0, all_cpu_seconds = 0;
   int64_t most = 0;
+  double most_process = 0;
   for (size_t begin = 0; begin < vectors; begin += kBatch) {
     const size_t n = std::min(kBatch, vectors - begin);
     changes.clear();
@@ -175,6 +185,8 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
       data.Make(1, begin + i, &batch[i * dimension]);
       changes.push_back({begin + i, &batch[i * dimension]});
     }
+    const double cpu = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
+    const double all_cpu = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
     auto start = Clock::now();
     if (const absl::Status status = (*index)->Apply(changes, begin / kBatch + 1); !status.ok()) {
       return Fail(status);
@@ -184,25 +196,31 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
     const auto done = (*index)->Maintain(1 << 30);
     if (!done.ok()) return Fail(done.status());
     maintain_seconds += Seconds(start);
+    cpu_seconds += CpuSeconds(CLOCK_THREAD_CPUTIME_ID) - cpu;
+    all_cpu_seconds += CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - all_cpu;
+    if (begin / kBatch % 20 == 0) most_process = std::max(most_process, ProcessMiB("RssAnon"));
     most = std::max(most, (*store)->MemoryBytes() + (*index)->Stats().memory_bytes);
   }
   auto start = Clock::now();
   if (const absl::Status status = (*store)->Flush(); !status.ok()) return Fail(status);
   const double flush_seconds = Seconds(start);
   CellIndexStats stats = (*index)->Stats();
-  std::printf("ingest      %.0f vectors/s (apply %.1f s, upkeep %.1f s, flush %.1f s)\n",
-              static_cast<double>(vectors) / (apply_seconds + maintain_seconds + flush_seconds),
-              apply_seconds, maintain_seconds, flush_seconds);
+  std::printf(
+      "ingest      %.0f vectors/s (apply %.1f s, upkeep %.1f s, flush %.1f s); "
+      "CPU %.1f s in this thread, %.1f s in all\n",
+      static_cast<double>(vectors) / (apply_seconds + maintain_seconds + flush_seconds),
+      apply_seconds, maintain_seconds, flush_seconds, cpu_seconds, all_cpu_seconds);
   std::printf(
       "cells       %lld; rewrites %lld, splits %lld, merges %lld, recentred %lld, moved %lld\n",
       static_cast<long long>(stats.cells), static_cast<long long>(stats.rewrites),
       static_cast<long long>(stats.splits), static_cast<long long>(stats.merges),
       static_cast<long long>(stats.recentred), static_cast<long long>(stats.moved));
   std::printf(
-      "memory      reported %.1f MiB now, %.1f at most (centroids %.1f); process %.1f now, "
+      "memory      reported %.1f MiB now, %.1f at most (centroids %.1f); process, without files, "
+      "%.1f now, "
       "%.1f at most; raw vectors %.1f\n",
       MiB((*store)->MemoryBytes() + stats.memory_bytes), MiB(most), MiB(stats.memory_bytes),
-      ProcessMiB("VmRSS") - before, ProcessMiB("VmHWM") - before,
+      ProcessMiB("RssAnon") - before, most_process - before,
       MiB(static_cast<int64_t>(vectors * dimension * sizeof(float))));
   std::printf("disk        %.1f MiB\n", MiB((*store)->DiskBytes()));
   start = Clock::now();
@@ -221,12 +239,13 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
       {vectors, 1}, {vectors, 2}, {vectors, 10}, {vectors, 100}, {vectors, 1000}};
   const std::vector<double> percent = {100, 50, 10, 1, 0.1};
   const auto answers = ExactAnswers(data, vectors, queries, shares);
-  std::printf("%8s %8s %10s %10s %10s %10s %10s\n", "accepted", "probes", "recall@10", "p50 ms",
-              "p99 ms", "cells", "compared");
+  std::printf("%8s %8s %10s %10s %10s %10s %10s %10s\n", "accepted", "probes", "recall@10",
+              "p50 ms", "p99 ms", "CPU ms", "cells", "compared");
   const auto row = [&](size_t share, bool filtered, size_t probes, bool exact) -> absl::Status {
     double found = 0, wanted = 0, cells = 0, compared = 0;
     std::vector<double> times;
     const size_t count = exact ? 20 : kQueries;
+    double cpu = 0;
     for (int round = 0; round < 2; ++round) {
       for (size_t q = 0; q < count; ++q) {
         CellQuery query;
@@ -235,11 +254,14 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
         query.cells_probed = probes;
         query.exact = exact;
         query.accept = filtered ? &shares[share] : nullptr;
+        cpu -= CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
         const auto begun = Clock::now();
         const auto result = (*index)->Search(query, nullptr);
+        const double seconds = Seconds(begun);
+        cpu += CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
         if (!result.ok()) return result.status();
         if (round == 1) {
-          times.push_back(Seconds(begun) * 1e3);
+          times.push_back(seconds * 1e3);
           continue;
         }
         cells += static_cast<double>(result->cells_read);
@@ -254,9 +276,10 @@ int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
     const std::string label = exact      ? "exact"
                               : filtered ? std::to_string(percent[share]).substr(0, 5) + "%"
                                          : "all";
-    std::printf("%8s %8zu %10.4f %10.3f %10.3f %10.1f %10.0f\n", label.c_str(), probes,
+    std::printf("%8s %8zu %10.4f %10.3f %10.3f %10.3f %10.1f %10.0f\n", label.c_str(), probes,
                 found / wanted, times[times.size() / 2], times[times.size() * 99 / 100],
-                cells / static_cast<double>(count), compared / static_cast<double>(count));
+                cpu * 1e3 / static_cast<double>(2 * count), cells / static_cast<double>(count),
+                compared / static_cast<double>(count));
     return absl::OkStatus();
   };
   for (const size_t probes : {4, 8, 16, 32, 64, 128}) {
