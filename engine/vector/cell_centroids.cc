@@ -31,8 +31,7 @@ std::unique_ptr<CellCentroids> CellCentroids::Make(Metric metric, size_t dimensi
 CellCentroids::CellCentroids(Metric metric, size_t dimension, const std::vector<float>& centre,
                              size_t capacity)
     : capacity_(capacity),
-      storage_(VectorCodec::Make(AssignmentMetric(metric), Quantization::kInt8, dimension,
-                                 metric == Metric::kL2 ? centre : std::vector<float>())),
+      storage_(VectorCodec::Make(AssignmentMetric(metric), Quantization::kInt8, dimension, centre)),
       inner_product_(VectorCodec::Make(Metric::kDot, Quantization::kInt8, dimension, {})),
       graph_(storage_, kGraph),
       cells_(new CellId[capacity]),
@@ -100,6 +99,7 @@ void CellCentroids::All(const float* vector, bool by_inner_product, uint64_t ste
       block[n] = slot;
       codes[n] = storage_.Code(slot);
       params[n] = storage_.Params(slot);
+      if (by_inner_product) params[n].norm = 0;
       ++n;
     }
     codec.Distances(query, codes, params, n, distances);

@@ -37,7 +37,7 @@ struct NearCell {
 class CellCentroids {
  public:
   // For at most `capacity` slots. Cells are chosen by cosine for kCosine, by Euclidean
-  // distance otherwise. `centre` as for VectorCodec. Null when there is no memory.
+  // distance otherwise. `centre` as for VectorCodec, none for kDot. Null when there is no memory.
   static std::unique_ptr<CellCentroids> Make(Metric metric, size_t dimension,
                                              const std::vector<float>& centre, size_t capacity);
 

@@ -58,6 +58,12 @@ bool ToFloats(std::string_view bytes, size_t dimension, std::vector<float>* floa
   return true;
 }
 
+// Vectors are kept as cells are chosen: for kDot by Euclidean distance, with lengths, which
+// inner products have no use for.
+void ForgetNorms(std::span<CodeParams> params) {
+  for (CodeParams& p : params) p.norm = 0;
+}
+
 // `vector` as codes are made from it.
 const float* Prepared(Metric metric, const float* vector, size_t dimension,
                       std::vector<float>* buffer) {
@@ -518,7 +524,7 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
     }
     if (is_first) {
       const bool centred =
-          options_.metric == Metric::kL2 && options_.quantization == Quantization::kInt8;
+          options_.metric != Metric::kDot && options_.quantization == Quantization::kInt8;
       MakeCodecs(centred ? mean : std::vector<float>());
     }
     Edit edit(codec_.get(), {commit_, next_cell_ + 1, end_ordinal_});
@@ -553,7 +559,7 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
     const CellId cell = nearest.front().cell;
     CellEntry entry;
     entry.ordinal = change.ordinal;
-    codec_->Encode(v, code.data(), residue.data(), &entry.params);
+    assignment_->Encode(v, code.data(), residue.data(), &entry.params);
     entry.code = code.data();
     entry.residue = residue.data();
     edit.cell(cell).added.Add(entry);
@@ -890,6 +896,7 @@ absl::Status CellIndex::ReadCells(const State& state, std::span<const NearCell> 
     const size_t n = std::min(kGroup, cells.size() - begin);
     for (size_t i = 0; i < n; ++i) {
       COOKIX_RETURN_IF_ERROR(ReadCell(state, cells[begin + i].cell, &values[i], &contents[i]));
+      if (options_.metric == Metric::kDot) ForgetNorms(contents[i].params);
       collector->Offer(contents[i]);
     }
     collector->Refine();

@@ -256,10 +256,9 @@ class CellIndex {
   const uint32_t index_;
   const CellOptions options_;
 
-  // The writer's. Codecs are fixed when there are vectors: the centre of l2 is that of the
-  // first.
+  // The writer's. Codecs are fixed when there are vectors: the centre is that of the first.
   std::shared_ptr<const VectorCodec> codec_;
-  // The same codes, compared as cells are chosen.
+  // The same codes, as they are made and as they are compared to choose cells.
   std::unique_ptr<const VectorCodec> assignment_;
   std::vector<float> centre_;
   std::shared_ptr<CellCentroids> centroids_;
