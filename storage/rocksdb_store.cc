@@ -1207,6 +1207,15 @@ absl::Status RocksDbStore::DeleteViewFile(std::string_view view) {
   return view_files_->Delete(view);
 }
 
+absl::StatusOr<std::unique_ptr<LocalStore>> RocksDbStore::OpenLocalStore(std::string_view view,
+                                                                         int64_t memory_bytes) {
+  return view_files_->OpenLocal(view, memory_bytes);
+}
+
+absl::Status RocksDbStore::DeleteLocalStore(std::string_view view) {
+  return view_files_->DeleteLocal(view);
+}
+
 absl::Status RocksDbStore::Failure() const {
   const std::lock_guard lock(state_mutex_);
   return failure_;

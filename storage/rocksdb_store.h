@@ -58,6 +58,9 @@ class RocksDbStore : public Store {
   absl::StatusOr<std::unique_ptr<CheckedFileWriter>> CreateViewFile(std::string_view view,
                                                                     uint32_t version) override;
   absl::Status DeleteViewFile(std::string_view view) override;
+  absl::StatusOr<std::unique_ptr<LocalStore>> OpenLocalStore(std::string_view view,
+                                                             int64_t memory_bytes) override;
+  absl::Status DeleteLocalStore(std::string_view view) override;
 
  private:
   struct Pending;

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "storage/checked_file.h"
 #include "storage/column_families.h"
+#include "storage/local_store.h"
 #include "storage/log.h"
 #include "storage/options.h"
 #include "storage/position.h"
@@ -204,6 +205,13 @@ class Store {
                                                                             uint32_t version) = 0;
   // OK when there is none.
   virtual absl::Status DeleteViewFile(std::string_view view) = 0;
+
+  // Databases of views whose state is larger than memory, with the same rules as their
+  // files. Opened with errors as LocalStore::Open(); leaves Options::low_disk_bytes free.
+  virtual absl::StatusOr<std::unique_ptr<LocalStore>> OpenLocalStore(std::string_view view,
+                                                                     int64_t memory_bytes) = 0;
+  // REQUIRES: it is not open. OK when there is none.
+  virtual absl::Status DeleteLocalStore(std::string_view view) = 0;
 };
 
 }  // namespace cookix::storage

@@ -889,5 +889,39 @@ TEST_P(StoreTest, ViewsSaveFilesBesideTheStore) {
   EXPECT_EQ(LoadViewFile("sums", 5).value(), "mine!");
 }
 
+TEST_P(StoreTest, ViewsHaveDatabasesBesideTheStore) {
+  const auto put = [&](std::string_view view, std::string_view value) {
+    const auto local = store_->OpenLocalStore(view, 4 << 20);
+    ASSERT_TRUE(local.ok()) << local.status();
+    LocalBatch batch;
+    batch.Put("key", value);
+    ASSERT_TRUE((*local)->Write(batch).ok());
+  };
+  const auto get = [&](std::string_view view) -> std::string {
+    const auto local = store_->OpenLocalStore(view, 4 << 20);
+    if (!local.ok()) return "none: " + std::string(local.status().message());
+    LocalValue value;
+    const auto found = (*local)->Latest()->Get("key", &value);
+    return found.ok() && *found ? std::string(value.view()) : "nothing";
+  };
+  put("cells", "mine");
+  put("others", "theirs");
+  EXPECT_EQ(get("cells"), "mine");
+  EXPECT_EQ(store_->OpenLocalStore("../cells", 4 << 20).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->DeleteLocalStore("").code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(store_->DeleteLocalStore("others").ok());
+  ASSERT_TRUE(store_->DeleteLocalStore("others").ok());
+  EXPECT_EQ(get("others"), "nothing");
+  EXPECT_EQ(get("cells"), "mine");
+  if (in_memory()) return;
+  Reopen();
+  EXPECT_EQ(get("cells"), "mine");
+  const std::string target = options_.path + "_checkpoint";
+  std::filesystem::remove_all(target);
+  ASSERT_TRUE(store_->Checkpoint(target).ok());
+  EXPECT_FALSE(std::filesystem::exists(target + "/views"));
+}
+
 }  // namespace
 }  // namespace cookix::storage

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/checked_file.h"
+#include "storage/local_store.h"
 
 namespace rocksdb {
 class FileSystem;
@@ -34,11 +35,17 @@ class ViewFiles {
                                                             uint32_t version);
   absl::Status Delete(std::string_view view);
 
+  // Databases are in `<store>/views/<view>.local`.
+  absl::StatusOr<std::unique_ptr<LocalStore>> OpenLocal(std::string_view view,
+                                                        int64_t memory_bytes);
+  absl::Status DeleteLocal(std::string_view view);
+
   // Removes what crashes have left, as far as it can. Before any file is created.
   void RemoveTemporary();
 
  private:
-  absl::StatusOr<std::string> PathOf(std::string_view view) const;
+  absl::StatusOr<std::string> PathOf(std::string_view view, std::string_view suffix) const;
+  absl::Status MakeDirectory();
   absl::Status SyncDirectory(const std::string& path);
 
   const std::shared_ptr<rocksdb::FileSystem> fs_;

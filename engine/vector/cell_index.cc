@@ -82,6 +82,7 @@ const float* Prepared(Metric metric, const float* vector, size_t dimension,
 
 struct CellIndex::Header {
   uint64_t commit = 0;
+  std::string position;
   CellId next_cell = 1;
   uint64_t end_ordinal = 0;
 };
@@ -104,7 +105,7 @@ struct CellIndex::Edit {
     bool dropped = false;
   };
 
-  Edit(const VectorCodec* c, Header h) : codec(c), header(h) {}
+  Edit(const VectorCodec* c, Header h) : codec(c), header(std::move(h)) {}
 
   Cell& cell(CellId id) { return cells.try_emplace(id, *codec).first->second; }
   void PutOrdinal(std::string_view key, CellId cell) {
@@ -131,6 +132,10 @@ struct CellIndex::Part {
   uint32_t strangers = 0;
   int64_t pulled = 0;
 };
+
+CellIndex::Header CellIndex::CurrentHeader() const {
+  return {commit_, position_, next_cell_, end_ordinal_};
+}
 
 // ---- records ----------------------------------------------------------------
 
@@ -197,6 +202,7 @@ absl::Status CellIndex::Load() {
   }
   std::string_view in = value.view();
   uint32_t format, metric, quantization, dimension, next_cell;
+  std::string_view position;
   if (!GetFixed32(&in, &format)) return Damaged("its header is cut off");
   if (format > kFormat) {
     return MakeError(absl::StatusCode::kFailedPrecondition,
@@ -205,10 +211,11 @@ absl::Status CellIndex::Load() {
   }
   if (!GetFixed32(&in, &metric) || !GetFixed32(&in, &quantization) ||
       !GetFixed32(&in, &dimension) || !GetFixed64(&in, &commit_) || !GetFixed32(&in, &next_cell) ||
-      !GetFixed64(&in, &end_ordinal_) || !in.empty()) {
+      !GetFixed64(&in, &end_ordinal_) || !GetLengthPrefixed(&in, &position) || !in.empty()) {
     return Damaged("its header is malformed");
   }
   next_cell_ = next_cell;
+  position_ = position;
   if (metric != static_cast<uint32_t>(options_.metric) ||
       quantization != static_cast<uint32_t>(options_.quantization) ||
       dimension != options_.dimension) {
@@ -269,6 +276,8 @@ absl::Status CellIndex::Load() {
 
 uint64_t CellIndex::commit() const { return state()->commit; }
 
+std::string CellIndex::position() const { return state()->position; }
+
 CellIndexStats CellIndex::Stats() const {
   const std::shared_ptr<const State> now = state();
   CellIndexStats stats;
@@ -290,6 +299,7 @@ void CellIndex::Publish() {
   next->centroids = centroids_;
   next->step = step_;
   next->commit = commit_;
+  next->position = position_;
   next->vectors = vectors_;
   next->cells = static_cast<int64_t>(cells_.size());
   memory_bytes_.store(
@@ -431,12 +441,14 @@ absl::Status CellIndex::Write(Edit& edit) {
   PutFixed64(&value, edit.header.commit);
   PutFixed32(&value, edit.header.next_cell);
   PutFixed64(&value, edit.header.end_ordinal);
+  PutLengthPrefixed(&value, edit.header.position);
   edit.batch.Put(Key(kHeaderRecord), value);
   COOKIX_RETURN_IF_ERROR(store_.Write(edit.batch));
 
   // It is written: from here on nothing fails.
   ++step_;
   commit_ = edit.header.commit;
+  position_ = edit.header.position;
   next_cell_ = edit.header.next_cell;
   end_ordinal_ = edit.header.end_ordinal;
   for (const auto& [id, cell] : edit.cells) {
@@ -464,7 +476,14 @@ absl::Status CellIndex::Write(Edit& edit) {
   return absl::OkStatus();
 }
 
-absl::Status CellIndex::Apply(std::span<const CellChange> changes, uint64_t commit) {
+absl::Status CellIndex::Apply(std::span<const CellChange> changes, uint64_t commit,
+                              std::string_view position) {
+  // What was applied before stays applied.
+  const std::string old_position = position_;
+  if (commit < commit_) {
+    commit = commit_;
+    position = old_position;
+  }
   // The last change of an ordinal, in the order of ordinals.
   std::vector<CellChange> last(changes.begin(), changes.end());
   std::stable_sort(last.begin(), last.end(),
@@ -480,8 +499,8 @@ absl::Status CellIndex::Apply(std::span<const CellChange> changes, uint64_t comm
         std::clamp<size_t>(std::min(kPortionBytes / EntryBytes(),
                                     std::max(kFirstPortion, static_cast<size_t>(vectors_))),
                            1, std::max<size_t>(left.size(), 1));
-    if (most >= left.size()) return ApplyPortion(left, std::max(commit, commit_));
-    COOKIX_RETURN_IF_ERROR(ApplyPortion(left.first(most), commit_));
+    if (most >= left.size()) return ApplyPortion(left, commit, position);
+    COOKIX_RETURN_IF_ERROR(ApplyPortion(left.first(most), commit_, old_position));
     left = left.subspan(most);
     // What comes finds cells in shape.
     while (true) {
@@ -500,7 +519,8 @@ absl::StatusOr<bool> CellIndex::FindCell(const LocalSnapshot& snapshot, uint64_t
   return true;
 }
 
-absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64_t commit) {
+absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64_t commit,
+                                     std::string_view position) {
   const size_t dimension = options_.dimension;
   std::vector<float> buffer;
   const bool is_first = codec_ == nullptr;
@@ -515,7 +535,9 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
     }
     if (count == 0) {
       // There is nothing to remove.
-      Edit edit(codec_.get(), {commit, next_cell_, end_ordinal_});
+      Edit edit(codec_.get(), CurrentHeader());
+      edit.header.commit = commit;
+      edit.header.position = position;
       return Write(edit);
     }
     std::vector<float> mean(dimension);
@@ -527,7 +549,8 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
           options_.metric != Metric::kDot && options_.quantization == Quantization::kInt8;
       MakeCodecs(centred ? mean : std::vector<float>());
     }
-    Edit edit(codec_.get(), {commit_, next_cell_ + 1, end_ordinal_});
+    Edit edit(codec_.get(), CurrentHeader());
+    ++edit.header.next_cell;
     edit.batch.Put(Key(kCentreRecord), Bytes(centre_));
     Edit::Cell& cell = edit.cell(next_cell_);
     cell.rewritten = true;
@@ -535,7 +558,9 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
     COOKIX_RETURN_IF_ERROR(Write(edit));
   }
 
-  Edit edit(codec_.get(), {commit, next_cell_, end_ordinal_});
+  Edit edit(codec_.get(), CurrentHeader());
+  edit.header.commit = commit;
+  edit.header.position = position;
   const std::shared_ptr<const State> now = state();
   LocalValue value;
   std::vector<NearCell> nearest;
@@ -606,7 +631,7 @@ absl::Status CellIndex::Rework(CellId cell) {
   const size_t n = contents.size();
   if (n != info.size) return Damaged("a cell has another number of entries than its record says");
   if (n == 0) {
-    Edit edit(codec_.get(), {commit_, next_cell_, end_ordinal_});
+    Edit edit(codec_.get(), CurrentHeader());
     edit.cell(cell).dropped = true;
     COOKIX_RETURN_IF_ERROR(Write(edit));
     merges_.fetch_add(1);
@@ -627,7 +652,7 @@ absl::Status CellIndex::Rework(CellId cell) {
   }
   std::vector<float> centroid(dimension);
   centroids_->Decode(info.slot, centroid.data());
-  Edit edit(codec_.get(), {commit_, next_cell_, end_ordinal_});
+  Edit edit(codec_.get(), CurrentHeader());
   Edit::Cell& change = edit.cell(cell);
   change.rewritten = true;
   CellEntryList entries(*codec_);
@@ -645,7 +670,7 @@ absl::Status CellIndex::Rework(CellId cell) {
 
 absl::Status CellIndex::Dissolve(CellId cell, const CellContents& contents,
                                  const CellVectors& vectors) {
-  Edit edit(codec_.get(), {commit_, next_cell_, end_ordinal_});
+  Edit edit(codec_.get(), CurrentHeader());
   edit.cell(cell).dropped = true;
   std::vector<NearCell> nearest;
   for (size_t i = 0; i < contents.size(); ++i) {
@@ -672,7 +697,8 @@ absl::Status CellIndex::Split(CellId cell, const CellContents& contents,
   const auto second =
       static_cast<size_t>(std::count(halves.side.begin(), halves.side.end(), uint8_t{1}));
   const uint8_t kept = 2 * second > n ? 1 : 0;
-  Edit edit(codec_.get(), {commit_, next_cell_ + 1, end_ordinal_});
+  Edit edit(codec_.get(), CurrentHeader());
+  ++edit.header.next_cell;
   Part parts[2] = {Part(*codec_), Part(*codec_)};
   for (uint8_t side = 0; side < 2; ++side) {
     Part& part = parts[side];

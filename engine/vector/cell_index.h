@@ -141,12 +141,14 @@ class CellIndex {
 
   const CellOptions& options() const { return options_; }
 
-  // Makes the changes of everything up to `commit` visible. The last change of an ordinal
+  // Makes the changes of everything up to `commit` visible; `position` says the same to the
+  // caller, who alone knows which history the commit is of. The last change of an ordinal
   // counts. What is removed or replaced is hidden when it returns. All in one batch, so
   // that a crash leaves all or nothing; only of more than 4 MiB, or more than the index
   // holds, parts may be left, with the older watermark, and applying it again completes
   // them. After an error too it may be applied again.
-  absl::Status Apply(std::span<const CellChange> changes, uint64_t commit);
+  absl::Status Apply(std::span<const CellChange> changes, uint64_t commit,
+                     std::string_view position = {});
 
   // Brings cells that need it into shape, at most `steps` of them, each in a batch of its
   // own. Returns true when none is left. To be called after each Apply() until there is
@@ -155,6 +157,8 @@ class CellIndex {
 
   // Every commit up to it is in the index.
   uint64_t commit() const;
+  // What was given with it; to be checked, after opening, against the store's history.
+  std::string position() const;
   CellIndexStats Stats() const;
 
   // Sees what was visible when it began. `context` may be null. Errors: kDataLoss, those of
@@ -185,6 +189,7 @@ class CellIndex {
     std::shared_ptr<const CellCentroids> centroids;
     uint64_t step = 0;
     uint64_t commit = 0;
+    std::string position;
     int64_t vectors = 0;
     int64_t cells = 0;
   };
@@ -208,7 +213,10 @@ class CellIndex {
   std::string CellKey(char kind, CellId cell) const;
   std::string OrdinalKey(uint64_t ordinal) const;
 
-  absl::Status ApplyPortion(std::span<const CellChange> changes, uint64_t commit);
+  absl::Status ApplyPortion(std::span<const CellChange> changes, uint64_t commit,
+                            std::string_view position);
+  // As it is.
+  Header CurrentHeader() const;
   absl::StatusOr<bool> FindCell(const storage::LocalSnapshot& snapshot, uint64_t ordinal,
                                 storage::LocalValue* value, CellId* cell) const;
   absl::Status ReadCell(const State& state, CellId cell, storage::LocalValue* value,
@@ -264,6 +272,7 @@ class CellIndex {
   std::shared_ptr<CellCentroids> centroids_;
   uint64_t step_ = 0;
   uint64_t commit_ = 0;
+  std::string position_;
   CellId next_cell_ = 1;
   uint64_t end_ordinal_ = 0;
   int64_t vectors_ = 0;

@@ -695,9 +695,18 @@ TEST(CellIndexTest, IndexesShareAStore) {
   ASSERT_TRUE(other.ok());
   const Vector v = source.Next();
   const std::vector<CellChange> changes = {{3, v.data()}};
-  ASSERT_TRUE((*other)->Apply(changes, 9).ok());
+  ASSERT_TRUE((*other)->Apply(changes, 9, "position of 9").ok());
   EXPECT_EQ((*other)->Stats().vectors, 1);
   EXPECT_EQ((*other)->commit(), 9u);
+  // What is older is applied, too, but the watermark stays.
+  ASSERT_TRUE((*other)->Apply(changes, 8, "position of 8").ok());
+  EXPECT_EQ((*other)->Stats().vectors, 1);
+  other->reset();
+  other = CellIndex::Open(fixture.store(), 8, fixture.options());
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ((*other)->commit(), 9u);
+  EXPECT_EQ((*other)->position(), "position of 9");
+  EXPECT_EQ((*other)->Stats().vectors, 1);
   other->reset();
   ASSERT_TRUE(CellIndex::Drop(fixture.store(), 8).ok());
   fixture.Open();

@@ -122,6 +122,13 @@ class FakeStore : public storage::Store {
     return view_files_.Create(view, version);
   }
   absl::Status DeleteViewFile(std::string_view view) override { return view_files_.Delete(view); }
+  absl::StatusOr<std::unique_ptr<storage::LocalStore>> OpenLocalStore(
+      std::string_view view, int64_t memory_bytes) override {
+    return view_files_.OpenLocal(view, memory_bytes);
+  }
+  absl::Status DeleteLocalStore(std::string_view view) override {
+    return view_files_.DeleteLocal(view);
+  }
 
  private:
   // As storage/commit_writes.h reads it.
