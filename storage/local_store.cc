@@ -205,7 +205,8 @@ class RocksDbLocalStore final : public LocalStore {
     db.enable_blob_garbage_collection = true;
     db.blob_garbage_collection_age_cutoff = 0.5;
     db.blob_garbage_collection_force_threshold = 0.5;
-    db.blob_compaction_readahead_size = 256 << 10;
+    // What a compaction moves lies scattered: reading ahead would be for nothing.
+    db.blob_compaction_readahead_size = 0;
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
     table.format_version = 5;

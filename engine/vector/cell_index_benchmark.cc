@@ -3,11 +3,13 @@
 //
 //   cell_index_benchmark [vectors = 1000000] [dimension = 128] [clusters = 2000]
 //                        [MiB of memory for the index = a tenth of the vectors]
+//   cell_index_benchmark <file of byte vectors, one after the other> <dimension>
 //
 // Vectors: centres of `clusters` Gaussians, each component from N(0, 1), plus noise of
 // sigma 0.6, scaled to unit length; without clusters from N(0, 1) alone. Seed 1; 300 queries
 // from the same distribution, seed 2. Vectors are made while they are ingested and again
-// for the exact answers, so that the memory of the process is that of the index.
+// for the exact answers, so that the memory of the process is that of the index. Of a file
+// the last 300 vectors are the queries; it is in memory, and counted there.
 //
 // Every row's recall is measured against the exact answers before its time is taken.
 #include <time.h>
@@ -20,6 +22,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -72,13 +75,27 @@ struct Data {
   size_t dimension;
   size_t clusters;
   std::vector<float> centres;
+  // Of a file; then there is nothing else.
+  std::string bytes;
 
   Data(size_t dimension_in, size_t clusters_in) : dimension(dimension_in), clusters(clusters_in) {
     Random random(77);
     centres.resize(clusters * dimension);
     for (float& x : centres) x = random.Gaussian();
   }
+  size_t Rows() const { return bytes.size() / dimension; }
   void Make(uint64_t seed, uint64_t i, float* out) const {
+    if (!bytes.empty()) {
+      const size_t row = seed == 1 ? i : Rows() - 1 - i;
+      double squares = 0;
+      for (size_t d = 0; d < dimension; ++d) {
+        out[d] = static_cast<float>(static_cast<unsigned char>(bytes[row * dimension + d]));
+        squares += static_cast<double>(out[d]) * out[d];
+      }
+      const auto inverse = static_cast<float>(squares > 0 ? 1 / std::sqrt(squares) : 0);
+      for (size_t d = 0; d < dimension; ++d) out[d] *= inverse;
+      return;
+    }
     Random random(seed << 40 | i);
     const float* centre = clusters > 0 ? &centres[random.Next() % clusters * dimension] : nullptr;
     double squares = 0;
@@ -154,8 +171,8 @@ std::vector<std::vector<std::vector<CellHit>>> ExactAnswers(const Data& data, si
   return answers;
 }
 
-int Run(size_t vectors, size_t dimension, size_t clusters, int64_t memory) {
-  const Data data(dimension, clusters);
+int Run(const Data& data, size_t vectors, int64_t memory) {
+  const size_t dimension = data.dimension;
   const std::filesystem::path directory =
       std::filesystem::temp_directory_path() / ("cookix_cells_" + std::to_string(getpid()));
   std::filesystem::remove_all(directory);
@@ -302,6 +319,19 @@ int main(int argc, char** argv) {
   const auto argument = [&](int i, int64_t otherwise) {
     return argc > i ? std::atoll(argv[i]) : otherwise;
   };
+  using cookix::engine::Data;
+  if (argc == 3 && std::filesystem::exists(argv[1])) {
+    Data data(static_cast<size_t>(std::max<int64_t>(argument(2, 1), 1)), 0);
+    std::ifstream file(argv[1], std::ios::binary);
+    data.bytes.assign(std::istreambuf_iterator<char>(file), {});
+    if (data.Rows() <= cookix::engine::kQueries) {
+      std::fprintf(stderr, "%s has too few vectors\n", argv[1]);
+      return 2;
+    }
+    const size_t vectors = data.Rows() - cookix::engine::kQueries;
+    return cookix::engine::Run(data, vectors,
+                               static_cast<int64_t>(vectors * data.dimension * sizeof(float) / 10));
+  }
   const int64_t vectors = argument(1, 1'000'000);
   const int64_t dimension = argument(2, 128);
   const int64_t clusters = argument(3, 2000);
@@ -311,6 +341,6 @@ int main(int argc, char** argv) {
   }
   const int64_t memory =
       argument(4, 0) > 0 ? argument(4, 0) << 20 : vectors * dimension * int64_t{sizeof(float)} / 10;
-  return cookix::engine::Run(static_cast<size_t>(vectors), static_cast<size_t>(dimension),
-                             static_cast<size_t>(clusters), memory);
+  const Data data(static_cast<size_t>(dimension), static_cast<size_t>(clusters));
+  return cookix::engine::Run(data, static_cast<size_t>(vectors), memory);
 }
