@@ -73,6 +73,8 @@ void CellCentroids::Nearest(const float* vector, size_t count, uint64_t step,
       nearest->push_back(
           {storage_.Refine(query, candidate.slot), cells_[candidate.slot], candidate.slot});
     }
+    // Nearly all around are dead: that is rare.
+    if (nearest->size() < count) All(vector, false, step, nearest);
   }
   const size_t kept = std::min(count, nearest->size());
   std::partial_sort(nearest->begin(), nearest->begin() + static_cast<ptrdiff_t>(kept),
