@@ -18,7 +18,10 @@ using storage::LocalValue;
 
 constexpr uint32_t kFormat = 1;
 
-// Kinds of records, the fifth byte of every key.
+// A key is the number of the index (u32, big-endian), a kind of record, and the cell (u32) or
+// ordinal (u64) it is about, big-endian. Values are little-endian. The header is
+//   u32 format, u32 metric, u32 quantization, u32 dimension, u64 commit, u32 next cell,
+//   u64 end of the ordinals seen, length-prefixed position
 constexpr char kHeaderRecord = 'h';
 constexpr char kCentreRecord = 'z';    // the floats of the centre
 constexpr char kCentroidRecord = 'c';  // cell -> the floats of its centroid
