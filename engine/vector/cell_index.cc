@@ -57,7 +57,7 @@ std::string_view Bytes(const std::vector<float>& floats) {
 bool ToFloats(std::string_view bytes, size_t dimension, std::vector<float>* floats) {
   if (bytes.size() != dimension * sizeof(float)) return false;
   floats->resize(dimension);
-  std::memcpy(floats->data(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(floats->data(), bytes.data(), bytes.size());
   return true;
 }
 
