@@ -93,6 +93,8 @@ void CellCentroids::All(const float* vector, bool by_inner_product, uint64_t ste
   Slot block[kBlock];
   const uint8_t* codes[kBlock];
   CodeParams params[kBlock];
+  const CodeParams* params_at[kBlock];
+  for (size_t i = 0; i < kBlock; ++i) params_at[i] = &params[i];
   float distances[kBlock];
   for (Slot slot = 0; slot < slots;) {
     size_t n = 0;
@@ -104,7 +106,7 @@ void CellCentroids::All(const float* vector, bool by_inner_product, uint64_t ste
       if (by_inner_product) params[n].norm = 0;
       ++n;
     }
-    codec.Distances(query, codes, params, n, distances);
+    codec.Distances(query, codes, params_at, n, distances);
     for (size_t i = 0; i < n; ++i) all->push_back({distances[i], cells_[block[i]], block[i]});
   }
 }

@@ -149,6 +149,8 @@ absl::Status CellContents::Parse(const VectorCodec& codec, std::string_view valu
     }
     left.remove_prefix(RoundedUp(kHeader + size_t{count} * CellEntryBytes(codec)));
   }
+  params_at.resize(params.size());
+  for (size_t i = 0; i < params.size(); ++i) params_at[i] = &params[i];
   return absl::OkStatus();
 }
 

@@ -69,6 +69,8 @@ class CellContents {
 
   std::vector<uint64_t> ordinals;
   std::vector<CodeParams> params;
+  // Where each of `params` is, as VectorCodec::Distances() wants it.
+  std::vector<const CodeParams*> params_at;
   std::vector<const uint8_t*> codes;
   // Null where the codec has none.
   std::vector<const uint8_t*> residues;

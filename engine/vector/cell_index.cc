@@ -722,7 +722,7 @@ absl::Status CellIndex::Split(CellId cell, const CellContents& contents,
   std::vector<float> distances(n);
   std::vector<int> target(n);
   for (int side = 0; side < 2; ++side) {
-    assignment_->Distances(parts[side].query, contents.codes.data(), contents.params.data(), n,
+    assignment_->Distances(parts[side].query, contents.codes.data(), contents.params_at.data(), n,
                            distances.data());
     for (size_t i = 0; i < n; ++i) {
       if (halves.side[i] == side) best[i] = distances[i];
@@ -733,7 +733,7 @@ absl::Status CellIndex::Split(CellId cell, const CellContents& contents,
   for (size_t k = 0; k < neighbours.size(); ++k) {
     centroids_->Decode(neighbours[k].slot, centroid.data());
     assignment_->PrepareQuery(centroid.data(), &queries[k]);
-    assignment_->Distances(queries[k], contents.codes.data(), contents.params.data(), n,
+    assignment_->Distances(queries[k], contents.codes.data(), contents.params_at.data(), n,
                            distances.data());
     for (size_t i = 0; i < n; ++i) {
       if (distances[i] >= best[i]) continue;
@@ -797,11 +797,11 @@ absl::Status CellIndex::PullFromNeighbours(std::span<const NearCell> neighbours,
     centroids_->Decode(neighbour.slot, centroid.data());
     assignment_->PrepareQuery(centroid.data(), &own);
     own_distances.resize(n);
-    assignment_->Distances(own, contents.codes.data(), contents.params.data(), n,
+    assignment_->Distances(own, contents.codes.data(), contents.params_at.data(), n,
                            own_distances.data());
     for (int side = 0; side < 2; ++side) {
       part_distances[side].resize(n);
-      assignment_->Distances(parts[side].query, contents.codes.data(), contents.params.data(), n,
+      assignment_->Distances(parts[side].query, contents.codes.data(), contents.params_at.data(), n,
                              part_distances[side].data());
     }
     for (size_t i = 0; i < n; ++i) {
@@ -838,7 +838,7 @@ class CellIndex::Collector {
   void Offer(const CellContents& contents) {
     ++cells_;
     size_t n = contents.size();
-    const CodeParams* params = contents.params.data();
+    const CodeParams* const* params = contents.params_at.data();
     const uint8_t* const* codes = contents.codes.data();
     if (accept_ != nullptr) {
       accepted_.clear();
@@ -848,7 +848,7 @@ class CellIndex::Collector {
         if (!accept_->Contains(contents.ordinals[i])) continue;
         accepted_.push_back(static_cast<uint32_t>(i));
         codes_.push_back(contents.codes[i]);
-        params_.push_back(contents.params[i]);
+        params_.push_back(contents.params_at[i]);
       }
       n = accepted_.size();
       params = params_.data();
@@ -913,7 +913,7 @@ class CellIndex::Collector {
   std::vector<float> distances_;
   std::vector<uint32_t> accepted_;
   std::vector<const uint8_t*> codes_;
-  std::vector<CodeParams> params_;
+  std::vector<const CodeParams*> params_;
 };
 
 absl::Status CellIndex::ReadCells(const State& state, std::span<const NearCell> cells,
