@@ -223,11 +223,15 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
       s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(codes[i + 3] + d), q);
     }
     // Four sums of 16 numbers each, together.
-    const auto halves = [](__m512i s) __attribute__((target("avx512f"), always_inline)) {
-      return _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
-    };
-    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(halves(s0), halves(s1)),
-                                            _mm256_hadd_epi32(halves(s2), halves(s3)));
+    const __m256i h0 =
+        _mm256_add_epi32(_mm512_castsi512_si256(s0), _mm512_extracti64x4_epi64(s0, 1));
+    const __m256i h1 =
+        _mm256_add_epi32(_mm512_castsi512_si256(s1), _mm512_extracti64x4_epi64(s1, 1));
+    const __m256i h2 =
+        _mm256_add_epi32(_mm512_castsi512_si256(s2), _mm512_extracti64x4_epi64(s2, 1));
+    const __m256i h3 =
+        _mm256_add_epi32(_mm512_castsi512_si256(s3), _mm512_extracti64x4_epi64(s3, 1));
+    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(h0, h1), _mm256_hadd_epi32(h2, h3));
     _mm_storeu_si128(
         reinterpret_cast<__m128i*>(out + i),
         _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)));
