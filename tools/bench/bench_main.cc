@@ -7,8 +7,6 @@
 // and filter in the engine; scaling (search at growing sizes). Exit code: 0, 1 when an answer was
 // wrong or something failed, 2 on bad flags, 3 when a figure misses its target.
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <set>
 #include <string>
@@ -18,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "storage/base/status.h"
+#include "tools/bench/directory.h"
 #include "tools/bench/engine_bench.h"
 #include "tools/bench/random_graph.h"
 #include "tools/bench/report.h"
@@ -69,27 +68,6 @@ absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
   if (flags.degree >= flags.objects) return absl::InvalidArgumentError("--degree is too large");
   return flags;
 }
-
-// A directory that goes away with everything in it.
-class Directory {
- public:
-  explicit Directory(const std::string& parent) {
-    std::string pattern =
-        (parent.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(parent)) /
-        "cookix_bench_XXXXXX";
-    if (mkdtemp(pattern.data()) != nullptr) path_ = pattern;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  Directory(const Directory&) = delete;
-  Directory& operator=(const Directory&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 absl::Status Run(const Flags& flags, Report* report) {
   const RandomGraph graph = MakeRandomGraph(flags.objects, flags.degree, flags.seed);

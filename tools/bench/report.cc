@@ -12,6 +12,7 @@ namespace cookix::bench {
 namespace {
 
 bool Meets(const Result& result) {
+  if (result.recall.has_value() && *result.recall < result.recall_target) return false;
   switch (result.goal) {
     case Goal::kAtLeast:
       return result.value >= result.target;
@@ -34,8 +35,18 @@ std::string Text(double value) {
 void Report::Add(Result result) {
   std::string goal;
   if (result.goal != Goal::kNone) {
-    goal = std::string(result.goal == Goal::kAtLeast ? "at least " : "at most ") +
-           Text(result.target) + (Meets(result) ? ": met" : ": MISSED");
+    goal =
+        std::string(result.goal == Goal::kAtLeast ? "at least " : "at most ") + Text(result.target);
+  }
+  if (result.recall_target > 0) {
+    goal += std::string(goal.empty() ? "" : ", ") + "recall at least " + Text(result.recall_target);
+  }
+  if (!goal.empty()) goal += Meets(result) ? ": met" : ": MISSED";
+  if (!result.note.empty()) goal = result.note + (goal.empty() ? "" : "; ") + goal;
+  if (result.recall.has_value()) {
+    char recall[32];
+    std::snprintf(recall, sizeof(recall), "recall %.4f", *result.recall);
+    goal = recall + std::string(goal.empty() ? "" : "  ") + goal;
   }
   std::printf("%-34s %12s %-12s %s\n", result.name.c_str(), Text(result.value).c_str(),
               result.unit.c_str(), goal.c_str());
@@ -59,6 +70,12 @@ std::string Report::ToJson(const std::string& settings) const {
       line[result.goal == Goal::kAtLeast ? "at_least" : "at_most"] = result.target;
       line["met"] = Meets(result);
     }
+    if (result.recall.has_value()) line["recall"] = *result.recall;
+    if (result.recall_target > 0) {
+      line["recall_at_least"] = result.recall_target;
+      line["met"] = Meets(result);
+    }
+    if (!result.note.empty()) line["note"] = result.note;
     json["results"].push_back(std::move(line));
   }
   return json.dump(2) + "\n";

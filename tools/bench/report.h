@@ -18,6 +18,12 @@ struct Result {
   std::string unit;
   Goal goal = Goal::kNone;
   double target = 0;
+  // Of an approximate answer: the share of what is to be found that was found, and the
+  // least that is good enough (0: any is).
+  std::optional<double> recall = std::nullopt;
+  double recall_target = 0;
+  // How it came about.
+  std::string note = "";
 };
 
 class Report {

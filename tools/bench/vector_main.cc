@@ -1,0 +1,152 @@
+// Measures vector search beside other libraries, which are Debian packages that nothing else
+// needs (tools/packages.txt, kind `bench`).
+//
+//   bazel run --config=release //tools/bench:vector_bench -- [--objects=1000000] [--seed=1]
+//       [--rounds=3] [--scenarios=graph,filter,churn,server] [--data=DIR] [--dir=DIR]
+//       [--json=FILE]
+//
+// Scenarios: graph (200,000 vectors, and the real ones of DIR/mnist784 and
+// DIR/glove10k_100d), filter (200,000 and --objects), churn (200,000), server (--objects).
+// Exit code: 0, 1 when an answer was wrong or something failed, 2 on bad flags, 3 when a
+// figure misses its target.
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "storage/base/status.h"
+#include "tools/bench/ann_peers.h"
+#include "tools/bench/cookix_index.h"
+#include "tools/bench/directory.h"
+#include "tools/bench/report.h"
+#include "tools/bench/vector_bench.h"
+#include "tools/bench/vector_server_bench.h"
+
+namespace cookix::bench {
+namespace {
+
+constexpr size_t kGraphVectors = 200'000;
+
+struct Flags {
+  uint32_t objects = 1'000'000;
+  std::set<std::string> scenarios = {"graph", "filter", "churn", "server"};
+  std::string data;
+  std::string dir;
+  std::string json;
+  VectorBenchOptions options;
+};
+
+absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
+  Flags flags;
+  for (int i = 1; i < argc; ++i) {
+    const std::vector<std::string> parts = absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
+    const std::string name = parts[0];
+    const std::string value = parts.size() == 2 ? parts[1] : "";
+    bool good = parts.size() == 2;
+    if (name == "--objects") {
+      good = good && absl::SimpleAtoi(value, &flags.objects) && flags.objects >= 1000;
+    } else if (name == "--seed") {
+      good = good && absl::SimpleAtoi(value, &flags.options.seed);
+    } else if (name == "--rounds") {
+      good = good && absl::SimpleAtoi(value, &flags.options.rounds) && flags.options.rounds >= 1 &&
+             flags.options.rounds <= 1000;
+    } else if (name == "--scenarios") {
+      const std::set<std::string> known = flags.scenarios;
+      flags.scenarios = absl::StrSplit(value, ',');
+      for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
+    } else if (name == "--data") {
+      flags.data = value;
+    } else if (name == "--dir") {
+      flags.dir = value;
+    } else if (name == "--json") {
+      flags.json = value;
+    } else {
+      return absl::InvalidArgumentError(absl::StrCat("unknown flag: ", argv[i]));
+    }
+    if (!good) return absl::InvalidArgumentError(absl::StrCat("bad value: ", argv[i]));
+  }
+  return flags;
+}
+
+absl::Status Graphs(const Flags& flags, Report* report) {
+  const VectorBenchOptions& options = flags.options;
+  const std::vector<AnnFactory> indexes = {
+      [](const VectorData& data) { return std::make_unique<CookixIndex>(data); }, HnswlibPeer(),
+      FaissFlatPeer(), FaissCodesPeer()};
+  {
+    const VectorData data =
+        MakeClusters("c128", std::min<size_t>(kGraphVectors, flags.objects), options.dimension,
+                     options.clusters, options.queries, options.seed);
+    COOKIX_RETURN_IF_ERROR(CompareGraphs(options, data, indexes, report));
+  }
+  if (flags.data.empty()) return absl::OkStatus();
+  {
+    COOKIX_ASSIGN_OR_RETURN(const VectorData data,
+                            ReadMnist(flags.data + "/mnist784", options.queries));
+    COOKIX_RETURN_IF_ERROR(CompareGraphs(options, data, indexes, report));
+  }
+  COOKIX_ASSIGN_OR_RETURN(const VectorData data,
+                          ReadGlove(flags.data + "/glove10k_100d", options.queries));
+  return CompareGraphs(options, data, indexes, report);
+}
+
+absl::Status Run(const Flags& flags, Report* report) {
+  const VectorBenchOptions& options = flags.options;
+  const size_t some = std::min<size_t>(kGraphVectors, flags.objects);
+  auto wanted = [&](const char* scenario) { return flags.scenarios.count(scenario) > 0; };
+  if (wanted("graph")) COOKIX_RETURN_IF_ERROR(Graphs(flags, report));
+  if (wanted("filter")) {
+    COOKIX_RETURN_IF_ERROR(FilteredSearch(options, some, report));
+    if (flags.objects > some) {
+      COOKIX_RETURN_IF_ERROR(FilteredSearch(options, flags.objects, report));
+    }
+  }
+  if (wanted("churn")) COOKIX_RETURN_IF_ERROR(Churn(options, some, report));
+  if (wanted("server")) {
+    const VectorData data = MakeClusters("server", flags.objects, options.dimension,
+                                         options.clusters, options.queries, options.seed);
+    Directory directory(flags.dir);
+    COOKIX_ASSIGN_OR_RETURN(auto bench,
+                            VectorServerBench::Start(directory.path() + "/server", data));
+    COOKIX_RETURN_IF_ERROR(bench->Insert(report));
+    COOKIX_RETURN_IF_ERROR(bench->Search(options.rounds, report));
+    COOKIX_RETURN_IF_ERROR(bench->Restart(/*kill=*/false, report));
+    COOKIX_RETURN_IF_ERROR(bench->Restart(/*kill=*/true, report));
+  }
+  return absl::OkStatus();
+}
+
+int Main(int argc, char** argv) {
+  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
+  if (!flags.ok()) {
+    std::fprintf(stderr, "error: %s\n", flags.status().ToString().c_str());
+    return 2;
+  }
+  Report report;
+  if (const absl::Status status = Run(*flags, &report); !status.ok()) {
+    std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
+    return 1;
+  }
+  if (!flags->json.empty()) {
+    std::ofstream file(flags->json);
+    file << report.ToJson(absl::StrCat("{\"objects\": ", flags->objects,
+                                       ", \"seed\": ", flags->options.seed,
+                                       ", \"rounds\": ", flags->options.rounds, "}"));
+    if (!file.flush()) {
+      std::fprintf(stderr, "error: cannot write %s\n", flags->json.c_str());
+      return 1;
+    }
+  }
+  return report.missed() == 0 ? 0 : 3;
+}
+
+}  // namespace
+}  // namespace cookix::bench
+
+int main(int argc, char** argv) { return cookix::bench::Main(argc, argv); }
