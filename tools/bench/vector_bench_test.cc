@@ -104,7 +104,8 @@ TEST(VectorBenchTest, FiltersAndChurn) {
   EXPECT_EQ(Churn(Small(), 5000, &report), absl::OkStatus());
   const auto json = nlohmann::json::parse(report.ToJson("{}"));
   for (const auto& result : json["results"]) {
-    if (result.contains("recall")) EXPECT_GT(result["recall"], 0.9) << result;
+    if (!result.contains("recall")) continue;
+    EXPECT_GT(result["recall"], 0.9) << result;
   }
 }
 

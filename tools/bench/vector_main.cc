@@ -3,15 +3,17 @@
 //
 //   bazel run --config=release //tools/bench:vector_bench -- [--objects=1000000] [--seed=1]
 //       [--rounds=3] [--scenarios=graph,filter,churn,server] [--data=DIR] [--dir=DIR]
-//       [--json=FILE]
+//       [--peers=hnswlib,faiss] [--json=FILE]
 //
 // Scenarios: graph (200,000 vectors, and the real ones of DIR/mnist784 and
 // DIR/glove10k_100d), filter (200,000 and --objects), churn (200,000), server (--objects).
 // Exit code: 0, 1 when an answer was wrong or something failed, 2 on bad flags, 3 when a
-// figure misses its target.
+// figure misses its target. --peers may also name faiss_sq8; the first one is what the others
+// are compared with.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -33,9 +35,16 @@ namespace {
 
 constexpr size_t kGraphVectors = 200'000;
 
+const std::map<std::string, AnnFactory>& Peers() {
+  static const auto* const peers = new std::map<std::string, AnnFactory>{
+      {"hnswlib", HnswlibPeer()}, {"faiss", FaissFlatPeer()}, {"faiss_sq8", FaissCodesPeer()}};
+  return *peers;
+}
+
 struct Flags {
   uint32_t objects = 1'000'000;
   std::set<std::string> scenarios = {"graph", "filter", "churn", "server"};
+  std::vector<std::string> peers = {"hnswlib", "faiss"};
   std::string data;
   std::string dir;
   std::string json;
@@ -60,6 +69,9 @@ absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
       const std::set<std::string> known = flags.scenarios;
       flags.scenarios = absl::StrSplit(value, ',');
       for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
+    } else if (name == "--peers") {
+      flags.peers = absl::StrSplit(value, ',', absl::SkipEmpty());
+      for (const std::string& peer : flags.peers) good = good && Peers().count(peer) > 0;
     } else if (name == "--data") {
       flags.data = value;
     } else if (name == "--dir") {
@@ -76,9 +88,9 @@ absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
 
 absl::Status Graphs(const Flags& flags, Report* report) {
   const VectorBenchOptions& options = flags.options;
-  const std::vector<AnnFactory> indexes = {
-      [](const VectorData& data) { return std::make_unique<CookixIndex>(data); }, HnswlibPeer(),
-      FaissFlatPeer(), FaissCodesPeer()};
+  std::vector<AnnFactory> indexes = {
+      [](const VectorData& data) { return std::make_unique<CookixIndex>(data); }};
+  for (const std::string& peer : flags.peers) indexes.push_back(Peers().at(peer));
   {
     const VectorData data =
         MakeClusters("c128", std::min<size_t>(kGraphVectors, flags.objects), options.dimension,
