@@ -127,6 +127,10 @@ const Setting kSettings[] = {
      "Memory of all vector indexes together, beyond which vectors are refused; 0 switches them "
      "off. Searches then read every vector from the store.",
      0, kMaxMb},
+    {"Views", COOKIX_INT(cells_mb, "MiB"),
+     "Memory of CELLS indexes, whose vectors lie on disk: half for their database, half for the "
+     "centroids of each field.",
+     16, kMaxMb},
     {"Views", COOKIX_INT(vector_tail, "vectors"),
      "How many vectors may wait to be linked into their indexes before writes wait. Searches "
      "compare with each of them.",

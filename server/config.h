@@ -69,6 +69,7 @@ struct Config {
   int64_t adjacency_mb = 1024;
   int64_t names_mb = 256;
   int64_t vectors_mb = 2048;
+  int64_t cells_mb = 64;
   int64_t vector_tail = 20'000;
   int64_t vector_bulk_tail = 2'000'000;
   int64_t vector_threads = 0;

@@ -88,6 +88,7 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
   options.names_bytes = config.names_mb * kMegabyte;
   options.field_index = config.field_index;
   options.vectors.max_bytes = config.vectors_mb * kMegabyte;
+  options.vectors.cell_bytes = config.cells_mb * kMegabyte;
   options.vectors.tail_vectors = config.vector_tail;
   options.vectors.bulk_tail_vectors = config.vector_bulk_tail;
   options.vectors.threads = static_cast<int>(config.vector_threads);

@@ -13,6 +13,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "engine/records.h"
+#include "engine/vector/cell_field.h"
 #include "engine/vector/dense_index.h"
 #include "engine/vector/sparse_field.h"
 #include "engine/vector/vector_field.h"
@@ -27,6 +28,7 @@ namespace {
 constexpr size_t kLoadBatch = 1024;
 // Times that a thread links some vectors before it looks at other indexes.
 constexpr int kRoundsOfWork = 16;
+constexpr std::string_view kLocalName = "vectors";
 
 absl::Status Malformed(std::string_view what) {
   return Corruption(absl::StrCat(ToAbsl(what), " is malformed"),
@@ -50,6 +52,7 @@ struct VectorView::Impl {
 
   struct Entry {
     explicit Entry(v1::VectorField f) : field(std::move(f)) {
+      if (IsCells(field)) return;
       if (IsSparse(field)) {
         sparse = std::make_unique<SparseField>();
       } else {
@@ -59,13 +62,23 @@ struct VectorView::Impl {
     const v1::VectorField field;
     std::unique_ptr<DenseIndex> dense;
     std::unique_ptr<SparseField> sparse;
+    std::unique_ptr<CellField> cells;
+    // What went wrong while cells were brought into shape. Guarded by work_mutex.
+    absl::Status cells_status;
     // Commits up to here are in already. The writer's.
     uint64_t filled_to = 0;
     // In Impl::work. Guarded by work_mutex.
     bool queued = false;
 
+    // `position` is that of `commit`.
     absl::Status Apply(const std::vector<std::pair<Ordinal, const v1::Vector*>>& puts,
-                       uint64_t commit) {
+                       uint64_t commit, std::string_view position) {
+      if (cells != nullptr) {
+        std::vector<CellField::Put> batch;
+        batch.reserve(puts.size());
+        for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
+        return cells->Apply(batch, commit, position);
+      }
       if (dense != nullptr) {
         std::vector<DenseIndex::Put> batch;
         batch.reserve(puts.size());
@@ -78,12 +91,13 @@ struct VectorView::Impl {
       return sparse->Apply(batch, commit);
     }
     int64_t MemoryBytes() const {
+      if (cells != nullptr) return cells->Stats().memory_bytes;
       return dense != nullptr ? dense->MemoryBytes() : sparse->MemoryBytes();
     }
   };
   using EntryPtr = std::shared_ptr<Entry>;
 
-  explicit Impl(VectorViewOptions o) : options(o) {
+  Impl(VectorViewOptions o, storage::Store& s) : store(s), options(o) {
     const int count = options.threads > 0
                           ? options.threads
                           : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -109,38 +123,92 @@ struct VectorView::Impl {
     for (const auto& [key, entry] : entries) all.push_back(entry);
     return all;
   }
-  EntryPtr Make(const Key& key, const v1::VectorField& field) {
+  absl::StatusOr<EntryPtr> Make(const Key& key, const v1::VectorField& field) {
     auto entry = std::make_shared<Entry>(field);
+    if (IsCells(field)) {
+      COOKIX_ASSIGN_OR_RETURN(const uint32_t number, NumberOf(key));
+      COOKIX_ASSIGN_OR_RETURN(entry->cells,
+                              CellField::Open(*local, number, field, options.cell_bytes / 2));
+    }
     std::unique_lock<std::shared_mutex> lock(mutex);
     return entries.emplace(key, std::move(entry)).first->second;
   }
+  // Opens the database of cells if it is not open.
+  absl::Status OpenLocal() {
+    if (local != nullptr) return absl::OkStatus();
+    COOKIX_ASSIGN_OR_RETURN(local, store.OpenLocalStore(kLocalName, options.cell_bytes / 2));
+    return absl::OkStatus();
+  }
+  // The number of a field's index in the database of cells, given if need be. Number 0 is
+  // not an index: under it are the numbers given, "n" field, and the next, "c".
+  absl::StatusOr<uint32_t> NumberOf(const Key& key) {
+    COOKIX_RETURN_IF_ERROR(OpenLocal());
+    const auto snapshot = local->Latest();
+    std::string record;
+    PutBigEndian32(&record, 0);
+    const std::string next_key = record + "c";
+    record.push_back('n');
+    PutBigEndian32(&record, std::get<0>(key));
+    PutBigEndian32(&record, std::get<1>(key));
+    record += std::get<2>(key);
+    storage::LocalValue value;
+    uint32_t number = 1;
+    COOKIX_ASSIGN_OR_RETURN(const bool known, snapshot->Get(record, &value));
+    if (known) {
+      std::string_view bytes = value.view();
+      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
+      return number;
+    }
+    COOKIX_ASSIGN_OR_RETURN(const bool any, snapshot->Get(next_key, &value));
+    if (any) {
+      std::string_view bytes = value.view();
+      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
+    }
+    storage::LocalBatch batch;
+    std::string encoded, next;
+    PutBigEndian32(&encoded, number);
+    PutBigEndian32(&next, number + 1);
+    batch.Put(record, encoded);
+    batch.Put(next_key, next);
+    COOKIX_RETURN_IF_ERROR(local->Write(batch));
+    return number;
+  }
+  // Throws what an index of cells holds away.
+  absl::Status DropCells(const Key& key) {
+    COOKIX_ASSIGN_OR_RETURN(const uint32_t number, NumberOf(key));
+    return CellIndex::Drop(*local, number);
+  }
+
   // Drops the entries that `gone` says; readers of commits before `commit` must go to the
   // store.
   void Erase(uint64_t commit, absl::FunctionRef<bool(const Key&)> gone) {
     std::unique_lock<std::shared_mutex> lock(mutex);
-    if (std::erase_if(entries, [&](const auto& entry) { return gone(entry.first); }) > 0) {
-      erased_at.store(commit);
-    }
+    const size_t erased = std::erase_if(entries, [&](const auto& entry) {
+      if (!gone(entry.first)) return false;
+      if (entry.second->cells != nullptr) entry.second->cells->Discard();
+      return true;
+    });
+    if (erased > 0) erased_at.store(commit);
   }
 
   // The entry for a field as the catalog has it, made if need be; null when the catalog
-  // has no such field, or its vectors are not kept here.
-  EntryPtr EntryFor(const Catalog& catalog, NamespaceId ns, CollectionId collection,
-                    std::string_view name) {
+  // has no such field.
+  absl::StatusOr<EntryPtr> EntryFor(const Catalog& catalog, NamespaceId ns, CollectionId collection,
+                                    std::string_view name) {
     const Key key(ns, collection, name);
     if (EntryPtr entry = Find(key); entry != nullptr) return entry;
     const auto info = catalog.namespaces_by_id.find(ns);
-    if (info == catalog.namespaces_by_id.end()) return nullptr;
+    if (info == catalog.namespaces_by_id.end()) return EntryPtr();
     const CollectionInfo* found = info->second->FindCollection(collection);
-    if (found == nullptr) return nullptr;
+    if (found == nullptr) return EntryPtr();
     for (const v1::VectorField& field : found->record.collection().vector_fields()) {
-      if (field.name() == name) return IsCells(field) ? nullptr : Make(key, field);
+      if (field.name() == name) return Make(key, field);
     }
-    return nullptr;
+    return EntryPtr();
   }
 
   void Queue(const EntryPtr& entry) {
-    if (entry->dense == nullptr) return;
+    if (entry->sparse != nullptr) return;
     {
       std::lock_guard<std::mutex> lock(work_mutex);
       ++work_added;
@@ -164,9 +232,18 @@ struct VectorView::Impl {
       const uint64_t seen = work_added;
       lock.unlock();
       bool worked = false;
-      for (int i = 0; i < kRoundsOfWork && entry->dense->IndexSome(); ++i) worked = true;
-      if (entry->dense->Maintain()) worked = true;
+      absl::Status failed;
+      if (entry->cells != nullptr) {
+        const absl::StatusOr<bool> more = entry->cells->Maintain();
+        worked = more.ok() && *more;
+        failed = more.status();
+      } else {
+        for (int i = 0; i < kRoundsOfWork && entry->dense->IndexSome(); ++i) worked = true;
+        if (entry->dense->Maintain()) worked = true;
+      }
       lock.lock();
+      // Told when the next commit is applied.
+      if (!failed.ok()) entry->cells_status = failed;
       const bool first = !work.empty() && work.front() == entry;
       if (worked) {
         // Others get their turn.
@@ -188,9 +265,15 @@ struct VectorView::Impl {
   int64_t Backlog() const {
     std::lock_guard<std::mutex> lock(work_mutex);
     int64_t backlog = 0;
-    for (const EntryPtr& entry : work) backlog += static_cast<int64_t>(entry->dense->backlog());
+    for (const EntryPtr& entry : work) {
+      if (entry->dense != nullptr) backlog += static_cast<int64_t>(entry->dense->backlog());
+    }
     return backlog;
   }
+
+  // Opens the indexes of cells that `catalog` has and whose state `good` accepts; empties
+  // the others.
+  absl::Status OpenCells(const Catalog& catalog, absl::FunctionRef<bool(const CellField&)> good);
 
   // Fills the entries that `wanted` accepts with what `view` holds.
   absl::Status Fill(const ReadView& view, BootstrapMonitor& monitor,
@@ -198,11 +281,18 @@ struct VectorView::Impl {
 
   int64_t MemoryBytes() const {
     int64_t bytes = 0;
-    for (const EntryPtr& entry : All()) bytes += entry->MemoryBytes();
-    return bytes;
+    bool any_cells = false;
+    for (const EntryPtr& entry : All()) {
+      bytes += entry->MemoryBytes();
+      any_cells = any_cells || entry->cells != nullptr;
+    }
+    return any_cells ? bytes + local->MemoryBytes() : bytes;
   }
 
+  storage::Store& store;
   const VectorViewOptions options;
+  // Where cells are. Null until there is a field of that kind. The writer's to open.
+  std::unique_ptr<storage::LocalStore> local;
   mutable std::shared_mutex mutex;
   std::map<Key, EntryPtr> entries;  // guarded by mutex; changed by the writer only
   std::atomic<uint64_t> erased_at{0};
@@ -225,10 +315,11 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
     std::vector<std::pair<Ordinal, v1::Vector>> vectors;
   };
   std::map<Key, Loading> loading;
+  const std::string position = storage::EncodePosition(view.snapshot->position());
   const auto flush = [&](Loading& each) -> absl::Status {
     std::vector<std::pair<Ordinal, const v1::Vector*>> puts;
     for (const auto& [ordinal, vector] : each.vectors) puts.emplace_back(ordinal, &vector);
-    COOKIX_RETURN_IF_ERROR(each.entry->Apply(puts, view.commit()));
+    COOKIX_RETURN_IF_ERROR(each.entry->Apply(puts, view.commit(), position));
     each.vectors.clear();
     if (MemoryBytes() > options.max_bytes) {
       return MakeError(
@@ -273,8 +364,10 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
       const Key place(ns, collection, std::string(field));
       auto it = loading.find(place);
       if (it == loading.end()) {
-        EntryPtr entry = EntryFor(*view.catalog, ns, collection, field);
+        COOKIX_ASSIGN_OR_RETURN(EntryPtr entry, EntryFor(*view.catalog, ns, collection, field));
         if (entry != nullptr && !wanted(entry->field)) entry = nullptr;
+        // Cells that were found as they should be.
+        if (entry != nullptr && entry->cells != nullptr && entry->filled_to > 0) entry = nullptr;
         if (entry != nullptr) entry->filled_to = view.commit();
         it = loading.emplace(place, Loading{std::move(entry), {}}).first;
       }
@@ -301,11 +394,40 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
   return absl::OkStatus();
 }
 
-VectorView::VectorView(VectorViewOptions options) : impl_(std::make_unique<Impl>(options)) {}
+absl::Status VectorView::Impl::OpenCells(const Catalog& catalog,
+                                         absl::FunctionRef<bool(const CellField&)> good) {
+  for (const auto& [ns, info] : catalog.namespaces_by_id) {
+    for (const auto& [collection, found] : info->collections_by_id) {
+      for (const v1::VectorField& field : found->record.collection().vector_fields()) {
+        if (!IsCells(field)) continue;
+        const Key key(ns, collection, field.name());
+        absl::StatusOr<EntryPtr> entry = Make(key, field);
+        if (entry.ok() && good(*(*entry)->cells)) {
+          (*entry)->filled_to = (*entry)->cells->commit();
+          Queue(*entry);
+          continue;
+        }
+        // Damaged, or of another time: from nothing.
+        {
+          std::unique_lock<std::shared_mutex> lock(mutex);
+          entries.erase(key);
+        }
+        if (entry.ok()) entry->reset();
+        COOKIX_RETURN_IF_ERROR(DropCells(key));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+VectorView::VectorView(VectorViewOptions options, storage::Store& store)
+    : impl_(std::make_unique<Impl>(options, store)) {}
 
 VectorView::~VectorView() = default;
 
 absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monitor) {
+  // What cells of an earlier run hold is not believed: it cannot be brought to `view`.
+  COOKIX_RETURN_IF_ERROR(impl_->OpenCells(*view.catalog, [](const CellField&) { return false; }));
   return impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; });
 }
 
@@ -328,6 +450,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
     drops = drops || event.has_tombstone();
   }
 
+  const std::string position =
+      storage::EncodePosition({commit.logged->store, commit.logged->epoch, commit.commit});
   struct Batch {
     Impl::EntryPtr entry;
     // The last write of an object holds.
@@ -351,11 +475,13 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
         const Impl::Key place(ns, collection->second, std::string(field));
         auto it = batches.find(place);
         if (it == batches.end()) {
-          it =
-              batches
-                  .emplace(place,
-                           Batch{impl.EntryFor(*commit.catalog, ns, collection->second, field), {}})
-                  .first;
+          absl::StatusOr<Impl::EntryPtr> entry =
+              impl.EntryFor(*commit.catalog, ns, collection->second, field);
+          if (!entry.ok()) {
+            status = entry.status();
+            return;
+          }
+          it = batches.emplace(place, Batch{*std::move(entry), {}}).first;
         }
         if (it->second.entry == nullptr || it->second.entry->filled_to >= commit.commit) return;
         std::optional<v1::Vector>& vector = it->second.vectors[ordinal];
@@ -374,7 +500,11 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
     for (const auto& [ordinal, vector] : batch.vectors) {
       puts.emplace_back(ordinal, vector.has_value() ? &*vector : nullptr);
     }
-    COOKIX_RETURN_IF_ERROR(batch.entry->Apply(puts, commit.commit));
+    if (batch.entry->cells != nullptr) {
+      std::lock_guard<std::mutex> lock(impl.work_mutex);
+      COOKIX_RETURN_IF_ERROR(batch.entry->cells_status);
+    }
+    COOKIX_RETURN_IF_ERROR(batch.entry->Apply(puts, commit.commit, position));
     impl.Queue(batch.entry);
   }
   if (drops) {
@@ -442,6 +572,10 @@ std::map<std::string, int64_t> VectorView::Counters() const {
       counters["vectors"] += stats.vectors;
       counters["waiting"] += stats.vectors - stats.indexed;
       counters["dead"] += stats.dead;
+    } else if (entry->cells != nullptr) {
+      const CellIndexStats stats = entry->cells->Stats();
+      counters["vectors"] += stats.vectors;
+      counters["cells"] += stats.cells;
     } else {
       counters["vectors"] += entry->sparse->vectors();
     }
@@ -457,7 +591,6 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
   const Impl::EntryPtr entry = impl_->Find({view.id(), search.collection, search.field->name()});
   if (commit < impl_->erased_at.load()) return false;
   if (entry == nullptr) {
-    if (IsCells(*search.field)) return false;
     // It has no vectors.
     result->strategy = IsSparse(*search.field) ? "inverted" : "scan";
     result->exact = true;
@@ -466,18 +599,19 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
   // Asked by another metric than it is built for.
   if (entry->field.metric() != search.field->metric()) return false;
   if (entry->sparse != nullptr) return entry->sparse->Search(context, search, commit, result);
-  return entry->dense->Search(
-      context, search, commit,
-      [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
-        std::string value;
-        COOKIX_ASSIGN_OR_RETURN(
-            const bool found,
-            view.snapshot->Get(storage::Family::kVectors,
-                               ObjectKey(view.id(), ordinal) + search.field->name(), &value));
-        if (found && !vector->ParseFromString(value)) return Malformed("a stored vector");
-        return found;
-      },
-      result);
+  const auto stored = [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
+    std::string value;
+    COOKIX_ASSIGN_OR_RETURN(
+        const bool found,
+        view.snapshot->Get(storage::Family::kVectors,
+                           ObjectKey(view.id(), ordinal) + search.field->name(), &value));
+    if (found && !vector->ParseFromString(value)) return Malformed("a stored vector");
+    return found;
+  };
+  if (entry->cells != nullptr) {
+    return entry->cells->Search(context, search, commit, stored, result);
+  }
+  return entry->dense->Search(context, search, commit, stored, result);
 }
 
 void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_view field,
@@ -490,6 +624,14 @@ void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_v
     response->set_indexed_vectors(stats.indexed);
     response->set_dead_vectors(stats.dead);
     response->set_memory_bytes(stats.memory_bytes);
+  } else if (entry->cells != nullptr) {
+    const CellIndexStats stats = entry->cells->Stats();
+    response->set_vectors(stats.vectors);
+    response->set_indexed_vectors(stats.vectors);
+    response->set_cells(stats.cells);
+    // The database is that of all fields with cells.
+    response->set_memory_bytes(stats.memory_bytes + impl_->local->MemoryBytes());
+    response->set_disk_bytes(impl_->local->DiskBytes());
   } else {
     response->set_vectors(entry->sparse->vectors());
     response->set_indexed_vectors(entry->sparse->vectors());
@@ -541,8 +683,11 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
   };
   class Save : public ViewSave {
    public:
-    explicit Save(std::vector<Part> parts) : parts_(std::move(parts)) {}
+    Save(std::vector<Part> parts, storage::LocalStore* local)
+        : parts_(std::move(parts)), local_(local) {}
     absl::Status Write(storage::CheckedFileWriter& writer) override {
+      // What cells have must survive before a file says that it is there.
+      if (local_ != nullptr) COOKIX_RETURN_IF_ERROR(local_->Flush());
       COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(parts_.size())));
       for (const Part& part : parts_) {
         const auto& [ns, collection, name] = part.key;
@@ -557,13 +702,14 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
    private:
     // Snapshots go before their entries.
     std::vector<Part> parts_;
+    storage::LocalStore* const local_;
   };
   std::vector<Part> parts;
   std::shared_lock<std::shared_mutex> lock(impl_->mutex);
   for (const auto& [key, entry] : impl_->entries) {
     if (entry->dense != nullptr) parts.push_back({key, entry, entry->dense->TakeSnapshot()});
   }
-  return std::make_unique<Save>(std::move(parts));
+  return std::make_unique<Save>(std::move(parts), impl_->local.get());
 }
 
 absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commit,
@@ -583,7 +729,8 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     if (!field.ParseFromString(bytes) || IsSparse(field) || IsCells(field)) {
       return Malformed("a saved vector index");
     }
-    const Impl::EntryPtr entry = impl.Make({ns, collection, field.name()}, field);
+    COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry,
+                            impl.Make({ns, collection, field.name()}, field));
     COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
     entry->filled_to = commit;
     loaded.push_back(entry);
@@ -591,9 +738,18 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
   }
   COOKIX_ASSIGN_OR_RETURN(const bool end, reader.AtEnd());
   if (!end) return Malformed("a saved vector index");
-  // What is not saved. It is ahead of the rest, and commits up to it are passed over.
-  COOKIX_RETURN_IF_ERROR(
-      impl.Fill(newest, monitor, [](const v1::VectorField& field) { return IsSparse(field); }));
+  // Cells keep themselves. They must be at the commit of this file or later, or commits
+  // between would be missing.
+  COOKIX_RETURN_IF_ERROR(impl.OpenCells(*newest.catalog, [&](const CellField& cells) {
+    const auto position = storage::DecodePosition(cells.position());
+    return position.ok() && position->commit >= commit && position->commit <= newest.commit() &&
+           impl.store.CheckPosition(*position).ok();
+  }));
+  // What is not saved, and cells that were emptied. They are ahead of the rest, and commits
+  // up to there are passed over.
+  COOKIX_RETURN_IF_ERROR(impl.Fill(newest, monitor, [](const v1::VectorField& wanted) {
+    return IsSparse(wanted) || IsCells(wanted);
+  }));
   for (const Impl::EntryPtr& entry : loaded) impl.Queue(entry);
   impl.memory.store(impl.MemoryBytes());
   impl.excused.store(impl.Backlog());

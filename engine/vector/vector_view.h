@@ -8,8 +8,9 @@
 // (HasRoom). See dense_index.h for how indexes answer, and how they answer readers of
 // commits that the view has gone past.
 //
-// Saved: dense indexes whole, graphs included. Sparse ones are filled from the store when
-// the view is loaded.
+// Saved: dense indexes whole, graphs included. Cells lie in a database of their own, which
+// is made durable when the view is saved. Sparse indexes are filled from the store when the
+// view is loaded.
 #ifndef COOKIX_ENGINE_VECTOR_VECTOR_VIEW_H_
 #define COOKIX_ENGINE_VECTOR_VECTOR_VIEW_H_
 
@@ -26,12 +27,15 @@
 #include "engine/call_context.h"
 #include "engine/vector/vector_search.h"
 #include "engine/view/view.h"
+#include "storage/store.h"
 
 namespace cookix::engine {
 
 struct VectorViewOptions {
   // Bytes that all indexes together may take. Writes of vectors beyond are refused.
   int64_t max_bytes = 4LL << 30;
+  // Bytes that cells may take: half for their database, half for the centroids of a field.
+  int64_t cell_bytes = 64LL << 20;
   // Vectors that may wait to be linked before writers wait, and the same during a bulk
   // load.
   int64_t tail_vectors = 20'000;
@@ -42,7 +46,8 @@ struct VectorViewOptions {
 
 class VectorView : public View {
  public:
-  explicit VectorView(VectorViewOptions options);
+  // `store` is borrowed: cells lie beside it.
+  VectorView(VectorViewOptions options, storage::Store& store);
   // REQUIRES: no search is under way.
   ~VectorView() override;
   VectorView(const VectorView&) = delete;
