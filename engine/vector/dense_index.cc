@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/product_codec.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -36,8 +37,15 @@ constexpr size_t kDeadToRepair = 512;
 constexpr double kFewerThanExpected = 0.35;
 // About how many distances a search takes for each candidate that it keeps.
 constexpr size_t kDistancesPerCandidate = 24;
-// Of float arithmetic, relative to the lengths of the vectors.
-constexpr double kRounding = 1e-5;
+// Product quantization learns from so many vectors at least.
+constexpr size_t kTrainFrom = 4096;
+// Floats whose codes are written anew before a writer gets its turn.
+constexpr size_t kRecodedFloats = size_t{1} << 15;
+// CheckCodec(): queries, the vectors that they are compared with, and floats of all.
+constexpr size_t kCheckQueries = 200;
+constexpr size_t kCheckVectors = 10'000;
+constexpr size_t kCheckFloats = size_t{1} << 21;
+constexpr size_t kCheckNearest = 10;
 
 int64_t MicrosSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
@@ -79,12 +87,28 @@ Metric MetricOf(v1::VectorMetric metric) {
   }
 }
 
+Quantization QuantizationOf(const v1::VectorField& field) {
+  if (field.metric() == v1::VECTOR_METRIC_HAMMING) return Quantization::kBits;
+  switch (field.quantization()) {
+    case v1::VECTOR_QUANTIZATION_NONE:
+      return Quantization::kNone;
+    case v1::VECTOR_QUANTIZATION_PRODUCT:
+      return Quantization::kProduct;
+    case v1::VECTOR_QUANTIZATION_BINARY:
+      return Quantization::kBinary;
+    default:
+      return Quantization::kInt8;
+  }
+}
+
 }  // namespace
 
 // One search under way.
 struct DenseIndex::Question {
   const VectorSearch* search = nullptr;
   const CallContext* context = nullptr;
+  // Which it is prepared for.
+  const VectorStorage* storage = nullptr;
   PreparedQuery query;
   // What was compared, ascending by distance of codes, at most `want`.
   CandidatePool pool;
@@ -156,33 +180,48 @@ std::vector<float> DenseIndex::MeanOf(std::span<const Put> puts) const {
   return mean;
 }
 
-void DenseIndex::MakeCodec(std::vector<float> centre) {
-  const auto dimension = static_cast<size_t>(field_.dimension());
-  const Quantization quantization = field_.quantization() == v1::VECTOR_QUANTIZATION_NONE
-                                        ? Quantization::kNone
-                                        : Quantization::kInt8;
-  storage_ = std::make_unique<VectorStorage>(VectorCodec::Make(
-      MetricOf(field_.metric()), quantization, dimension, std::move(centre), BestKernels()));
-  if (hnsw()) {
-    const int m = field_.hnsw().m();
-    graph_ = std::make_unique<HnswGraph>(*storage_,
-                                         HnswOptions{m, 2 * m, field_.hnsw().ef_construction()});
-  }
+std::unique_ptr<HnswGraph> DenseIndex::MakeGraph(const VectorStorage& storage) const {
+  const int m = field_.hnsw().m();
+  return std::make_unique<HnswGraph>(storage,
+                                     HnswOptions{m, 2 * m, field_.hnsw().ef_construction()});
+}
+
+void DenseIndex::UseCodec(std::unique_ptr<const VectorCodec> codec) {
+  untrained_.store(QuantizationOf(field_) == Quantization::kProduct &&
+                   codec->quantization() != Quantization::kProduct);
+  std::lock_guard<std::mutex> lock(pin_mutex_);
+  storage_ = std::make_shared<VectorStorage>(std::move(codec));
+  current_.store(storage_.get());
+  if (hnsw() && !untrained_.load()) graph_ = MakeGraph(*storage_);
+}
+
+std::shared_ptr<VectorStorage> DenseIndex::Storage() const {
+  std::lock_guard<std::mutex> lock(pin_mutex_);
+  return storage_;
 }
 
 bool DenseIndex::Grow(size_t slots) {
+  if (next_ != nullptr && !next_->Grow(slots)) return false;
   if (slots <= storage_->capacity()) return true;
   return storage_->Grow(slots) && in_graph_.Grow(slots) &&
          (graph_ == nullptr || graph_->Grow(slots));
 }
 
 absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
+  ++writers_waiting_;
+  std::lock_guard<std::mutex> writing(write_mutex_);
+  --writers_waiting_;
   if (storage_ == nullptr) {
     if (std::none_of(puts.begin(), puts.end(),
                      [](const Put& put) { return put.vector != nullptr; })) {
       return absl::OkStatus();
     }
-    MakeCodec(MeanOf(puts));
+    // Codebooks are learned when there is something to learn from.
+    const Quantization first = QuantizationOf(field_) == Quantization::kProduct
+                                   ? Quantization::kInt8
+                                   : QuantizationOf(field_);
+    UseCodec(VectorCodec::Make(MetricOf(field_.metric()), first,
+                               static_cast<size_t>(field_.dimension()), MeanOf(puts)));
   }
   std::vector<std::vector<float>> floats;
   std::vector<std::string> bit_strings;
@@ -198,13 +237,17 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
     const std::vector<Slot> slots = table_.Take(count);
     if (slots.empty() || !Grow(table_.end())) return NoMemory();
     for (size_t i = 0; i < count; ++i) {
-      storage_->Write(slots[i], bits() ? static_cast<const void*>(bit_strings[i].data())
-                                       : static_cast<const void*>(floats[i].data()));
+      const void* const vector = bits() ? static_cast<const void*>(bit_strings[i].data())
+                                        : static_cast<const void*>(floats[i].data());
+      storage_->Write(slots[i], vector);
+      if (next_ != nullptr) next_->Write(slots[i], vector);
+      if (sampling_.load() && !bits()) Sample(floats[i]);
     }
     if (!table_.Add(put.ordinal, slots, commit)) return NoMemory();
     added.insert(added.end(), slots.begin(), slots.end());
   }
   if (!added.empty()) AddToTail(added);
+  if (untrained_.load() && table_.alive_count() >= kTrainFrom) training_wanted_.store(true);
   ready_.store(true, std::memory_order_release);
   return absl::OkStatus();
 }
@@ -220,7 +263,7 @@ void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
     }
   }
   tail_count_.fetch_add(slots.size());
-  if (tail_count_.load() > kScanBelow) graph_wanted_.store(true);
+  if (tail_count_.load() > kScanBelow && !untrained_.load()) graph_wanted_.store(true);
 }
 
 std::vector<DenseIndex::Range> DenseIndex::Tail() const {
@@ -230,8 +273,173 @@ std::vector<DenseIndex::Range> DenseIndex::Tail() const {
   return ranges;
 }
 
+void DenseIndex::Sample(const std::vector<float>& vector) {
+  const size_t dimension = vector.size();
+  const size_t most = std::min(kCheckQueries + kCheckVectors, kCheckFloats / dimension);
+  if (storage_->codec().exact() || sample_.size() >= most * dimension) {
+    if (storage_->codec().exact()) sampling_.store(false);
+    return;
+  }
+  sample_.insert(sample_.end(), vector.begin(), vector.end());
+}
+
+void DenseIndex::CheckCodec() {
+  std::vector<float> sample;
+  {
+    std::lock_guard<std::mutex> writing(write_mutex_);
+    if (!sampling_.exchange(false)) return;
+    sample.swap(sample_);
+  }
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  const size_t total = sample.size() / dimension;
+  const size_t queries = std::min(kCheckQueries, total / 10);
+  const size_t count = total - queries;
+  if (queries == 0 || count < kCheckNearest) return;
+  const std::shared_ptr<const VectorStorage> storage = Storage();
+  const VectorCodec& codec = storage->codec();
+  // The queries are every so manieth, for what comes together is often alike.
+  std::vector<const float*> asked, others;
+  for (size_t i = 0; i < total; ++i) {
+    (i % (total / queries) == 0 && asked.size() < queries ? asked : others)
+        .push_back(sample.data() + i * dimension);
+  }
+  std::vector<uint8_t> codes(others.size() * codec.code_bytes());
+  std::vector<uint8_t> residues(others.size() * codec.residue_bytes() + 1);
+  std::vector<CodeParams> params(others.size());
+  std::vector<const uint8_t*> code_of(others.size());
+  std::vector<const CodeParams*> params_of(others.size());
+  for (size_t i = 0; i < others.size(); ++i) {
+    uint8_t* const code = codes.data() + i * codec.code_bytes();
+    code_of[i] = code;
+    params_of[i] = &params[i];
+    codec.Encode(others[i], code, residues.data() + i * codec.residue_bytes(), &params[i]);
+  }
+  const std::unique_ptr<const VectorCodec> floats =
+      VectorCodec::Make(codec.metric(), Quantization::kNone, dimension, {});
+  PreparedQuery query, exact;
+  std::vector<float> truth(others.size()), near(others.size());
+  std::vector<Candidate> candidates;
+  size_t found = 0;
+  for (const float* asking : asked) {
+    floats->PrepareQuery(asking, &exact);
+    for (size_t i = 0; i < others.size(); ++i) {
+      truth[i] = floats->Refine(exact, reinterpret_cast<const uint8_t*>(others[i]), nullptr, {});
+    }
+    codec.PrepareQuery(asking, &query);
+    codec.Distances(query, code_of.data(), params_of.data(), others.size(), near.data());
+    candidates.clear();
+    for (size_t i = 0; i < others.size(); ++i) {
+      candidates.push_back({near[i], static_cast<Slot>(i)});
+    }
+    const size_t refined =
+        std::min(others.size(), kCheckNearest * codec.refine_factor() + kRefined);
+    std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(refined),
+                      candidates.end());
+    candidates.resize(refined);
+    for (Candidate& candidate : candidates) {
+      const size_t i = candidate.slot;
+      candidate.distance =
+          codec.ranks_by_stored()
+              ? truth[i]
+              : codec.Refine(query, code_of[i], residues.data() + i * codec.residue_bytes(),
+                             params[i]);
+    }
+    std::sort(candidates.begin(), candidates.end());
+    std::vector<float> order = truth;
+    std::nth_element(order.begin(), order.begin() + kCheckNearest - 1, order.end());
+    // What is as near as the tenth is as good.
+    for (size_t i = 0; i < kCheckNearest; ++i) {
+      if (truth[candidates[i].slot] <= order[kCheckNearest - 1]) ++found;
+    }
+  }
+  codec_recall_.store(static_cast<int64_t>(1000 * found / (asked.size() * kCheckNearest)));
+}
+
+bool DenseIndex::Train() {
+  // Who comes meanwhile waits, and then has vectors to link.
+  std::lock_guard<std::mutex> training(train_mutex_);
+  if (!training_wanted_.load()) return !untrained_.load();
+  // No slot is freed as long as it is read here.
+  std::lock_guard<std::mutex> maintaining(maintain_mutex_);
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  const SlotBits alive = table_.alive().Copy(table_.end());
+  const size_t total = alive.Count();
+  const size_t count = TrainedVectors(total, dimension);
+  std::vector<float> vectors(count * dimension);
+  const std::shared_ptr<const VectorStorage> storage = Storage();
+  size_t seen = 0, taken = 0;
+  alive.ForEach([&](Slot slot) {
+    // Evenly among all.
+    if (taken * total > seen++ * count || taken == count) return;
+    storage->codec().Decode(storage->Code(slot), storage->Residue(slot), storage->Params(slot),
+                            vectors.data() + taken++ * dimension);
+  });
+  training_wanted_.store(false);
+  if (taken == 0) return false;
+  ProductTraining learning(dimension, storage->codec().centre(), vectors.data(), taken);
+  std::thread second([&] {
+    while (learning.Step()) {
+    }
+  });
+  while (learning.Step()) {
+  }
+  second.join();
+  return Recode(learning.Finish(MetricOf(field_.metric())));
+}
+
+bool DenseIndex::Recode(std::unique_ptr<const VectorCodec> codec) {
+  const auto dimension = static_cast<size_t>(field_.dimension());
+  auto next = std::make_shared<VectorStorage>(std::move(codec));
+  const std::shared_ptr<VectorStorage> old = Storage();
+  {
+    std::lock_guard<std::mutex> writing(write_mutex_);
+    if (!next->Grow(old->capacity())) return false;
+    next_ = next;
+  }
+  const auto block = static_cast<Slot>(std::max<size_t>(1, kRecodedFloats / dimension));
+  std::vector<float> vector(dimension);
+  for (Slot at = 0;; at += block) {
+    // Writers go first.
+    while (writers_waiting_.load() > 0) std::this_thread::yield();
+    std::lock_guard<std::mutex> writing(write_mutex_);
+    const size_t end = table_.end();
+    for (Slot slot = at; slot < std::min<size_t>(end, at + block); ++slot) {
+      if (!table_.Alive(slot) && !table_.dead().Test(slot)) continue;
+      old->codec().Decode(old->Code(slot), old->Residue(slot), old->Params(slot), vector.data());
+      next->Write(slot, vector.data());
+      // The old code is not the vector itself.
+      CodeParams& params = next->MutableParams(slot);
+      const float lost = old->Params(slot).scale / 508 * std::sqrt(static_cast<float>(dimension));
+      params.scale += 1.01f * lost;
+      // Nor is its length, for cosine; the product with the centre is, which is the same.
+      if (field_.metric() == v1::VECTOR_METRIC_COSINE) params.scale += std::sqrt(2.01f * lost);
+      if (field_.metric() == v1::VECTOR_METRIC_DOT) params.norm = old->Params(slot).norm;
+    }
+    if (at + block < end) continue;
+    std::unique_ptr<HnswGraph> graph;
+    if (hnsw()) graph = MakeGraph(*next);
+    next_ = nullptr;
+    if (graph != nullptr && !graph->Grow(next->capacity())) return false;
+    graph_ = std::move(graph);
+    {
+      std::lock_guard<std::mutex> lock(pin_mutex_);
+      storage_ = next;
+    }
+    current_.store(next.get());
+    untrained_.store(false);
+    training_wanted_.store(false);
+    if (tail_count_.load() > kScanBelow) graph_wanted_.store(true);
+    break;
+  }
+  // Searches that began before may read the old codes, to the end of this function.
+  gate_.Wait();
+  return true;
+}
+
 bool DenseIndex::IndexSome() {
+  if (training_wanted_.load()) return Train();
   if (!graph_wanted_.load()) return false;
+  if (sampling_.load()) CheckCodec();
   Range block;
   {
     std::lock_guard<std::mutex> lock(tail_mutex_);
@@ -280,7 +488,25 @@ bool DenseIndex::Maintain(bool always) {
     // After this no insertion is under way that may have chosen one of them.
     std::unique_lock<std::shared_mutex> alone(insert_mutex_);
     dying = table_.dead().Copy(end);
-    if (graph_ != nullptr) {
+    if (hnsw() && untrained_.load()) {
+      // Nothing is linked yet: they need not wait for it.
+      std::lock_guard<std::mutex> lock(tail_mutex_);
+      std::deque<Range> kept;
+      size_t count = 0;
+      for (const Range& range : tail_) {
+        for (Slot slot = range.begin; slot < range.end; ++slot) {
+          if (dying.Test(slot)) continue;
+          ++count;
+          if (!kept.empty() && kept.back().end == slot) {
+            ++kept.back().end;
+          } else {
+            kept.push_back({slot, slot + 1});
+          }
+        }
+      }
+      tail_.swap(kept);
+      tail_count_.store(count);
+    } else if (graph_ != nullptr) {
       linked = in_graph_.Copy(end);
       // Dead slots that wait in the tail are freed another time.
       for (const Range& range : Tail()) {
@@ -331,24 +557,31 @@ DenseIndex::Stats DenseIndex::stats() const {
                       ? stats.vectors - std::min<int64_t>(stats.vectors,
                                                           static_cast<int64_t>(tail_count_.load()))
                       : stats.vectors;
+  stats.codec_recall_permille = codec_recall_.load();
   if (ready_.load(std::memory_order_acquire)) {
     const size_t end = table_.end();
-    stats.memory_bytes = storage_->Bytes(end) + table_.Bytes() +
-                         (graph_ != nullptr && graph_wanted_.load() ? graph_->Bytes(end) : 0);
+    const std::shared_ptr<VectorStorage> storage = Storage();
+    stats.memory_bytes = storage->Bytes(end) + table_.Bytes();
+    if (graph_wanted_.load()) stats.memory_bytes += graph_->Bytes(end);
+    if (sampling_.load() && !storage->codec().exact()) {
+      const auto dimension = static_cast<size_t>(field_.dimension());
+      const size_t floats =
+          std::min({kCheckFloats, (kCheckQueries + kCheckVectors) * dimension, end * dimension});
+      stats.memory_bytes += static_cast<int64_t>(floats * sizeof(float));
+    }
   }
   return stats;
 }
 
-size_t DenseIndex::backlog() const { return graph_wanted_.load() ? tail_count_.load() : 0; }
+size_t DenseIndex::backlog() const {
+  return graph_wanted_.load() || training_wanted_.load() ? tail_count_.load() : 0;
+}
 
 int64_t DenseIndex::BytesPerVector(const v1::VectorField& field) {
-  const int64_t dimension = field.dimension();
-  const bool bits = field.metric() == v1::VECTOR_METRIC_HAMMING;
-  const bool floats = field.quantization() == v1::VECTOR_QUANTIZATION_NONE;
-  const int64_t code = bits ? (dimension + 7) / 8 : floats ? 4 * dimension : dimension;
-  const int64_t residue = bits || floats ? 0 : dimension;
+  const size_t bytes = VectorCodec::BytesPerVector(MetricOf(field.metric()), QuantizationOf(field),
+                                                   static_cast<size_t>(field.dimension()));
   const bool graph = field.index() == v1::VECTOR_INDEX_KIND_HNSW;
-  return (code + 63) / 64 * 64 + residue + 24 + (graph ? 8 * field.hnsw().m() + 8 : 0);
+  return static_cast<int64_t>(bytes) + 24 + (graph ? 8 * field.hnsw().m() + 8 : 0);
 }
 
 // ---- searching --------------------------------------------------------------
@@ -362,7 +595,7 @@ double DenseIndex::WireDistance(float distance) const {
 
 void DenseIndex::CompareBlock(Question& question, const Slot* slots, size_t count) const {
   float distances[64];
-  storage_->Distances(question.query, slots, count, distances);
+  question.storage->Distances(question.query, slots, count, distances);
   for (size_t i = 0; i < count; ++i) {
     if (question.pool.Accepts(distances[i])) question.pool.Insert(distances[i], slots[i]);
   }
@@ -411,7 +644,7 @@ void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* ca
     if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
     for (; word != 0; word &= word - 1) {
       const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
-      candidates->push_back({storage_->Refine(question.query, slot), slot});
+      candidates->push_back({question.storage->Refine(question.query, slot), slot});
     }
     if (i % 256 == 255 && !question.context->Check().ok()) return;
   }
@@ -533,23 +766,28 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
   if (!table_.ChangesAfter(commit, &changes)) return false;
 
   Question question;
+  // In this order: the graph is of the storage that was there before it was wanted.
+  const bool graph_wanted = graph_wanted_.load();
+  const VectorStorage* const storage = current_.load();
+  const VectorCodec& codec = storage->codec();
+  question.storage = storage;
   question.search = &search;
   question.context = &context;
   question.result = result;
   std::vector<float> values;
   if (bits()) {
-    storage_->codec().PrepareQuery(search.vector->bits().data(), &question.query);
+    codec.PrepareQuery(search.vector->bits().data(), &question.query);
   } else {
     values.assign(search.vector->values().begin(), search.vector->values().end());
     if (field_.metric() == v1::VECTOR_METRIC_COSINE) Normalise(values.data(), values.size());
-    storage_->codec().PrepareQuery(values.data(), &question.query);
+    codec.PrepareQuery(values.data(), &question.query);
   }
   const auto limit = static_cast<size_t>(search.limit);
   const size_t ef = search.ef > 0 ? static_cast<size_t>(search.ef)
                                   : static_cast<size_t>(field_.hnsw().ef_search());
   const bool mean =
       field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
-  const bool floats = storage_->codec().residue_bytes() == 0;
+  const bool floats = codec.exact();
 
   // Hits may need more candidates than there are hits: several vectors of one object, dead
   // slots, slots of later commits. Then all is done again with more.
@@ -561,13 +799,15 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     const size_t dead = table_.dead_count();
     const size_t matches =
         search.accept == nullptr ? total : std::min<size_t>(total, search.accept->Count());
-    const bool graph = hnsw() && graph_wanted_.load() && !search.exact && total > kScanBelow &&
-                       in_graph_count_.load() > 0;
+    const bool graph =
+        hnsw() && graph_wanted && !search.exact && total > kScanBelow && in_graph_count_.load() > 0;
     result->exact = search.exact || (floats && !graph);
-    size_t width = more + kRefined;
+    // Compared again.
+    const size_t wanted = more * codec.refine_factor() + kRefined;
+    size_t width = wanted;
     if (!floats) width += std::min(kMostRefined, matches / kRefinedPart);
     if (graph) {
-      width = std::max(more + kRefined, ef);
+      width = std::max(wanted, ef);
       // Dead slots take places among the candidates.
       width += width * dead / std::max<size_t>(1, total);
     }
@@ -601,11 +841,11 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       truncated = pool.size() == question.want;
       const size_t refined = floats || result->strategy == "scan"
                                  ? pool.size()
-                                 : std::min(pool.size(), more + kRefined + changes.size());
+                                 : std::min(pool.size(), wanted + changes.size());
       candidates.resize(refined);
       for (size_t i = 0; i < refined; ++i) {
         candidates[i] = {pool.distance(i), pool.node(i)};
-        if (!floats && i < 64) storage_->PrefetchResidue(pool.node(i));
+        if (!floats && i < 64) storage->PrefetchResidue(pool.node(i));
       }
     }
     COOKIX_RETURN_IF_ERROR(context.Check());
@@ -613,7 +853,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     const auto rerank = Clock::now();
     if (!floats && !search.exact) {
       for (Candidate& candidate : candidates) {
-        candidate.distance = storage_->Refine(question.query, candidate.slot);
+        candidate.distance = storage->Refine(question.query, candidate.slot);
       }
     }
     // The same slot may have come from the tail and from the graph.
@@ -632,7 +872,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     for (const Slot slot : died) {
       if (born.count(slot) > 0) continue;
       if (search.accept != nullptr && !search.accept->Contains(table_.OrdinalOf(slot))) continue;
-      candidates.push_back({storage_->Refine(question.query, slot), slot});
+      candidates.push_back({storage->Refine(question.query, slot), slot});
     }
     if (!died.empty()) {
       std::sort(candidates.begin(), candidates.end());
@@ -650,21 +890,11 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     hits.clear();
     if (search.exact && !floats) {
       // Of what may be among the best, the stored vectors decide.
-      const double query_norm =
-          values.empty() ? 0 : Norm(question.query.values.data(), values.size());
-      const double root = std::sqrt(static_cast<double>(field_.dimension()));
       std::vector<double> bounds;
       bounds.reserve(candidates.size());
       const auto error = [&](const Candidate& candidate) {
-        const double step = storage_->Params(candidate.slot).scale / 508 * root;
-        const double norm = std::sqrt(std::max(0.0f, storage_->Params(candidate.slot).norm));
-        const double length = std::max(query_norm, norm);
-        if (field_.metric() == v1::VECTOR_METRIC_L2) {
-          // Of the squared distance.
-          return 2 * step * (query_norm + norm + step) + kRounding * (length * length + 1e-30);
-        }
-        const double size = storage_->Params(candidate.slot).scale * 127 * root;
-        return query_norm * step + kRounding * query_norm * size;
+        return codec.RefineError(question.query, storage->Residue(candidate.slot),
+                                 storage->Params(candidate.slot), candidate.distance);
       };
       for (const Candidate& candidate : candidates) {
         bounds.push_back(candidate.distance + error(candidate));
@@ -688,6 +918,16 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
         hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
       }
       std::sort(hits.begin(), hits.end());
+    } else if (codec.ranks_by_stored()) {
+      std::unordered_set<Ordinal> seen;
+      v1::Vector vector;
+      for (const Candidate& candidate : candidates) {
+        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+        if (!seen.insert(ordinal).second) continue;
+        COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
+        if (found) hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
+      }
+      std::sort(hits.begin(), hits.end());
     } else {
       // Where the object's vectors begin: they lived and died together.
       const auto begin_of = [&](Slot slot) {
@@ -707,7 +947,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
           double sum = 0;
           size_t count = 0;
           for (Slot slot = begin_of(candidate.slot); slot != kNoSlot; slot = table_.Next(slot)) {
-            sum += WireDistance(storage_->Refine(question.query, slot));
+            sum += WireDistance(storage->Refine(question.query, slot));
             ++count;
           }
           distance = sum / static_cast<double>(count);
@@ -726,9 +966,14 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
 
 // ---- saving -----------------------------------------------------------------
 
-DenseIndex::Snapshot::Snapshot(const DenseIndex& index, size_t end, SlotBits alive,
-                               SlotBits in_graph)
-    : index_(index), end_(end), alive_(std::move(alive)), in_graph_(std::move(in_graph)) {}
+DenseIndex::Snapshot::Snapshot(const DenseIndex& index,
+                               std::shared_ptr<const VectorStorage> storage, size_t end,
+                               SlotBits alive, SlotBits in_graph)
+    : index_(index),
+      storage_(std::move(storage)),
+      end_(end),
+      alive_(std::move(alive)),
+      in_graph_(std::move(in_graph)) {}
 
 DenseIndex::Snapshot::~Snapshot() {
   std::lock_guard<std::mutex> lock(index_.pin_mutex_);
@@ -737,24 +982,35 @@ DenseIndex::Snapshot::~Snapshot() {
 }
 
 std::shared_ptr<const DenseIndex::Snapshot> DenseIndex::TakeSnapshot() const {
+  // In this order: what is linked into the graph after it has its codes there.
+  std::shared_ptr<const VectorStorage> storage;
   {
     std::lock_guard<std::mutex> lock(pin_mutex_);
     ++pins_;
+    storage = storage_;
   }
   const size_t end = ready_.load() ? table_.end() : 0;
-  return std::make_shared<const Snapshot>(*this, end, table_.alive().Copy(end),
-                                          in_graph_.Copy(end));
+  // Codes from before the codebooks are saved without the graph of later ones.
+  const bool linked =
+      storage != nullptr && storage->codec().quantization() == QuantizationOf(field_);
+  return std::make_shared<const Snapshot>(*this, std::move(storage), end, table_.alive().Copy(end),
+                                          linked ? in_graph_.Copy(end) : SlotBits(end));
 }
 
 absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWriter& writer) const {
   const size_t end = snapshot.end_;
   COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(end));
   if (end == 0) return absl::OkStatus();
-  const VectorCodec& codec = storage_->codec();
+  const VectorStorage* const storage = snapshot.storage_.get();
+  const VectorCodec& codec = storage->codec();
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint8_t>(codec.quantization())));
   COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.code_bytes()));
   COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.residue_bytes()));
-  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(codec.centre().size()));
-  for (const float value : codec.centre()) COOKIX_RETURN_IF_ERROR(writer.AppendFixed(value));
+  std::string model;
+  codec.SaveModel(&model);
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(model.size()));
+  COOKIX_RETURN_IF_ERROR(writer.Append(model));
+  COOKIX_RETURN_IF_ERROR(writer.AppendFixed<int64_t>(codec_recall_.load()));
   const auto bytes = [](const uint8_t* data, size_t size) {
     return std::string_view(reinterpret_cast<const char*>(data), size);
   };
@@ -766,11 +1022,11 @@ absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrit
     // What is neither is free: it may be written to at this moment.
     if (!alive && !linked) continue;
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(table_.OrdinalOf(slot)));
-    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage_->Params(slot).scale));
-    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage_->Params(slot).norm));
-    COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage_->Code(slot), codec.code_bytes())));
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage->Params(slot).scale));
+    COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage->Params(slot).norm));
+    COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage->Code(slot), codec.code_bytes())));
     if (codec.residue_bytes() > 0) {
-      COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage_->Residue(slot), codec.residue_bytes())));
+      COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage->Residue(slot), codec.residue_bytes())));
     }
     if (!linked) continue;
     const std::vector<Slot> neighbours = graph_->Neighbours(slot);
@@ -792,16 +1048,32 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&end));
   if (end == 0) return absl::OkStatus();
   if (end > reader.MaxLeft()) return Malformed("more vectors than bytes");
-  uint64_t code_bytes = 0, residue_bytes = 0, centre_size = 0;
+  uint8_t kept = 0;
+  uint64_t code_bytes = 0, residue_bytes = 0, model_size = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&kept));
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&code_bytes));
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&residue_bytes));
-  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&centre_size));
-  if (centre_size != 0 && centre_size != static_cast<uint64_t>(field_.dimension())) {
-    return Malformed("its centre");
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&model_size));
+  if (model_size > reader.MaxLeft()) return Malformed("the size of what its codes need");
+  std::string model(model_size, '\0');
+  COOKIX_RETURN_IF_ERROR(reader.Read(model.data(), model.size()));
+  // Before codebooks are learned there are codes of int8.
+  const bool fits = kept == static_cast<uint8_t>(QuantizationOf(field_)) ||
+                    (QuantizationOf(field_) == Quantization::kProduct &&
+                     kept == static_cast<uint8_t>(Quantization::kInt8));
+  std::unique_ptr<const VectorCodec> loaded;
+  if (fits) {
+    loaded = VectorCodec::LoadModel(MetricOf(field_.metric()), static_cast<Quantization>(kept),
+                                    static_cast<size_t>(field_.dimension()), model, BestKernels());
   }
-  std::vector<float> centre(centre_size);
-  for (float& value : centre) COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&value));
-  MakeCodec(std::move(centre));
+  if (loaded == nullptr) return Malformed("what its codes need");
+  UseCodec(std::move(loaded));
+  int64_t recall = 0;
+  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&recall));
+  if (recall < -1 || recall > 1000) return Malformed("the recall of its codes");
+  codec_recall_.store(recall);
+  // What comes later is not what came first.
+  sampling_.store(false);
   const VectorCodec& codec = storage_->codec();
   if (code_bytes != codec.code_bytes() || residue_bytes != codec.residue_bytes()) {
     return Malformed("the size of its codes");
@@ -857,7 +1129,7 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     });
   }
   table_.Free(unused, /*dead=*/false);
-  if (graph_ != nullptr) {
+  if (hnsw()) {
     // Links may lead to what came after the save began.
     linked.ForEach([&](Slot slot) {
       neighbours = graph_->Neighbours(slot);
@@ -879,6 +1151,7 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     });
     if (!waiting.empty()) AddToTail(waiting);
   }
+  if (untrained_.load() && table_.alive_count() >= kTrainFrom) training_wanted_.store(true);
   ready_.store(true, std::memory_order_release);
   return absl::OkStatus();
 }

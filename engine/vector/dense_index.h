@@ -17,6 +17,11 @@
 // Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
 // the graph and frees them.
 //
+// With product quantization, what is put first is kept as int8 does, all of it in the tail,
+// until there are 4,096 vectors to learn from. Then IndexSome() learns the codebooks and
+// writes every code anew beside the searches, which go over to the new codes when all are
+// there. The best are ranked by the stored vectors.
+//
 // Several vectors of one object: for cosine and dot the mean of an object's scores is the
 // score of its mean vector, so with MEAN that one is kept; with FIRST the first one. With
 // MAX, and with MEAN for l2 and hamming, each vector has a slot.
@@ -76,8 +81,8 @@ class DenseIndex {
                               uint64_t commit, const ReadStored& stored,
                               VectorSearchResult* result) const;
 
-  // Links some slots of the tail into the graph; false when there is nothing to do. Any
-  // thread.
+  // Links some slots of the tail into the graph, or learns codebooks first; false when there
+  // is nothing to do. Any thread.
   bool IndexSome();
   // Takes dead slots out of the graph and frees them when there are many, or `always`.
   // False when there was nothing to do or another thread does it.
@@ -88,6 +93,10 @@ class DenseIndex {
     int64_t indexed = 0;
     int64_t dead = 0;
     int64_t memory_bytes = 0;
+    // How many of a thousand of the true ten nearest the codes found, among some of the
+    // vectors that came first; -1 where it was not measured (too few vectors yet, or codes
+    // that are exact).
+    int64_t codec_recall_permille = -1;
   };
   Stats stats() const;
   // Vectors in the tail that are waiting for the graph; 0 where there will be none.
@@ -120,7 +129,16 @@ class DenseIndex {
   void Split(const v1::Vector& vector, std::vector<std::vector<float>>* floats,
              std::vector<std::string>* bit_strings) const;
   std::vector<float> MeanOf(std::span<const Put> puts) const;
-  void MakeCodec(std::vector<float> centre);
+  void UseCodec(std::unique_ptr<const VectorCodec> codec);
+  std::shared_ptr<VectorStorage> Storage() const;
+  std::unique_ptr<HnswGraph> MakeGraph(const VectorStorage& storage) const;
+  // Keeps vectors for CheckCodec() while it has few.
+  void Sample(const std::vector<float>& vector);
+  void CheckCodec();
+  // Learns codebooks and writes all codes anew; false when there is nothing to do.
+  bool Train();
+  // What Train() does when it has a codec. False without memory.
+  bool Recode(std::unique_ptr<const VectorCodec> codec);
   [[nodiscard]] bool Grow(size_t slots);
   void AddToTail(const std::vector<Slot>& slots);
   std::vector<Range> Tail() const;
@@ -142,10 +160,27 @@ class DenseIndex {
   const v1::VectorField field_;
   mutable ReaderGate gate_;
   SlotTable table_;
-  // Null until the first vector comes. Set once, by the writer, before any slot is seen.
-  std::unique_ptr<VectorStorage> storage_;
+  // Held by who writes vectors.
+  std::mutex write_mutex_;
+  std::atomic<int> writers_waiting_{0};
+  // Null until the first vector comes. Set by the writer, before any slot is seen, and once
+  // more by Train(), under write_mutex_ and pin_mutex_. Searches take current_, inside the
+  // gate.
+  std::shared_ptr<VectorStorage> storage_;
+  std::atomic<const VectorStorage*> current_{nullptr};
+  // Of vectors that come while Train() writes codes: they are written here too. Guarded by
+  // write_mutex_.
+  std::shared_ptr<VectorStorage> next_;
+  // Null where there is none, and before Train(). Set before graph_wanted_.
   std::unique_ptr<HnswGraph> graph_;
   std::atomic<bool> ready_{false};
+
+  std::mutex train_mutex_;
+  std::atomic<bool> untrained_{false};
+  std::atomic<bool> training_wanted_{false};
+  std::vector<float> sample_;  // guarded by write_mutex_
+  std::atomic<bool> sampling_{true};
+  std::atomic<int64_t> codec_recall_{-1};
 
   // Held shared by who inserts into the graph, alone by who looks which slots are dying.
   mutable std::shared_mutex insert_mutex_;
@@ -175,7 +210,8 @@ class DenseIndex {
 // Holds dead slots back while it lives.
 class DenseIndex::Snapshot {
  public:
-  Snapshot(const DenseIndex& index, size_t end, SlotBits alive, SlotBits in_graph);
+  Snapshot(const DenseIndex& index, std::shared_ptr<const VectorStorage> storage, size_t end,
+           SlotBits alive, SlotBits in_graph);
   ~Snapshot();
   Snapshot(const Snapshot&) = delete;
   Snapshot& operator=(const Snapshot&) = delete;
@@ -183,6 +219,7 @@ class DenseIndex::Snapshot {
  private:
   friend class DenseIndex;
   const DenseIndex& index_;
+  const std::shared_ptr<const VectorStorage> storage_;
   const size_t end_;
   const SlotBits alive_;
   const SlotBits in_graph_;

@@ -191,13 +191,14 @@ class DenseIndexTest : public testing::TestWithParam<Kind> {};
 TEST_P(DenseIndexTest, ExactSearchIsBruteForce) {
   for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
     World world(Field(40, GetParam().metric, kind, GetParam().quantization), 1);
-    world.Fill(1, 3000);
+    // Enough for codebooks.
+    world.Fill(1, 5000);
     world.IndexAll();
-    for (Ordinal ordinal = 1; ordinal < 3000; ordinal += 7) world.Remove(ordinal);
+    for (Ordinal ordinal = 1; ordinal < 5000; ordinal += 7) world.Remove(ordinal);
     world.Commit();
     world.Fill(100, 200);
     std::set<Ordinal> odd;
-    for (Ordinal ordinal = 1; ordinal < 4000; ordinal += 2) odd.insert(ordinal);
+    for (Ordinal ordinal = 1; ordinal < 6000; ordinal += 2) odd.insert(ordinal);
     const auto accept = std::make_shared<Set>(odd);
     for (int i = 0; i < 10; ++i) {
       const v1::Vector query = world.RandomVector();
@@ -233,6 +234,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_INT8},
                     Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_INT8},
                     Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_INT8},
+                    Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_PRODUCT},
+                    Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_PRODUCT},
+                    Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_PRODUCT},
+                    Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_BINARY},
+                    Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_BINARY},
+                    Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_BINARY},
                     Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_NONE},
                     Kind{v1::VECTOR_METRIC_L2, v1::VECTOR_QUANTIZATION_NONE},
                     Kind{v1::VECTOR_METRIC_DOT, v1::VECTOR_QUANTIZATION_NONE},

@@ -207,7 +207,7 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
       const size_t n = std::min(kBlock, count - begin);
       const uint32_t* const fresh = visited.data() + before + begin;
       for (size_t i = 0; i < n; ++i) {
-        storage.Fetch(layer.SlotOf(fresh[i]), &codes[i], &params[i]);
+        storage.Fetch(query, layer.SlotOf(fresh[i]), &codes[i], &params[i]);
       }
       if (const uint32_t next = pool.Peek(); next != kNoSlot) {
         PrefetchLinks(layer.Links(next), most);

@@ -45,6 +45,58 @@ uint32_t PlainHamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   return count;
 }
 
+void PlainDotBits(const uint8_t* const* codes, size_t count, const uint8_t* planes, size_t bytes,
+                  int32_t* out) {
+  for (size_t i = 0; i < count; ++i) {
+    int32_t sum = 0;
+    for (int p = 0; p < kPlanes; ++p) {
+      const uint8_t* plane = planes + static_cast<size_t>(p) * bytes;
+      int32_t set = 0;
+      for (size_t at = 0; at < bytes; ++at) {
+        set += std::popcount(static_cast<unsigned>(codes[i][at] & plane[at]));
+      }
+      // The highest bit counts as less than zero.
+      sum += p + 1 < kPlanes ? set * (1 << p) : -set * (1 << p);
+    }
+    out[i] = sum;
+  }
+}
+
+void PlainAffine256(const float* base, const float* columns, const float* x, float* out) {
+  for (size_t k = 0; k < 256; ++k) {
+    out[k] = base[k] + x[0] * columns[k] + x[1] * columns[256 + k] + x[2] * columns[512 + k] +
+             x[3] * columns[768 + k];
+  }
+}
+
+uint32_t PlainLeast256(const float* values) {
+  uint32_t least = 0;
+  for (uint32_t k = 1; k < 256; ++k) least = values[k] < values[least] ? k : least;
+  return least;
+}
+
+float PlainQuadsL2(const float* query, const float* centroids, const uint8_t* code, size_t quads) {
+  float sum = 0;
+  for (size_t m = 0; m < quads; ++m) {
+    const float* c = centroids + 4 * (256 * m + code[m]);
+    for (size_t j = 0; j < 4; ++j) sum += (query[4 * m + j] - c[j]) * (query[4 * m + j] - c[j]);
+  }
+  return sum;
+}
+
+float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* code, size_t quads) {
+  float sum = 0;
+  for (size_t m = 0; m < quads; ++m) {
+    const float* c = centroids + 4 * (256 * m + code[m]);
+    for (size_t j = 0; j < 4; ++j) sum += query[4 * m + j] * c[j];
+  }
+  return sum;
+}
+
+constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainDot,     PlainSquaredL2,
+                            PlainDotRefined, PlainHamming,  PlainDotBits, PlainAffine256,
+                            PlainLeast256,   PlainQuadsL2,  PlainQuadsDot};
+
 }  // namespace
 }  // namespace cookix::engine
 #endif  // COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
@@ -178,11 +230,105 @@ uint32_t Hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   return static_cast<uint32_t>(count);
 }
 
+void DotBits(const uint8_t* const* codes, size_t count, const uint8_t* planes, size_t bytes,
+             int32_t* out) {
+  const hn::CappedTag<uint64_t, 4> d64;
+  const hn::Repartition<uint8_t, decltype(d64)> d8;
+  const size_t step = hn::Lanes(d8);
+  for (size_t i = 0; i < count; ++i) {
+    auto sum = hn::Zero(d64);
+    auto high = hn::Zero(d64);
+    for (size_t at = 0; at < bytes; at += step) {
+      const auto code = hn::LoadU(d8, codes[i] + at);
+      const auto set = [&](int p) {
+        const auto plane = hn::LoadU(d8, planes + static_cast<size_t>(p) * bytes + at);
+        return hn::PopulationCount(hn::BitCast(d64, hn::And(code, plane)));
+      };
+      static_assert(kPlanes == 4);
+      sum = hn::Add(sum, set(0));
+      sum = hn::Add(sum, hn::ShiftLeft<1>(set(1)));
+      sum = hn::Add(sum, hn::ShiftLeft<2>(set(2)));
+      high = hn::Add(high, set(3));
+    }
+    sum = hn::Sub(sum, hn::ShiftLeft<3>(high));
+    out[i] = static_cast<int32_t>(hn::GetLane(hn::SumOfLanes(d64, sum)));
+  }
+}
+
+// ---- centroids of four components -------------------------------------------
+
+void Affine256(const float* base, const float* columns, const float* x, float* out) {
+  const hn::CappedTag<float, 16> df;
+  const size_t step = hn::Lanes(df);
+  const auto x0 = hn::Set(df, x[0]), x1 = hn::Set(df, x[1]);
+  const auto x2 = hn::Set(df, x[2]), x3 = hn::Set(df, x[3]);
+  for (size_t k = 0; k < 256; k += step) {
+    const auto a = hn::MulAdd(x0, hn::LoadU(df, columns + k), hn::LoadU(df, base + k));
+    const auto b = hn::MulAdd(x1, hn::LoadU(df, columns + 256 + k), a);
+    const auto c = hn::MulAdd(x2, hn::LoadU(df, columns + 512 + k), b);
+    hn::StoreU(hn::MulAdd(x3, hn::LoadU(df, columns + 768 + k), c), df, out + k);
+  }
+}
+
+uint32_t Least256(const float* values) {
+  const hn::CappedTag<float, 16> df;
+  const size_t step = hn::Lanes(df);
+  auto least = hn::LoadU(df, values);
+  for (size_t k = step; k < 256; k += step) least = hn::Min(least, hn::LoadU(df, values + k));
+  const auto bound = hn::MinOfLanes(df, least);
+  for (size_t k = 0; k < 256; k += step) {
+    const intptr_t at = hn::FindFirstTrue(df, hn::Eq(hn::LoadU(df, values + k), bound));
+    if (at >= 0) return static_cast<uint32_t>(k + static_cast<size_t>(at));
+  }
+  return 0;
+}
+
+float QuadsL2(const float* query, const float* centroids, const uint8_t* code, size_t quads) {
+  const hn::FixedTag<float, 4> df;
+  auto s0 = hn::Zero(df), s1 = s0, s2 = s0, s3 = s0;
+  const auto difference = [&](size_t m) {
+    return hn::Sub(hn::LoadU(df, query + 4 * m),
+                   hn::LoadU(df, centroids + 4 * (256 * m + code[m])));
+  };
+  size_t m = 0;
+  for (; m + 4 <= quads; m += 4) {
+    const auto x0 = difference(m), x1 = difference(m + 1);
+    const auto x2 = difference(m + 2), x3 = difference(m + 3);
+    s0 = hn::MulAdd(x0, x0, s0);
+    s1 = hn::MulAdd(x1, x1, s1);
+    s2 = hn::MulAdd(x2, x2, s2);
+    s3 = hn::MulAdd(x3, x3, s3);
+  }
+  for (; m < quads; ++m) {
+    const auto x = difference(m);
+    s0 = hn::MulAdd(x, x, s0);
+  }
+  return hn::GetLane(hn::SumOfLanes(df, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
+float QuadsDot(const float* query, const float* centroids, const uint8_t* code, size_t quads) {
+  const hn::FixedTag<float, 4> df;
+  auto s0 = hn::Zero(df), s1 = s0, s2 = s0, s3 = s0;
+  const auto add = [&](size_t m, auto sum) {
+    return hn::MulAdd(hn::LoadU(df, query + 4 * m),
+                      hn::LoadU(df, centroids + 4 * (256 * m + code[m])), sum);
+  };
+  size_t m = 0;
+  for (; m + 4 <= quads; m += 4) {
+    s0 = add(m, s0);
+    s1 = add(m + 1, s1);
+    s2 = add(m + 2, s2);
+    s3 = add(m + 3, s3);
+  }
+  for (; m < quads; ++m) s0 = add(m, s0);
+  return hn::GetLane(hn::SumOfLanes(df, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+}
+
 #endif  // HWY_TARGET != HWY_SCALAR
 
 void Fill(Kernels* kernels) {
 #if HWY_TARGET == HWY_SCALAR
-  *kernels = {"plain", PlainDotCodes, PlainDot, PlainSquaredL2, PlainDotRefined, PlainHamming};
+  *kernels = kPlain;
 #else
   kernels->name = hwy::TargetName(HWY_TARGET);
   kernels->dot_codes = DotCodes;
@@ -190,6 +336,11 @@ void Fill(Kernels* kernels) {
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
   kernels->hamming = Hamming;
+  kernels->dot_bits = DotBits;
+  kernels->affine_256 = Affine256;
+  kernels->least_256 = Least256;
+  kernels->quads_l2 = QuadsL2;
+  kernels->quads_dot = QuadsDot;
 #endif
 }
 
@@ -275,8 +426,7 @@ const Kernels& BestKernels() {
 }
 
 std::vector<Kernels> AllKernels() {
-  std::vector<Kernels> all = {
-      {"plain", PlainDotCodes, PlainDot, PlainSquaredL2, PlainDotRefined, PlainHamming}};
+  std::vector<Kernels> all = {kPlain};
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
     hwy::SetSupportedTargetsForTest(target);
     all.push_back(Best());

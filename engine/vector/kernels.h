@@ -13,8 +13,12 @@
 
 namespace cookix::engine {
 
-// Codes are padded to a multiple of this many bytes.
+// Codes of a byte a component are padded to a multiple of this many bytes.
 inline constexpr size_t kCodeAlignment = 64;
+// Codes of bits are, to a multiple of this many.
+inline constexpr size_t kBitAlignment = 32;
+// Bits of a component that is compared with bits.
+inline constexpr int kPlanes = 4;
 
 struct Kernels {
   // Name of the instruction set, such as "AVX3_DL".
@@ -38,6 +42,26 @@ struct Kernels {
 
   // Number of bits that differ in `bytes` bytes.
   uint32_t (*hamming)(const uint8_t* a, const uint8_t* b, size_t bytes) = nullptr;
+
+  // out[i] = the sum of q[d] over the bits d that are set in codes[i], for numbers q of
+  // kPlanes bits in two's complement, which are given by bits: planes[p * bytes ...] has bit
+  // p of each.
+  // REQUIRES: bytes is a multiple of kBitAlignment, at most 65,536.
+  void (*dot_bits)(const uint8_t* const* codes, size_t count, const uint8_t* planes, size_t bytes,
+                   int32_t* out) = nullptr;
+
+  // out[k] = base[k] + the sum over j of x[j] * columns[256 * j + k], for k below 256 and j
+  // below 4.
+  void (*affine_256)(const float* base, const float* columns, const float* x, float* out) = nullptr;
+  // The first k with the least of 256 numbers. REQUIRES: none is NaN.
+  uint32_t (*least_256)(const float* values) = nullptr;
+
+  // Sums over m of the squared length of query[4m...] - centroids[4 * (256 * m + code[m])...],
+  // and of their inner products.
+  float (*quads_l2)(const float* query, const float* centroids, const uint8_t* code,
+                    size_t quads) = nullptr;
+  float (*quads_dot)(const float* query, const float* centroids, const uint8_t* code,
+                     size_t quads) = nullptr;
 };
 
 // The best table for this processor. Thread-safe.

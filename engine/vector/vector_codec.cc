@@ -5,6 +5,9 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/vector/binary_codec.h"
+#include "engine/vector/product_codec.h"
+
 namespace cookix::engine {
 namespace {
 
@@ -18,11 +21,7 @@ class Int8Codec final : public VectorCodec {
  public:
   Int8Codec(Metric metric, size_t dimension, std::vector<float> centre, const Kernels& kernels)
       : VectorCodec(metric, Quantization::kInt8, dimension, Padded(dimension), dimension,
-                    std::move(centre), kernels) {
-    double sum = 0;
-    for (const float x : centre_) sum += static_cast<double>(x) * x;
-    centre_norm_ = static_cast<float>(sum);
-  }
+                    std::move(centre), kernels) {}
 
   void Encode(const void* vector, uint8_t* code, uint8_t* residue,
               CodeParams* params) const override {
@@ -40,7 +39,7 @@ class Int8Codec final : public VectorCodec {
       code[d] = static_cast<uint8_t>(static_cast<int>(c) + 128);
       residue[d] = static_cast<uint8_t>(static_cast<int>(r) + 128);
       const float kept = scale * (c + r / 254);
-      norm += static_cast<double>(kept) * Factor(kept, d);
+      norm += static_cast<double>(metric_ == Metric::kL2 ? kept : x) * NormFactor(kept, d);
     }
     // A component that is 0 whatever it is multiplied with.
     for (size_t d = dimension_; d < code_bytes_; ++d) code[d] = 128;
@@ -53,13 +52,15 @@ class Int8Codec final : public VectorCodec {
     query->values.resize(dimension_);
     query->code.assign(code_bytes_, 0);
     float greatest = 0;
-    double norm = 0;
+    double norm = 0, squares = 0;
     for (size_t d = 0; d < dimension_; ++d) {
       const float x = At(v, d);
       query->values[d] = x;
+      squares += static_cast<double>(x) * x;
       greatest = std::max(greatest, std::fabs(x));
-      norm += static_cast<double>(x) * Factor(x, d);
+      norm += static_cast<double>(x) * NormFactor(x, d);
     }
+    query->length = std::sqrt(squares);
     query->scale = greatest / 127;
     query->norm = static_cast<float>(norm);
     const float inverse = query->scale > 0 ? 1 / query->scale : 0;
@@ -71,10 +72,12 @@ class Int8Codec final : public VectorCodec {
       sum += c;
     }
     query->sum = 128 * sum;
+    query->by_residue = false;
   }
 
-  void PrepareCode(const uint8_t* code, const CodeParams& params,
+  void PrepareCode(const uint8_t* code, const uint8_t*, const CodeParams& params,
                    PreparedQuery* query) const override {
+    query->by_residue = false;
     query->code.resize(code_bytes_);
     int32_t sum = 0;
     for (size_t d = 0; d < code_bytes_; ++d) {
@@ -119,22 +122,19 @@ class Int8Codec final : public VectorCodec {
     }
   }
 
- private:
-  float At(const float* v, size_t d) const { return centre_.empty() ? v[d] : v[d] - centre_[d]; }
-
-  // What a component is multiplied with in CodeParams::norm.
-  float Factor(float x, size_t d) const {
-    if (metric_ == Metric::kL2) return x;
-    return centre_.empty() ? 0 : centre_[d];
+  double RefineError(const PreparedQuery& query, const uint8_t*, const CodeParams& params,
+                     float) const override {
+    const double root = std::sqrt(static_cast<double>(dimension_));
+    // Half a step of the residue in every component.
+    const double step = params.scale / 508 * root;
+    if (metric_ != Metric::kL2) {
+      return query.length * step + kRounding * query.length * params.scale * 127 * root;
+    }
+    // Of the squared distance.
+    const double norm = std::sqrt(std::max(0.0f, params.norm));
+    const double length = std::max(query.length, norm);
+    return 2 * step * (query.length + norm + step) + kRounding * (length * length + 1e-30);
   }
-
-  float FromDot(float dot, const PreparedQuery& query, const CodeParams& params) const {
-    if (metric_ == Metric::kL2) return query.norm + params.norm - 2 * dot;
-    const float product = dot + query.norm + params.norm + centre_norm_;
-    return metric_ == Metric::kCosine ? 1 - product : -product;
-  }
-
-  float centre_norm_ = 0;
 };
 
 // ---- floats -----------------------------------------------------------------
@@ -151,8 +151,10 @@ class FloatCodec final : public VectorCodec {
   void PrepareQuery(const void* vector, PreparedQuery* query) const override {
     const auto* v = static_cast<const float*>(vector);
     query->values.assign(v, v + dimension_);
+    query->by_residue = false;
   }
-  void PrepareCode(const uint8_t* code, const CodeParams&, PreparedQuery* query) const override {
+  void PrepareCode(const uint8_t* code, const uint8_t*, const CodeParams&,
+                   PreparedQuery* query) const override {
     PrepareQuery(code, query);
   }
   void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams* const*,
@@ -166,6 +168,7 @@ class FloatCodec final : public VectorCodec {
   void Decode(const uint8_t* code, const uint8_t*, const CodeParams&, void* vector) const override {
     std::memcpy(vector, code, 4 * dimension_);
   }
+  bool exact() const override { return true; }
 
  private:
   float Distance(const PreparedQuery& query, const uint8_t* code) const {
@@ -190,8 +193,10 @@ class BitCodec final : public VectorCodec {
   void PrepareQuery(const void* vector, PreparedQuery* query) const override {
     query->code.assign(code_bytes_, 0);
     std::memcpy(query->code.data(), vector, (dimension_ + 7) / 8);
+    query->by_residue = false;
   }
-  void PrepareCode(const uint8_t* code, const CodeParams&, PreparedQuery* query) const override {
+  void PrepareCode(const uint8_t* code, const uint8_t*, const CodeParams&,
+                   PreparedQuery* query) const override {
     PrepareQuery(code, query);
   }
   void Distances(const PreparedQuery& query, const uint8_t* const* codes, const CodeParams* const*,
@@ -205,6 +210,7 @@ class BitCodec final : public VectorCodec {
   void Decode(const uint8_t* code, const uint8_t*, const CodeParams&, void* vector) const override {
     std::memcpy(vector, code, (dimension_ + 7) / 8);
   }
+  bool exact() const override { return true; }
 
  private:
   float Distance(const PreparedQuery& query, const uint8_t* code) const {
@@ -223,7 +229,11 @@ VectorCodec::VectorCodec(Metric metric, Quantization quantization, size_t dimens
       code_bytes_(code_bytes),
       residue_bytes_(residue_bytes),
       centre_(std::move(centre)),
-      kernels_(kernels) {}
+      kernels_(kernels) {
+  double sum = 0;
+  for (const float x : centre_) sum += static_cast<double>(x) * x;
+  centre_norm_ = static_cast<float>(sum);
+}
 
 std::unique_ptr<const VectorCodec> VectorCodec::Make(Metric metric, Quantization quantization,
                                                      size_t dimension, std::vector<float> centre,
@@ -232,7 +242,55 @@ std::unique_ptr<const VectorCodec> VectorCodec::Make(Metric metric, Quantization
   if (quantization == Quantization::kNone) {
     return std::make_unique<FloatCodec>(metric, dimension, kernels);
   }
+  if (quantization == Quantization::kBinary) {
+    return MakeBinaryCodec(metric, dimension, std::move(centre), kernels);
+  }
   return std::make_unique<Int8Codec>(metric, dimension, std::move(centre), kernels);
+}
+
+std::unique_ptr<const VectorCodec> VectorCodec::LoadModel(Metric metric, Quantization quantization,
+                                                          size_t dimension, std::string_view model,
+                                                          const Kernels& kernels) {
+  std::vector<float> values(model.size() / sizeof(float));
+  if (values.size() * sizeof(float) != model.size()) return nullptr;
+  if (!model.empty()) std::memcpy(values.data(), model.data(), model.size());
+  if (!std::all_of(values.begin(), values.end(), [](float x) { return std::isfinite(x); })) {
+    return nullptr;
+  }
+  switch (quantization) {
+    case Quantization::kNone:
+    case Quantization::kBits:
+      if (!values.empty()) return nullptr;
+      break;
+    case Quantization::kInt8:
+    case Quantization::kBinary:
+      if (!values.empty() && values.size() != dimension) return nullptr;
+      break;
+    case Quantization::kProduct:
+      return LoadProductCodec(metric, dimension, std::move(values), kernels);
+    default:
+      return nullptr;
+  }
+  if ((metric == Metric::kHamming) != (quantization == Quantization::kBits)) return nullptr;
+  return Make(metric, quantization, dimension, std::move(values), kernels);
+}
+
+void VectorCodec::SaveModel(std::string* model) const {
+  model->assign(reinterpret_cast<const char*>(centre_.data()), centre_.size() * sizeof(float));
+}
+
+size_t VectorCodec::BytesPerVector(Metric metric, Quantization quantization, size_t dimension) {
+  if (metric == Metric::kHamming) return Padded((dimension + 7) / 8);
+  switch (quantization) {
+    case Quantization::kNone:
+      return Padded(4 * dimension);
+    case Quantization::kProduct:
+      return ProductCodeBytes(dimension);
+    case Quantization::kBinary:
+      return BinaryCodeBytes(dimension) + BinaryResidueBytes(dimension);
+    default:
+      return Padded(dimension) + dimension;
+  }
 }
 
 }  // namespace cookix::engine

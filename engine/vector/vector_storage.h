@@ -52,18 +52,21 @@ class VectorStorage {
   CodeParams& MutableParams(Slot slot) { return *reinterpret_cast<CodeParams*>(params_.At(slot)); }
 
   void Prepare(Slot slot, PreparedQuery* query) const {
-    codec_->PrepareCode(Code(slot), Params(slot), query);
+    codec_->PrepareCode(Code(slot), Residue(slot), Params(slot), query);
   }
 
   // As many slots as Distances() of the codec takes at a time here.
   static constexpr size_t kBlock = 64;
 
-  // Where code and parameters of a slot are; asks the processor to fetch them.
-  void Fetch(Slot slot, const uint8_t** code, const CodeParams** params) const {
-    *code = Code(slot);
+  // Where that of a slot is which the codec compares with `query`, and its parameters; asks
+  // the processor to fetch them.
+  void Fetch(const PreparedQuery& query, Slot slot, const uint8_t** code,
+             const CodeParams** params) const {
+    *code = query.by_residue ? Residue(slot) : Code(slot);
     *params = &Params(slot);
     // Beyond this many lines the processor's own prefetching has long begun.
-    const size_t bytes = code_bytes_ < 1024 ? code_bytes_ : 1024;
+    const size_t size = query.by_residue ? codec_->residue_bytes() / 2 : code_bytes_;
+    const size_t bytes = size < 1024 ? size : 1024;
     for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(*code + at);
     __builtin_prefetch(*params);
   }
@@ -82,7 +85,7 @@ class VectorStorage {
     const CodeParams* params[kBlock];
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = count - begin < kBlock ? count - begin : kBlock;
-      for (size_t i = 0; i < n; ++i) Fetch(slots[begin + i], &codes[i], &params[i]);
+      for (size_t i = 0; i < n; ++i) Fetch(query, slots[begin + i], &codes[i], &params[i]);
       codec_->Distances(query, codes, params, n, distances + begin);
     }
   }
