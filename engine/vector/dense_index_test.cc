@@ -14,6 +14,7 @@
 #include "engine/vector/exact_distance.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/store.h"
 
 namespace cookix::engine {
 namespace {
@@ -229,6 +230,68 @@ TEST_P(DenseIndexTest, GraphFindsTheNearest) {
   EXPECT_EQ(result.tail_scanned, 1);
 }
 
+TEST_P(DenseIndexTest, ComesBackFromAFile) {
+  storage::Options options;
+  options.in_memory = true;
+  options.path = "/memory/dense_index";
+  auto store = storage::Store::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  // Before codebooks are learned, and after.
+  for (const Ordinal objects : {500, 6000}) {
+    World world(Field(40, GetParam().metric, v1::VECTOR_INDEX_KIND_HNSW, GetParam().quantization),
+                9);
+    world.Fill(1, objects);
+    world.IndexAll();
+    for (Ordinal ordinal = 1; ordinal < objects; ordinal += 9) world.Remove(ordinal);
+    world.Commit();
+    world.Fill(objects, objects + 20);
+    auto writer = (*store)->CreateViewFile("vectors", 1);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    const auto snapshot = world.index_.TakeSnapshot();
+    ASSERT_TRUE(world.index_.Save(*snapshot, **writer).ok());
+    ASSERT_TRUE((*writer)->Finish().ok());
+
+    World again(world.index_.field(), 9);
+    auto reader = (*store)->OpenViewFile("vectors", 1);
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    const absl::Status loaded = again.index_.Load(**reader);
+    ASSERT_TRUE(loaded.ok()) << loaded;
+    EXPECT_TRUE(*(*reader)->AtEnd());
+    again.held_ = world.held_;
+    EXPECT_EQ(again.index_.stats().vectors, world.index_.stats().vectors);
+    EXPECT_EQ(again.index_.stats().codec_recall_permille,
+              world.index_.stats().codec_recall_permille);
+    // The same codes: the same distances.
+    for (int i = 0; i < 5; ++i) {
+      const v1::Vector query = world.RandomVector();
+      ExpectSame(again.Search(query, 10, nullptr, true).hits,
+                 world.Search(query, 10, nullptr, true).hits, 0);
+    }
+    again.IndexAll();
+    EXPECT_GE(again.Recall(30, 10), 0.95);
+    // And it goes on.
+    again.Fill(10000, 10000 + 5000);
+    again.IndexAll();
+    EXPECT_EQ(again.index_.backlog(), 0u);
+    EXPECT_EQ(again.Search(again.RandomVector(), 10).strategy, "graph");
+    EXPECT_GE(again.Recall(30, 10), 0.95);
+  }
+}
+
+TEST_P(DenseIndexTest, MemoryIsWhatIsSaid) {
+  World world(Field(128, GetParam().metric, v1::VECTOR_INDEX_KIND_HNSW, GetParam().quantization),
+              10);
+  world.Fill(1, 6001);
+  world.IndexAll();
+  const auto memory = static_cast<double>(world.index_.stats().memory_bytes) / 6000;
+  const auto said = static_cast<double>(DenseIndex::BytesPerVector(world.index_.field()));
+  EXPECT_NEAR(memory, said, 0.2 * said);
+  if (GetParam().quantization == v1::VECTOR_QUANTIZATION_PRODUCT) {
+    // 32 bytes of codes; the rest is the graph.
+    EXPECT_LT(memory, 250);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Kinds, DenseIndexTest,
     testing::Values(Kind{v1::VECTOR_METRIC_COSINE, v1::VECTOR_QUANTIZATION_INT8},
@@ -309,6 +372,107 @@ TEST(DenseIndexChurnTest, RecallDoesNotDecay) {
   EXPECT_TRUE(world.index_.Maintain(true) || world.index_.stats().dead == 0);
   EXPECT_EQ(world.index_.stats().dead, 0);
   EXPECT_GE(world.Recall(200, 10, nullptr, 20), wanted - 0.01);
+}
+
+TEST(DenseIndexChurnTest, QuantizedRecallDoesNotDecay) {
+  for (const auto quantization :
+       {v1::VECTOR_QUANTIZATION_PRODUCT, v1::VECTOR_QUANTIZATION_BINARY}) {
+    World world(Field(32, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, quantization), 11);
+    constexpr Ordinal kObjects = 6000;
+    world.Fill(1, kObjects);
+    world.IndexAll();
+    for (int round = 0; round < 4; ++round) {
+      for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
+        if (world.rng_() % 2 == 0) world.Put(ordinal, world.RandomVector());
+      }
+      world.Commit();
+      world.IndexAll();
+      while (world.index_.Maintain()) {
+      }
+    }
+    EXPECT_GE(world.Recall(100, 10), 0.95);
+    EXPECT_GE(world.index_.stats().codec_recall_permille, 950);
+  }
+}
+
+TEST(DenseIndexChurnTest, SlotsAreUsedAgainBeforeCodebooks) {
+  World world(
+      Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_PRODUCT),
+      12);
+  for (int round = 0; round < 10; ++round) {
+    world.Fill(1, 3000);
+    world.index_.Maintain(true);
+    EXPECT_EQ(world.index_.stats().dead, 0);
+  }
+  EXPECT_EQ(world.index_.backlog(), 0u);
+  EXPECT_EQ(world.index_.stats().codec_recall_permille, -1);
+  EXPECT_GE(world.Recall(20, 10), 0.99);
+  world.Fill(3000, 6000);
+  EXPECT_EQ(world.index_.backlog(), 5999u);
+  world.IndexAll();
+  EXPECT_EQ(world.index_.stats().indexed, 5999);
+  EXPECT_EQ(world.Search(world.RandomVector(), 10).strategy, "graph");
+  EXPECT_GE(world.Recall(20, 10), 0.95);
+}
+
+// Searches and writes go on while codes are written anew.
+TEST(DenseIndexThreadsTest, CodebooksAreLearnedBesideEverything) {
+  World world(Field(64, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW,
+                    v1::VECTOR_QUANTIZATION_PRODUCT),
+              13);
+  world.Fill(1, 4000);
+  const auto held = world.held_;
+  std::vector<v1::Vector> queries;
+  for (int i = 0; i < 16; ++i) queries.push_back(world.RandomVector());
+  std::atomic<bool> stop{false};
+  std::atomic<uint64_t> commit{world.commit_};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&, t] {
+      for (size_t i = static_cast<size_t>(t); !stop.load(); ++i) {
+        VectorSearch search;
+        search.field = &world.index_.field();
+        search.vector = &queries[i % queries.size()];
+        search.limit = 10;
+        CallContext context;
+        VectorSearchResult result;
+        const auto answer = world.index_.Search(
+            context, search, commit.load(),
+            [&](Ordinal ordinal, v1::Vector* vector) {
+              *vector = held.at(1 + ordinal % 3999);
+              return true;
+            },
+            &result);
+        ASSERT_TRUE(answer.ok());
+        if (!*answer) continue;
+        EXPECT_EQ(result.hits.size(), 10u);
+      }
+    });
+  }
+  for (int t = 0; t < 2; ++t) {
+    threads.emplace_back([&] {
+      while (!stop.load()) {
+        if (!world.index_.IndexSome()) std::this_thread::yield();
+        world.index_.Maintain();
+      }
+    });
+  }
+  for (Ordinal ordinal = 4000; ordinal < 7000; ordinal += 25) {
+    for (Ordinal each = ordinal; each < ordinal + 25; ++each) {
+      world.Put(each, world.RandomVector());
+      world.Put(each - 3999, world.RandomVector());
+    }
+    world.Commit();
+    commit.store(world.commit_);
+  }
+  while (world.index_.backlog() > 0) std::this_thread::yield();
+  stop.store(true);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(world.index_.stats().indexed, world.index_.stats().vectors);
+  EXPECT_GE(world.Recall(50, 10), 0.95);
+  // Whatever was written while codes were: all of it is there.
+  const v1::Vector query = world.RandomVector();
+  ExpectSame(world.Search(query, 100, nullptr, true).hits, world.Truth(query, 100, nullptr), 1e-5);
 }
 
 TEST(DenseIndexChurnTest, EverythingMayGoAndComeBack) {

@@ -97,8 +97,9 @@ class VectorCodecTest : public testing::TestWithParam<std::tuple<Metric, Quantiz
     PreparedQuery prepared;
     codec_->PrepareQuery(query.data(), &prepared);
     const uint8_t* code = kept.code.data();
+    const CodeParams* params = &kept.params;
     float distance = 0;
-    codec_->Distances(prepared, &code, &kept.params, 1, &distance);
+    codec_->Distances(prepared, &code, &params, 1, &distance);
     return distance;
   }
   // Of float arithmetic with vectors of such lengths.
@@ -208,8 +209,9 @@ TEST_P(VectorCodecTest, StoredVectorsAreComparedAlike) {
     const auto compare = [&](const Kept& from, const Kept& to) {
       codec_->PrepareCode(from.code.data(), from.residue.data(), from.params, &prepared);
       const uint8_t* code = prepared.by_residue ? to.residue.data() : to.code.data();
+      const CodeParams* params = &to.params;
       float distance = 0;
-      codec_->Distances(prepared, &code, &to.params, 1, &distance);
+      codec_->Distances(prepared, &code, &params, 1, &distance);
       return static_cast<double>(distance);
     };
     EXPECT_NEAR(compare(x, y), compare(y, x), Rounding(a, b));
@@ -229,10 +231,11 @@ TEST_P(VectorCodecTest, PreparingAgainLeavesNothing) {
   const double expected = ByCode(query, kept);
   PreparedQuery prepared;
   const uint8_t* code = kept.code.data();
+  const CodeParams* params = &kept.params;
   float distance = 0;
   codec_->PrepareCode(code, kept.residue.data(), kept.params, &prepared);
   codec_->PrepareQuery(query.data(), &prepared);
-  codec_->Distances(prepared, &code, &kept.params, 1, &distance);
+  codec_->Distances(prepared, &code, &params, 1, &distance);
   EXPECT_EQ(distance, expected);
 }
 
@@ -240,10 +243,10 @@ TEST_P(VectorCodecTest, ManyAtOnceAreTheSame) {
   std::vector<Kept> kept;
   for (int i = 0; i < 150; ++i) kept.push_back(Keep(*codec_, Random()));
   std::vector<const uint8_t*> codes;
-  std::vector<CodeParams> params;
+  std::vector<const CodeParams*> params;
   for (const Kept& each : kept) {
     codes.push_back(each.code.data());
-    params.push_back(each.params);
+    params.push_back(&each.params);
   }
   const Floats query = Random();
   PreparedQuery prepared;
@@ -345,8 +348,9 @@ TEST(VectorCodecSizeTest, TheGreatestDimension) {
       const Kept kept = Keep(*codec, vector);
       const double truth = Distance(Metric::kL2, vectors[0], vector);
       const uint8_t* code = kept.code.data();
+      const CodeParams* params = &kept.params;
       float distance = 0;
-      codec->Distances(query, &code, &kept.params, 1, &distance);
+      codec->Distances(query, &code, &params, 1, &distance);
       // Two of such vectors are 2 * 65,536 apart. Product quantization is too far from the
       // vector itself by twice what the code lost.
       const double same = &vector == &vectors[0] && quantization == Quantization::kProduct
