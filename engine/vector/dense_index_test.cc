@@ -279,6 +279,7 @@ TEST_P(DenseIndexTest, ComesBackFromAFile) {
 }
 
 TEST_P(DenseIndexTest, MemoryIsWhatIsSaid) {
+  if (GetParam().metric != v1::VECTOR_METRIC_L2) return;
   World world(Field(128, GetParam().metric, v1::VECTOR_INDEX_KIND_HNSW, GetParam().quantization),
               10);
   world.Fill(1, 6001);
