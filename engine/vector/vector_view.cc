@@ -572,6 +572,12 @@ std::map<std::string, int64_t> VectorView::Counters() const {
       counters["vectors"] += stats.vectors;
       counters["waiting"] += stats.vectors - stats.indexed;
       counters["dead"] += stats.dead;
+      // The least of all fields.
+      if (stats.codec_recall_permille >= 0) {
+        int64_t& least = counters.try_emplace("codec_recall_permille", stats.codec_recall_permille)
+                             .first->second;
+        least = std::min(least, stats.codec_recall_permille);
+      }
     } else if (entry->cells != nullptr) {
       const CellIndexStats stats = entry->cells->Stats();
       counters["vectors"] += stats.vectors;
