@@ -3,13 +3,13 @@
 //
 //   bazel run --config=release //tools/bench:vector_bench -- [--objects=1000000] [--seed=1]
 //       [--rounds=3] [--scenarios=graph,filter,churn,server] [--data=DIR] [--dir=DIR]
-//       [--peers=hnswlib,faiss] [--json=FILE]
+//       [--peers=hnswlib] [--json=FILE]
 //
 // Scenarios: graph (200,000 vectors, and the real ones of DIR/mnist784 and
 // DIR/glove10k_100d), filter (200,000 and --objects), churn (200,000), server (--objects).
 // Exit code: 0, 1 when an answer was wrong or something failed, 2 on bad flags, 3 when a
-// figure misses its target. --peers may also name faiss_sq8; the first one is what the others
-// are compared with.
+// figure misses its target. --peers may also name faiss and faiss_sq8; the first one is what
+// the others are compared with.
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
@@ -44,7 +44,7 @@ const std::map<std::string, AnnFactory>& Peers() {
 struct Flags {
   uint32_t objects = 1'000'000;
   std::set<std::string> scenarios = {"graph", "filter", "churn", "server"};
-  std::vector<std::string> peers = {"hnswlib", "faiss"};
+  std::vector<std::string> peers = {"hnswlib"};
   std::string data;
   std::string dir;
   std::string json;
