@@ -117,7 +117,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
     self.field_index_ = self.view_host_->Add(std::make_unique<FieldIndexView>(FieldIndexOptions()));
   }
   if (self.options_.vectors.max_bytes > 0) {
-    self.vectors_ = self.view_host_->Add(std::make_unique<VectorView>(self.options_.vectors, *self.store_));
+    self.vectors_ =
+        self.view_host_->Add(std::make_unique<VectorView>(self.options_.vectors, *self.store_));
     self.writer_->SetVectorRoom([&self](const v1::VectorField& field, int64_t bytes) {
       return self.vectors_->CheckRoom(field, bytes);
     });

@@ -37,6 +37,11 @@ constexpr size_t kDeadToRepair = 512;
 constexpr double kFewerThanExpected = 0.35;
 // About how many distances a search takes for each candidate that it keeps.
 constexpr size_t kDistancesPerCandidate = 24;
+// What a distance costs that a search of the graph takes, next to one of a scan, about.
+constexpr size_t kGraphDistance = 3;
+// A scan of so many times the matches reads which slots match from a set of slots, which is
+// kept from search to search.
+constexpr size_t kSlotsPerMatch = 512;
 // Product quantization learns from so many vectors at least.
 constexpr size_t kTrainFrom = 4096;
 // Floats whose codes are written anew before a writer gets its turn.
@@ -112,8 +117,6 @@ struct DenseIndex::Question {
   PreparedQuery query;
   // What was compared, ascending by distance of codes, at most `want`.
   CandidatePool pool;
-  // Whether the candidates were compared by residues already.
-  bool refined = false;
   size_t want = 0;
   std::vector<Range> tail;
   VectorSearchResult* result = nullptr;
@@ -593,45 +596,90 @@ double DenseIndex::WireDistance(float distance) const {
   return distance;
 }
 
-void DenseIndex::CompareBlock(Question& question, const Slot* slots, size_t count) const {
-  float distances[64];
-  question.storage->Distances(question.query, slots, count, distances);
-  for (size_t i = 0; i < count; ++i) {
-    if (question.pool.Accepts(distances[i])) question.pool.Insert(distances[i], slots[i]);
+// Compares slots and keeps the nearest: one block while the next comes from memory.
+class DenseIndex::Scanner {
+ public:
+  explicit Scanner(Question& question) : question_(question) {}
+
+  void Add(Slot slot) {
+    Block& block = blocks_[now_];
+    question_.storage->Fetch(question_.query, slot, &block.codes[block.count],
+                             &block.params[block.count]);
+    block.slots[block.count++] = slot;
+    if (block.count < VectorStorage::kBlock) return;
+    now_ = 1 - now_;
+    Compare(blocks_[now_]);
   }
-  question.result->candidates_considered += static_cast<int64_t>(count);
-}
+  void Finish() {
+    Compare(blocks_[1 - now_]);
+    Compare(blocks_[now_]);
+  }
+
+ private:
+  struct Block {
+    const uint8_t* codes[VectorStorage::kBlock];
+    const CodeParams* params[VectorStorage::kBlock];
+    Slot slots[VectorStorage::kBlock];
+    size_t count = 0;
+  };
+  void Compare(Block& block) {
+    float distances[VectorStorage::kBlock];
+    question_.storage->codec().Distances(question_.query, block.codes, block.params, block.count,
+                                         distances);
+    CandidatePool& pool = question_.pool;
+    for (size_t i = 0; i < block.count; ++i) {
+      if (pool.Accepts(distances[i])) pool.Insert(distances[i], block.slots[i]);
+    }
+    question_.result->candidates_considered += static_cast<int64_t>(block.count);
+    block.count = 0;
+  }
+
+  Question& question_;
+  Block blocks_[2];
+  int now_ = 0;
+};
 
 void DenseIndex::ScanAll(Question& question) const {
   const std::shared_ptr<const SlotBits> accepted =
       question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
   const size_t words = (table_.end() + 63) / 64;
-  Slot slots[64];
+  Scanner scanner(question);
   for (size_t i = 0; i < words; ++i) {
     uint64_t word = table_.alive().word(i);
     if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
-    size_t count = 0;
     for (; word != 0; word &= word - 1) {
-      slots[count++] = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
+      scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
     }
-    if (count > 0) CompareBlock(question, slots, count);
     if (i % 256 == 255 && !question.context->Check().ok()) return;
   }
+  scanner.Finish();
 }
 
 void DenseIndex::ScanAccepted(Question& question) const {
-  Slot slots[64];
-  size_t count = 0;
+  Scanner scanner(question);
+  const bool lists = keeps_all();
   question.search->accept->ForEach([&](Ordinal ordinal) {
-    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
-      slots[count++] = slot;
-      if (count == 64) {
-        CompareBlock(question, slots, count);
-        count = 0;
-      }
-    }
+    Slot slot = table_.First(ordinal);
+    if (slot == kNoSlot) return;
+    scanner.Add(slot);
+    if (!lists) return;
+    while ((slot = table_.Next(slot)) != kNoSlot) scanner.Add(slot);
   });
-  CompareBlock(question, slots, count);
+  scanner.Finish();
+}
+
+void DenseIndex::ScanTail(Question& question) const {
+  Scanner scanner(question);
+  const OrdinalSet* accept = question.search->accept.get();
+  for (const Range& range : question.tail) {
+    for (Slot slot = range.begin; slot < range.end; ++slot) {
+      if (!table_.Alive(slot)) continue;
+      if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
+      scanner.Add(slot);
+      ++question.result->tail_scanned;
+    }
+  }
+  scanner.Finish();
 }
 
 void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
@@ -649,25 +697,6 @@ void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* ca
     if (i % 256 == 255 && !question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(candidates->size());
-}
-
-void DenseIndex::ScanTail(Question& question) const {
-  Slot slots[64];
-  size_t count = 0;
-  const OrdinalSet* accept = question.search->accept.get();
-  for (const Range& range : question.tail) {
-    for (Slot slot = range.begin; slot < range.end; ++slot) {
-      if (!table_.Alive(slot)) continue;
-      if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
-      slots[count++] = slot;
-      ++question.result->tail_scanned;
-      if (count == 64) {
-        CompareBlock(question, slots, count);
-        count = 0;
-      }
-    }
-  }
-  CompareBlock(question, slots, count);
 }
 
 std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
@@ -716,7 +745,7 @@ void DenseIndex::SearchFiltered(Question& question, size_t ef, std::vector<Candi
     if (static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) break;
     // The filter is against the query: what matches is elsewhere, and no greedy search is
     // sure to find its nearest part. Look further, or at all that matches.
-    if (width * kDistancesPerCandidate > matches) {
+    if (width * kDistancesPerCandidate * kGraphDistance > matches) {
       found->clear();
       ScanMatches(question, matches);
       return;
@@ -765,7 +794,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
   std::vector<SlotTable::Change> changes;
   if (!table_.ChangesAfter(commit, &changes)) return false;
 
-  Question question;
+  // Kept by the thread for its next search.
+  thread_local Question question;
   // In this order: the graph is of the storage that was there before it was wanted.
   const bool graph_wanted = graph_wanted_.load();
   const VectorStorage* const storage = current_.load();
@@ -789,6 +819,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
   const bool floats = codec.exact();
 
+  question.tail.clear();
   // Hits may need more candidates than there are hits: several vectors of one object, dead
   // slots, slots of later commits. Then all is done again with more.
   size_t more = mean ? 8 * limit : limit;
@@ -807,7 +838,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     size_t width = wanted;
     if (!floats) width += std::min(kMostRefined, matches / kRefinedPart);
     if (graph) {
-      width = std::max(wanted, ef);
+      // Where codes are good enough, what a search keeps is what it asked for.
+      width = std::max(codec.refine_factor() == 1 ? more : wanted, ef);
       // Dead slots take places among the candidates.
       width += width * dead / std::max<size_t>(1, total);
     }
@@ -819,7 +851,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       CollectAll(question, &candidates);
     } else {
       if (!graph) {
-        if (search.accept != nullptr && matches * 8 < total) {
+        if (search.accept != nullptr && matches * kSlotsPerMatch < table_.end()) {
           ScanAccepted(question);
         } else {
           ScanAll(question);
@@ -830,7 +862,11 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
             (matches <= std::max({kScanMatches, total / kScanPart, more}))) {
           if (!floats) question.want += std::min(kMostRefined, matches / kRefinedPart);
           question.pool.Reset(question.want);
-          ScanAccepted(question);
+          if (matches * kSlotsPerMatch < table_.end()) {
+            ScanAccepted(question);
+          } else {
+            ScanAll(question);
+          }
         } else {
           SearchGraph(question, question.want);
           if (result->strategy != "scan") ScanTail(question);

@@ -120,6 +120,7 @@ class DenseIndex {
     Slot end = 0;
   };
   struct Question;
+  class Scanner;
 
   bool hnsw() const { return field_.index() == v1::VECTOR_INDEX_KIND_HNSW; }
   bool bits() const { return field_.metric() == v1::VECTOR_METRIC_HAMMING; }
@@ -154,7 +155,6 @@ class DenseIndex {
                       HnswSearchStats* stats) const;
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
-  void CompareBlock(Question& question, const Slot* slots, size_t count) const;
   double WireDistance(float distance) const;
 
   const v1::VectorField field_;

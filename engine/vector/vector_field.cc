@@ -282,6 +282,11 @@ absl::StatusOr<v1::VectorField> ResolveVectorField(const v1::VectorField& given,
     field.clear_hnsw();
   }
   if (field.index() == v1::VECTOR_INDEX_KIND_CELLS) {
+    if (field.quantization() == v1::VECTOR_QUANTIZATION_PRODUCT ||
+        field.quantization() == v1::VECTOR_QUANTIZATION_BINARY) {
+      return InvalidField(Sub(path, "quantization"), "cells keep vectors as int8 or floats",
+                          "Leave the quantization out, or use another index");
+    }
     COOKIX_RETURN_IF_ERROR(ResolveCells(Sub(path, "cells"), field.mutable_cells()));
   } else if (IsSet(field.has_cells(), field.cells())) {
     return InvalidField(Sub(path, "cells"), "the field has another index than cells",

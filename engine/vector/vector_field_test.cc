@@ -159,6 +159,12 @@ TEST(VectorFieldTest, RefusesSettingsThatAreWrong) {
        "f.quantization"},
       {3, [](VectorField& f) { f.set_aggregate(static_cast<v1::VectorAggregate>(9)); },
        "f.aggregate"},
+      {3,
+       [](VectorField& f) {
+         f.set_index(v1::VECTOR_INDEX_KIND_CELLS);
+         f.set_quantization(v1::VECTOR_QUANTIZATION_PRODUCT);
+       },
+       "f.quantization"},
       // Sparse.
       {0, [](VectorField& f) { f.set_metric(v1::VECTOR_METRIC_COSINE); }, "f.metric"},
       {0, [](VectorField& f) { f.set_metric(v1::VECTOR_METRIC_L2); }, "f.metric"},

@@ -35,8 +35,8 @@ absl::StatusOr<v1::Value> ValueFromJson(const Json& json);
 // A vector in one of its three forms; `field` is named in errors.
 absl::StatusOr<v1::Vector> VectorFromJson(const Json& json, const std::string& field);
 // Reads {"key":…, "collection"?, "content"?, "properties"?, "labels"?,
-// "vectors"? : {"name": vector}, "expires_ms"?, "edges"? : [{"relation", "target", "target_collection"?,
-// "weight"?, "properties"?, "discriminator"?, "valid_from_ms"?,
+// "vectors"? : {"name": vector}, "expires_ms"?, "edges"? : [{"relation", "target",
+// "target_collection"?, "weight"?, "properties"?, "discriminator"?, "valid_from_ms"?,
 // "valid_until_ms"?}]}. Output-only fields are ignored; unknown ones are errors.
 absl::StatusOr<v1::ObjectWrite> ObjectWriteFromJson(const Json& json);
 // An edge as above, with "source" and "source_collection"; `source_required`

@@ -249,7 +249,8 @@ absl::StatusOr<v1::Vector> ParseVector(Context& context, const std::string& text
 absl::StatusOr<v1::Vector> ReadVectorRow(const std::string& text, bool bits,
                                          const std::string& flag) {
   const size_t colon = text.rfind(':');
-  const auto row = colon == std::string::npos ? std::nullopt : ParseInt(text.substr(colon + 1));
+  std::optional<int64_t> row;
+  if (colon != std::string::npos) row = ParseInt(text.substr(colon + 1));
   const std::string path = text.substr(0, colon);
   const auto format = VectorFormatOf(path);
   if (!row || *row < 0 || !format) {
