@@ -207,23 +207,24 @@ float DotRefined(const uint8_t* code, const uint8_t* residual, const float* quer
 
 // ---- bits -------------------------------------------------------------------
 
+// The processor counts the bits of a word in one instruction; several at a time keep it busy.
 uint32_t Hamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
-  const hn::ScalableTag<uint64_t> d64;
-  const size_t step = hn::Lanes(d64) * 8;
-  auto sum = hn::Zero(d64);
-  size_t i = 0;
-  for (; i + step <= bytes; i += step) {
-    const hn::Repartition<uint8_t, decltype(d64)> d8;
-    const auto x = hn::Xor(hn::LoadU(d8, a + i), hn::LoadU(d8, b + i));
-    sum = hn::Add(sum, hn::PopulationCount(hn::BitCast(d64, x)));
-  }
-  uint64_t count = hn::GetLane(hn::SumOfLanes(d64, sum));
-  for (; i + 8 <= bytes; i += 8) {
+  const auto word = [&](size_t at) {
     uint64_t x, y;
-    std::memcpy(&x, a + i, 8);
-    std::memcpy(&y, b + i, 8);
-    count += static_cast<uint64_t>(std::popcount(x ^ y));
+    std::memcpy(&x, a + at, 8);
+    std::memcpy(&y, b + at, 8);
+    return static_cast<uint64_t>(std::popcount(x ^ y));
+  };
+  uint64_t counts[4] = {0, 0, 0, 0};
+  size_t i = 0;
+  for (; i + 32 <= bytes; i += 32) {
+    counts[0] += word(i);
+    counts[1] += word(i + 8);
+    counts[2] += word(i + 16);
+    counts[3] += word(i + 24);
   }
+  uint64_t count = counts[0] + counts[1] + counts[2] + counts[3];
+  for (; i + 8 <= bytes; i += 8) count += word(i);
   for (; i < bytes; ++i) {
     count += static_cast<uint64_t>(std::popcount(static_cast<unsigned>(a[i] ^ b[i])));
   }
