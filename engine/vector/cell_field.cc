@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/index_support.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -16,11 +17,6 @@ constexpr size_t kKeptChanges = 1 << 16;
 // Objects that changed after a reader's commit and are read from the store for it.
 constexpr size_t kMostRead = 1000;
 constexpr int64_t kStepsAtATime = 8;
-
-Metric MetricOf(v1::VectorMetric metric) {
-  if (metric == v1::VECTOR_METRIC_L2) return Metric::kL2;
-  return metric == v1::VECTOR_METRIC_DOT ? Metric::kDot : Metric::kCosine;
-}
 
 }  // namespace
 

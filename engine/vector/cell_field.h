@@ -26,10 +26,7 @@ namespace cookix::engine {
 // Threads: one writer; Maintain() and searches at any time.
 class CellField {
  public:
-  struct Put {
-    Ordinal ordinal = 0;
-    const v1::Vector* vector = nullptr;  // null: the object has none any more
-  };
+  using Put = VectorPut;
   // Reads the vector of an object as stored at the reader's commit; false when it has none.
   using ReadStored = std::function<absl::StatusOr<bool>(Ordinal, v1::Vector*)>;
 

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/index_support.h"
 #include "engine/vector/product_codec.h"
 #include "storage/base/status.h"
 
@@ -56,12 +57,6 @@ int64_t MicrosSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
 }
 
-absl::Status NoMemory() {
-  return MakeError(absl::StatusCode::kResourceExhausted,
-                   "the system has no memory for more vectors",
-                   {"MEMORY_LIMIT", "", "Give the server more memory", true});
-}
-
 absl::Status Malformed(std::string_view what) {
   return Corruption(absl::StrCat("a saved vector index is malformed: ", ToAbsl(what)),
                     "It is rebuilt from the store");
@@ -77,19 +72,6 @@ void Normalise(float* v, size_t n) {
   const double norm = Norm(v, n);
   if (norm == 0) return;
   for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] / norm);
-}
-
-Metric MetricOf(v1::VectorMetric metric) {
-  switch (metric) {
-    case v1::VECTOR_METRIC_L2:
-      return Metric::kL2;
-    case v1::VECTOR_METRIC_DOT:
-      return Metric::kDot;
-    case v1::VECTOR_METRIC_HAMMING:
-      return Metric::kHamming;
-    default:
-      return Metric::kCosine;
-  }
 }
 
 Quantization QuantizationOf(const v1::VectorField& field) {
@@ -238,7 +220,7 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
     const size_t count = bits() ? bit_strings.size() : floats.size();
     if (count == 0) continue;
     const std::vector<Slot> slots = table_.Take(count);
-    if (slots.empty() || !Grow(table_.end())) return NoMemory();
+    if (slots.empty() || !Grow(table_.end())) return NoVectorMemory();
     for (size_t i = 0; i < count; ++i) {
       const void* const vector = bits() ? static_cast<const void*>(bit_strings[i].data())
                                         : static_cast<const void*>(floats[i].data());
@@ -246,7 +228,7 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
       if (next_ != nullptr) next_->Write(slots[i], vector);
       if (sampling_.load() && !bits()) Sample(floats[i]);
     }
-    if (!table_.Add(put.ordinal, slots, commit)) return NoMemory();
+    if (!table_.Add(put.ordinal, slots, commit)) return NoVectorMemory();
     added.insert(added.end(), slots.begin(), slots.end());
   }
   if (!added.empty()) AddToTail(added);
@@ -1114,7 +1096,7 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
   if (code_bytes != codec.code_bytes() || residue_bytes != codec.residue_bytes()) {
     return Malformed("the size of its codes");
   }
-  if (table_.Take(end).size() != end || !Grow(end)) return NoMemory();
+  if (table_.Take(end).size() != end || !Grow(end)) return NoVectorMemory();
   const size_t most = graph_ == nullptr ? 0 : static_cast<size_t>(graph_->options().m0);
   SlotBits linked(end), alive(end), unused(end);
   std::vector<Slot> neighbours;

@@ -58,11 +58,7 @@ namespace cookix::engine {
 
 class DenseIndex {
  public:
-  // A vector of an object, or none when it is gone.
-  struct Put {
-    Ordinal ordinal = 0;
-    const v1::Vector* vector = nullptr;
-  };
+  using Put = VectorPut;
   // Reads the vector of an object as stored at the reader's commit; false when it has none.
   using ReadStored = std::function<absl::StatusOr<bool>(Ordinal, v1::Vector*)>;
 

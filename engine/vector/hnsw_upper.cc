@@ -133,7 +133,6 @@ void HnswUpper::Insert(Slot slot, HnswScratch& scratch) {
     }
     std::vector<Slot> neighbours;
     ChooseNeighbours(storage_, scratch.candidates, m_, slot_of, scratch, &neighbours);
-    const std::vector<Candidate> near = scratch.candidates;
     Link* own = Links(node, at);
     for (size_t i = 0; i < neighbours.size(); ++i) {
       own[i].store(neighbours[i] + 1, std::memory_order_release);
@@ -147,8 +146,8 @@ void HnswUpper::Insert(Slot slot, HnswScratch& scratch) {
         continue;
       }
       // Full: choose again, the new node among them.
-      storage_.Prepare(HeaderOf(neighbour)->slot, &scratch.other);
-      PreparedQuery base = scratch.other;
+      PreparedQuery base;
+      storage_.Prepare(HeaderOf(neighbour)->slot, &base);
       scratch.candidates.clear();
       for (size_t i = 0; i < m_; ++i) {
         const uint32_t id = links[i].load(std::memory_order_relaxed) - 1;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <unordered_set>
 
+#include "engine/vector/index_support.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -11,12 +12,6 @@ namespace {
 
 // Dead slots kept for readers of earlier commits.
 constexpr size_t kKeptDead = 1024;
-
-absl::Status NoMemory() {
-  return MakeError(absl::StatusCode::kResourceExhausted,
-                   "the system has no memory for more vectors",
-                   {"MEMORY_LIMIT", "", "Give the server more memory", true});
-}
 
 }  // namespace
 
@@ -28,11 +23,11 @@ absl::Status SparseField::Apply(std::span<const Put> puts, uint64_t commit) {
     }
     if (put.vector == nullptr) continue;
     const std::vector<Slot> slots = table_.Take(1);
-    if (slots.empty()) return NoMemory();
+    if (slots.empty()) return NoVectorMemory();
     index_.Add(slots[0],
                {put.vector->indices().data(), static_cast<size_t>(put.vector->indices_size())},
                {put.vector->values().data(), static_cast<size_t>(put.vector->values_size())});
-    if (!table_.Add(put.ordinal, slots, commit)) return NoMemory();
+    if (!table_.Add(put.ordinal, slots, commit)) return NoVectorMemory();
   }
   dying_count_.store(dying_.size());
   if (dying_.size() > 2 * kKeptDead) {

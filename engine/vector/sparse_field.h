@@ -25,10 +25,7 @@ namespace cookix::engine {
 // Threads: one writer; searches at any time.
 class SparseField {
  public:
-  struct Put {
-    Ordinal ordinal = 0;
-    const v1::Vector* vector = nullptr;  // null: the object has none any more
-  };
+  using Put = VectorPut;
 
   absl::Status Apply(std::span<const Put> puts, uint64_t commit);
 

@@ -24,6 +24,13 @@ struct VectorHit {
   }
 };
 
+// A vector that an object has from now on.
+struct VectorPut {
+  Ordinal ordinal = 0;
+  // Borrowed. Null: the object has none any more.
+  const v1::Vector* vector = nullptr;
+};
+
 struct VectorSearch {
   CollectionId collection = 0;
   // The field as the catalog has it, defaults filled in. Borrowed.

@@ -5,6 +5,7 @@
 #include <deque>
 #include <mutex>
 #include <shared_mutex>
+#include <span>
 #include <thread>
 #include <tuple>
 #include <utility>
@@ -71,24 +72,10 @@ struct VectorView::Impl {
     bool queued = false;
 
     // `position` is that of `commit`.
-    absl::Status Apply(const std::vector<std::pair<Ordinal, const v1::Vector*>>& puts,
-                       uint64_t commit, std::string_view position) {
-      if (cells != nullptr) {
-        std::vector<CellField::Put> batch;
-        batch.reserve(puts.size());
-        for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
-        return cells->Apply(batch, commit, position);
-      }
-      if (dense != nullptr) {
-        std::vector<DenseIndex::Put> batch;
-        batch.reserve(puts.size());
-        for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
-        return dense->Apply(batch, commit);
-      }
-      std::vector<SparseField::Put> batch;
-      batch.reserve(puts.size());
-      for (const auto& [ordinal, vector] : puts) batch.push_back({ordinal, vector});
-      return sparse->Apply(batch, commit);
+    absl::Status Apply(std::span<const VectorPut> puts, uint64_t commit,
+                       std::string_view position) {
+      if (cells != nullptr) return cells->Apply(puts, commit, position);
+      return dense != nullptr ? dense->Apply(puts, commit) : sparse->Apply(puts, commit);
     }
     int64_t MemoryBytes() const {
       if (cells != nullptr) return cells->Stats().memory_bytes;
@@ -317,8 +304,8 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
   std::map<Key, Loading> loading;
   const std::string position = storage::EncodePosition(view.snapshot->position());
   const auto flush = [&](Loading& each) -> absl::Status {
-    std::vector<std::pair<Ordinal, const v1::Vector*>> puts;
-    for (const auto& [ordinal, vector] : each.vectors) puts.emplace_back(ordinal, &vector);
+    std::vector<VectorPut> puts;
+    for (const auto& [ordinal, vector] : each.vectors) puts.push_back({ordinal, &vector});
     COOKIX_RETURN_IF_ERROR(each.entry->Apply(puts, view.commit(), position));
     each.vectors.clear();
     if (MemoryBytes() > options.max_bytes) {
@@ -495,10 +482,10 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
   COOKIX_RETURN_IF_ERROR(status);
   for (auto& [place, batch] : batches) {
     if (batch.entry == nullptr || batch.vectors.empty()) continue;
-    std::vector<std::pair<Ordinal, const v1::Vector*>> puts;
+    std::vector<VectorPut> puts;
     puts.reserve(batch.vectors.size());
     for (const auto& [ordinal, vector] : batch.vectors) {
-      puts.emplace_back(ordinal, vector.has_value() ? &*vector : nullptr);
+      puts.push_back({ordinal, vector.has_value() ? &*vector : nullptr});
     }
     if (batch.entry->cells != nullptr) {
       std::lock_guard<std::mutex> lock(impl.work_mutex);
