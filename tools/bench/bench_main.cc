@@ -7,7 +7,6 @@
 // and filter in the engine; scaling (search at growing sizes). Exit code: 0, 1 when an answer was
 // wrong or something failed, 2 on bad flags, 3 when a figure misses its target.
 #include <cstdio>
-#include <fstream>
 #include <set>
 #include <string>
 #include <vector>
@@ -109,20 +108,10 @@ int Main(int argc, char** argv) {
     return 2;
   }
   Report report;
-  if (const absl::Status status = Run(*flags, &report); !status.ok()) {
-    std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
-    return 1;
-  }
-  if (!flags->json.empty()) {
-    std::ofstream file(flags->json);
-    file << report.ToJson(absl::StrCat("{\"objects\": ", flags->objects, ", \"degree\": ",
-                                       flags->degree, ", \"seed\": ", flags->seed, "}"));
-    if (!file.flush()) {
-      std::fprintf(stderr, "error: cannot write %s\n", flags->json.c_str());
-      return 1;
-    }
-  }
-  return report.missed() == 0 ? 0 : 3;
+  const absl::Status status = Run(*flags, &report);
+  return FinishRun(status, report, flags->json,
+                   absl::StrCat("{\"objects\": ", flags->objects, ", \"degree\": ", flags->degree,
+                                ", \"seed\": ", flags->seed, "}"));
 }
 
 }  // namespace

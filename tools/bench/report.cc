@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <numeric>
 #include <thread>
 
@@ -96,5 +97,22 @@ double Times::Percentile(double fraction) {
 }
 
 double Times::Sum() const { return std::accumulate(micros_.begin(), micros_.end(), 0.0); }
+
+int FinishRun(const absl::Status& run, const Report& report, const std::string& json,
+              const std::string& settings) {
+  if (!run.ok()) {
+    std::fprintf(stderr, "error: %s\n", run.ToString().c_str());
+    return 1;
+  }
+  if (!json.empty()) {
+    std::ofstream file(json);
+    file << report.ToJson(settings);
+    if (!file.flush()) {
+      std::fprintf(stderr, "error: cannot write %s\n", json.c_str());
+      return 1;
+    }
+  }
+  return report.missed() == 0 ? 0 : 3;
+}
 
 }  // namespace cookix::bench

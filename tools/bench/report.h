@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
+
 namespace cookix::bench {
 
 enum class Goal { kNone, kAtLeast, kAtMost };
@@ -41,6 +43,11 @@ class Report {
  private:
   std::vector<Result> results_;
 };
+
+// Ends a run: prints its error, or writes the report to the file `json`, unless that is
+// empty. Returns the exit code: 0, 1 when something failed, 3 when a figure misses its target.
+int FinishRun(const absl::Status& run, const Report& report, const std::string& json,
+              const std::string& settings);
 
 // Order statistics of times.
 class Times {

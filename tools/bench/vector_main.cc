@@ -12,7 +12,6 @@
 // the others are compared with.
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <map>
 #include <memory>
 #include <set>
@@ -141,21 +140,10 @@ int Main(int argc, char** argv) {
     return 2;
   }
   Report report;
-  if (const absl::Status status = Run(*flags, &report); !status.ok()) {
-    std::fprintf(stderr, "error: %s\n", status.ToString().c_str());
-    return 1;
-  }
-  if (!flags->json.empty()) {
-    std::ofstream file(flags->json);
-    file << report.ToJson(absl::StrCat("{\"objects\": ", flags->objects,
-                                       ", \"seed\": ", flags->options.seed,
-                                       ", \"rounds\": ", flags->options.rounds, "}"));
-    if (!file.flush()) {
-      std::fprintf(stderr, "error: cannot write %s\n", flags->json.c_str());
-      return 1;
-    }
-  }
-  return report.missed() == 0 ? 0 : 3;
+  const absl::Status status = Run(*flags, &report);
+  return FinishRun(status, report, flags->json,
+                   absl::StrCat("{\"objects\": ", flags->objects, ", \"seed\": ",
+                                flags->options.seed, ", \"rounds\": ", flags->options.rounds, "}"));
 }
 
 }  // namespace
