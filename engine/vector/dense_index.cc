@@ -585,8 +585,9 @@ class DenseIndex::Scanner {
 
   void Add(Slot slot) {
     Block& block = blocks_[now_];
-    question_.storage->Fetch(question_.query, slot, &block.codes[block.count],
-                             &block.params[block.count]);
+    question_.storage->Fetch(
+        question_.query, 1, [slot](size_t) { return slot; }, &block.codes[block.count],
+        &block.params[block.count]);
     block.slots[block.count++] = slot;
     if (block.count < VectorStorage::kBlock) return;
     now_ = 1 - now_;
@@ -608,10 +609,7 @@ class DenseIndex::Scanner {
     float distances[VectorStorage::kBlock];
     question_.storage->codec().Distances(question_.query, block.codes, block.params, block.count,
                                          distances);
-    CandidatePool& pool = question_.pool;
-    for (size_t i = 0; i < block.count; ++i) {
-      if (pool.Accepts(distances[i])) pool.Insert(distances[i], block.slots[i]);
-    }
+    question_.pool.Insert(distances, block.slots, block.count);
     question_.result->candidates_considered += static_cast<int64_t>(block.count);
     block.count = 0;
   }
@@ -756,9 +754,7 @@ void DenseIndex::SearchGraph(Question& question, size_t ef) const {
   }
   question.result->candidates_considered += stats.distances;
   for (const Candidate& candidate : found) {
-    if (question.pool.Accepts(candidate.distance)) {
-      question.pool.Insert(candidate.distance, candidate.slot);
-    }
+    question.pool.Insert(candidate.distance, candidate.slot);
   }
 }
 

@@ -6,7 +6,7 @@ namespace cookix::engine {
 namespace {
 
 // Seeds that a search enters level 0 with.
-constexpr size_t kSeeds = 4;
+constexpr size_t kSeeds = 2;
 
 HnswScratch& LocalScratch() {
   thread_local HnswScratch scratch;
@@ -98,9 +98,7 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
   const auto compare = [&] {
     scratch.distances.resize(batch.size());
     storage_.Distances(query, batch.data(), batch.size(), scratch.distances.data());
-    for (size_t i = 0; i < batch.size(); ++i) {
-      if (pool.Accepts(scratch.distances[i])) pool.Insert(scratch.distances[i], batch[i]);
-    }
+    pool.Insert(scratch.distances.data(), batch.data(), batch.size());
     stats->distances += static_cast<int64_t>(batch.size());
     within_budget = stats->distances <= budget;
     batch.clear();
@@ -121,7 +119,6 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
       ++stats->expanded;
     }
     ++stats->expanded;
-    if (const Slot next = pool.Peek(); next != kNoSlot) PrefetchLinks(Links(next), most);
     compare();
   }
   scratch.visited.Clear();

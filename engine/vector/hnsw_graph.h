@@ -6,10 +6,10 @@
 //
 //   * A level has a 64th of the nodes of the one below, not an m-th. A search begins with
 //     a scan of the lowest level that has at most 128 nodes, goes down from its best
-//     nodes, and enters level 0 with four seeds. So there are few levels, and no long
+//     nodes, and enters level 0 with two. So there are few levels, and no long
 //     walks on them (hnsw_upper.h).
-//   * Candidates lie in one sorted array. Two are expanded at a time: all their
-//     neighbours are fetched from memory before the first distance is taken.
+//   * Candidates lie in one sorted array (candidate_pool.h). While the neighbours of one are
+//     compared, those of the next come from memory (SearchLayer() in hnsw_layer.h).
 //   * Distances are of codes (vector_codec.h); the best are compared again by their
 //     residues, by the caller.
 //

@@ -4,12 +4,14 @@
 #define COOKIX_ENGINE_VECTOR_HNSW_LAYER_H_
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "engine/vector/candidate_pool.h"
 #include "engine/vector/slot.h"
 #include "engine/vector/vector_storage.h"
 
@@ -96,75 +98,22 @@ class VisitedSet {
   size_t size_ = 0;
 };
 
-// The best nodes so far, ascending by distance, at most `limit`.
-class CandidatePool {
- public:
-  void Reset(size_t limit) {
-    limit_ = limit;
-    size_ = 0;
-    next_ = 0;
-    if (distances_.size() < limit + 1) {
-      distances_.resize(limit + 1);
-      nodes_.resize(limit + 1);
-    }
-  }
-  size_t size() const { return size_; }
-  bool Accepts(float distance) const { return size_ < limit_ || distance < distances_[size_ - 1]; }
-  // Returns where it lies now. Of equal distances the first to come lies first.
-  size_t Insert(float distance, uint32_t node) {
-    // Binary search without branches.
-    size_t at = 0;
-    const float* const distances = distances_.data();
-    for (size_t length = size_; length > 0;) {
-      const size_t half = (length + 1) / 2;
-      at += distances[at + half - 1] <= distance ? half : 0;
-      length -= half;
-    }
-    std::memmove(&distances_[at + 1], &distances_[at], (size_ - at) * sizeof(float));
-    std::memmove(&nodes_[at + 1], &nodes_[at], (size_ - at) * sizeof(uint32_t));
-    distances_[at] = distance;
-    nodes_[at] = node;
-    if (size_ < limit_) ++size_;
-    if (at < next_) next_ = at;
-    return at;
-  }
-  // The nearest node that was not taken yet, and takes it; false when all are.
-  bool Take(uint32_t* node) {
-    while (next_ < size_ && (nodes_[next_] & kTaken) != 0) ++next_;
-    if (next_ == size_) return false;
-    *node = nodes_[next_];
-    nodes_[next_] |= kTaken;
-    ++next_;
-    return true;
-  }
-  // The node that Take() would give now; kNoSlot when there is none.
-  uint32_t Peek() const {
-    for (size_t i = next_; i < size_; ++i) {
-      if ((nodes_[i] & kTaken) == 0) return nodes_[i];
-    }
-    return kNoSlot;
-  }
-  size_t next() const { return next_; }
-  uint32_t node(size_t i) const { return nodes_[i] & ~kTaken; }
-  float distance(size_t i) const { return distances_[i]; }
-
- private:
-  static constexpr uint32_t kTaken = uint32_t{1} << 31;
-  std::vector<float> distances_;
-  std::vector<uint32_t> nodes_;
-  size_t limit_ = 0;
-  size_t size_ = 0;
-  // Everything before it is taken.
-  size_t next_ = 0;
+// The neighbours of one expanded node that were not seen before.
+struct Expansion {
+  static constexpr size_t kMost = 256;
+  std::array<uint32_t, kMost> nodes;
+  std::array<const uint8_t*, kMost> codes;
+  std::array<const CodeParams*, kMost> params;
+  size_t count = 0;
 };
-
-// Candidates whose neighbours are fetched together.
-inline constexpr size_t kExpandTogether = 2;
+// Expansions that are being fetched from memory while another one is compared.
+inline constexpr size_t kInFlight = 2;
 
 // What one thread searches with; kept for its next search.
 struct HnswScratch {
   VisitedSet visited;
   CandidatePool pool;
+  std::array<Expansion, kInFlight> expansions;
   std::vector<uint32_t> batch;
   std::vector<uint32_t> bridges;
   std::vector<float> distances;
@@ -181,48 +130,52 @@ inline void PrefetchLinks(const Link* links, size_t count) {
 
 // Searches from the nodes in scratch.pool, which are in scratch.visited; leaves what it
 // found in scratch.pool and clears scratch.visited. A Layer has
-//   Link* Links(node)  size_t MaxLinks(), padded  Slot SlotOf(node)
+//   Link* Links(node)  size_t MaxLinks(), padded, at most Expansion::kMost  Slot SlotOf(node)
+//
+// It is waiting for memory that takes the time, so the next two nodes are expanded before
+// the distances of the ones before are known: while those are taken, the links of the next
+// node and the codes of its neighbours are on their way. Now and then a node is expanded for
+// nothing, which widens the search a little.
 template <typename Layer>
 void SearchLayer(const Layer& layer, const VectorStorage& storage, const PreparedQuery& query,
                  HnswScratch& scratch, HnswSearchStats* stats) {
   CandidatePool& pool = scratch.pool;
   VisitedSet& visited = scratch.visited;
   const size_t most = layer.MaxLinks();
-  constexpr size_t kBlock = VectorStorage::kBlock;
-  const uint8_t* codes[kBlock];
-  const CodeParams* params[kBlock];
-  float distances[kBlock];
-  uint32_t node;
-  while (pool.Take(&node)) {
+  size_t begun = 0;
+  size_t done = 0;
+  const auto begin = [&](uint32_t node) {
+    Expansion& expansion = scratch.expansions[begun++ % kInFlight];
     const size_t before = visited.size();
-    size_t taken = 0;
-    do {
-      visited.InsertLinks(layer.Links(node), most);
-      ++taken;
-    } while (taken < kExpandTogether && pool.Take(&node));
-    const size_t count = visited.size() - before;
-    stats->expanded += static_cast<int64_t>(taken);
-    stats->distances += static_cast<int64_t>(count);
-    for (size_t begin = 0; begin < count; begin += kBlock) {
-      const size_t n = std::min(kBlock, count - begin);
-      const uint32_t* const fresh = visited.data() + before + begin;
-      for (size_t i = 0; i < n; ++i) {
-        storage.Fetch(query, layer.SlotOf(fresh[i]), &codes[i], &params[i]);
-      }
-      if (const uint32_t next = pool.Peek(); next != kNoSlot) {
-        PrefetchLinks(layer.Links(next), most);
-      }
-      storage.codec().Distances(query, codes, params, n, distances);
-      for (size_t i = 0; i < n; ++i) {
-        if (!pool.Accepts(distances[i])) continue;
-        // Near the front it is likely to be expanded next.
-        if (pool.Insert(distances[i], fresh[i]) <= pool.next() + 2) {
-          PrefetchLinks(layer.Links(fresh[i]), most);
-        }
-      }
+    visited.InsertLinks(layer.Links(node), most);
+    const uint32_t* const fresh = visited.data() + before;
+    expansion.count = visited.size() - before;
+    std::copy_n(fresh, expansion.count, expansion.nodes.data());
+    storage.Fetch(
+        query, expansion.count, [&](size_t i) { return layer.SlotOf(fresh[i]); },
+        expansion.codes.data(), expansion.params.data());
+    stats->distances += static_cast<int64_t>(expansion.count);
+  };
+  const auto finish = [&] {
+    const Expansion& expansion = scratch.expansions[done++ % kInFlight];
+    float distances[Expansion::kMost];
+    storage.codec().Distances(query, expansion.codes.data(), expansion.params.data(),
+                              expansion.count, distances);
+    pool.Insert(distances, expansion.nodes.data(), expansion.count);
+  };
+  for (;;) {
+    uint32_t node;
+    const bool taken = pool.Take(&node);
+    if (taken) PrefetchLinks(layer.Links(node), most);
+    if (begun - done == kInFlight || (!taken && begun > done)) {
+      finish();
+    } else if (!taken) {
+      break;
     }
+    if (taken) begin(node);
   }
-  scratch.visited.Clear();
+  stats->expanded += static_cast<int64_t>(begun);
+  visited.Clear();
 }
 
 // Adds to `chosen`, up to `most`, of `candidates`, ascending by distance from some base:

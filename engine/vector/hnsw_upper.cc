@@ -10,7 +10,7 @@ constexpr int kRatioBits = 6;
 // A level with more nodes than this is searched, not scanned.
 constexpr uint32_t kScanAtMost = 128;
 // Candidates kept on the way down, and when a node is inserted.
-constexpr size_t kDescentWidth = 4;
+constexpr size_t kDescentWidth = 2;
 constexpr size_t kInsertWidth = 64;
 
 uint64_t Mix(uint64_t x) {
@@ -71,9 +71,7 @@ void HnswUpper::Scan(int level, const PreparedQuery& query, size_t ef, HnswScrat
       slots[i] = HeaderOf(nodes[i])->slot;
     }
     storage_.Distances(query, slots, n, distances);
-    for (size_t i = 0; i < n; ++i) {
-      if (pool.Accepts(distances[i])) pool.Insert(distances[i], nodes[i]);
-    }
+    pool.Insert(distances, nodes, n);
   }
   stats->distances += count;
 }

@@ -1,7 +1,10 @@
 #include "engine/vector/kernels.h"
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstring>
+#include <limits>
 
 #ifndef COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
 #define COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
@@ -35,6 +38,21 @@ float PlainDotRefined(const uint8_t* code, const uint8_t* residual, const float*
     sum += query[d] * static_cast<float>(254 * (code[d] - 128) + (residual[d] - 128));
   }
   return sum;
+}
+
+float PlainQuantize(const float* x, size_t n, int8_t* steps, int32_t* sum) {
+  float greatest = 0;
+  for (size_t d = 0; d < n; ++d) greatest = std::max(greatest, std::fabs(x[d]));
+  const float step = greatest / 127;
+  // Beside the least of floats the inverse is infinite.
+  const float inverse = step > 0 ? std::min(1 / step, std::numeric_limits<float>::max()) : 0;
+  *sum = 0;
+  for (size_t d = 0; d < n; ++d) {
+    const float rounded = std::nearbyint(std::clamp(x[d] * inverse, -127.0f, 127.0f));
+    steps[d] = static_cast<int8_t>(rounded);
+    *sum += steps[d];
+  }
+  return step;
 }
 
 uint32_t PlainHamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
@@ -94,8 +112,8 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
 }
 
 constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainDot,     PlainSquaredL2,
-                            PlainDotRefined, PlainHamming,  PlainDotBits, PlainAffine256,
-                            PlainLeast256,   PlainQuadsL2,  PlainQuadsDot};
+                            PlainDotRefined, PlainQuantize, PlainHamming, PlainDotBits,
+                            PlainAffine256,  PlainLeast256, PlainQuadsL2, PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -203,6 +221,36 @@ float DotRefined(const uint8_t* code, const uint8_t* residual, const float* quer
     sum += query[d] * static_cast<float>(254 * code[d] + residual[d] - 255 * 128);
   }
   return sum;
+}
+
+float Quantize(const float* x, size_t n, int8_t* steps, int32_t* sum) {
+  const hn::ScalableTag<float> df;
+  const hn::RebindToSigned<decltype(df)> d32;
+  const hn::Rebind<int16_t, decltype(df)> d16;
+  const hn::Rebind<int8_t, decltype(df)> d8;
+  const size_t step = hn::Lanes(df);
+  auto most = hn::Zero(df);
+  size_t d = 0;
+  for (; d + step <= n; d += step) most = hn::Max(most, hn::Abs(hn::LoadU(df, x + d)));
+  float greatest = hn::GetLane(hn::MaxOfLanes(df, most));
+  for (; d < n; ++d) greatest = std::max(greatest, std::fabs(x[d]));
+  const float scale = greatest / 127;
+  const float inverse = scale > 0 ? std::min(1 / scale, std::numeric_limits<float>::max()) : 0;
+  const auto factor = hn::Set(df, inverse);
+  const auto least = hn::Set(df, -127.0f), greatest_step = hn::Set(df, 127.0f);
+  auto sums = hn::Zero(d32);
+  for (d = 0; d + step <= n; d += step) {
+    const auto steps_of = hn::Mul(hn::LoadU(df, x + d), factor);
+    const auto rounded = hn::NearestInt(hn::Clamp(steps_of, least, greatest_step));
+    sums = hn::Add(sums, rounded);
+    hn::StoreU(hn::DemoteTo(d8, hn::DemoteTo(d16, rounded)), d8, steps + d);
+  }
+  *sum = hn::GetLane(hn::SumOfLanes(d32, sums));
+  for (; d < n; ++d) {
+    steps[d] = static_cast<int8_t>(std::nearbyint(std::clamp(x[d] * inverse, -127.0f, 127.0f)));
+    *sum += steps[d];
+  }
+  return scale;
 }
 
 // ---- bits -------------------------------------------------------------------
@@ -336,6 +384,7 @@ void Fill(Kernels* kernels) {
   kernels->dot = Dot;
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
+  kernels->quantize = Quantize;
   kernels->hamming = Hamming;
   kernels->dot_bits = DotBits;
   kernels->affine_256 = Affine256;

@@ -40,6 +40,11 @@ struct Kernels {
   float (*dot_refined)(const uint8_t* code, const uint8_t* residual, const float* query,
                        size_t n) = nullptr;
 
+  // Writes each component as a number of steps, -127 to 127, rounded to the nearest, half to
+  // even, and their sum; returns the step, which the greatest component has 127 of. It is 0
+  // when all components are. REQUIRES: all are finite.
+  float (*quantize)(const float* x, size_t n, int8_t* steps, int32_t* sum) = nullptr;
+
   // Number of bits that differ in `bytes` bytes.
   uint32_t (*hamming)(const uint8_t* a, const uint8_t* b, size_t bytes) = nullptr;
 

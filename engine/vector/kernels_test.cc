@@ -53,11 +53,48 @@ TEST_P(KernelsTest, HasAllFunctions) {
   EXPECT_NE(kernels_.name, nullptr);
   for (const bool there :
        {kernels_.dot_codes != nullptr, kernels_.dot != nullptr, kernels_.squared_l2 != nullptr,
-        kernels_.dot_refined != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
-        kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
-        kernels_.quads_dot != nullptr}) {
+        kernels_.dot_refined != nullptr, kernels_.quantize != nullptr, kernels_.hamming != nullptr,
+        kernels_.dot_bits != nullptr, kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr,
+        kernels_.quads_l2 != nullptr, kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
+}
+
+TEST_P(KernelsTest, QuantizeRoundsToTheNearest) {
+  for (const size_t n : {1, 3, 15, 16, 17, 64, 100, 784}) {
+    for (const float scale : {1e-44f, 1e-30f, 1.0f, 1e30f}) {
+      const std::vector<float> x = Floats(n, scale);
+      std::vector<int8_t> steps(n), expected(n);
+      int32_t sum = 0, expected_sum = 0;
+      const float step = kernels_.quantize(x.data(), n, steps.data(), &sum);
+      EXPECT_EQ(step, plain_.quantize(x.data(), n, expected.data(), &expected_sum));
+      EXPECT_EQ(steps, expected) << kernels_.name << " " << n << " " << scale;
+      EXPECT_EQ(sum, expected_sum);
+      // Among the least of floats a step itself is rounded.
+      if (scale < 1e-40f) continue;
+      for (size_t d = 0; d < n; ++d) {
+        EXPECT_LE(std::fabs(steps[d] * step - x[d]), step * 0.5001f) << kernels_.name << " " << n;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, QuantizeRoundsHalvesToEven) {
+  const std::vector<float> x = {127, 0.5f, 1.5f, 2.5f, -0.5f, -1.5f, -2.5f, -127};
+  std::vector<int8_t> steps(x.size());
+  int32_t sum = 1;
+  EXPECT_EQ(kernels_.quantize(x.data(), x.size(), steps.data(), &sum), 1);
+  EXPECT_EQ(steps, (std::vector<int8_t>{127, 0, 2, 2, 0, -2, -2, -127}));
+  EXPECT_EQ(sum, 0);
+}
+
+TEST_P(KernelsTest, QuantizesNothing) {
+  const std::vector<float> x(40, 0.0f);
+  std::vector<int8_t> steps(x.size(), 1);
+  int32_t sum = 1;
+  EXPECT_EQ(kernels_.quantize(x.data(), x.size(), steps.data(), &sum), 0);
+  EXPECT_EQ(steps, std::vector<int8_t>(x.size(), 0));
+  EXPECT_EQ(sum, 0);
 }
 
 TEST_P(KernelsTest, DotCodesIsTheSum) {

@@ -15,6 +15,13 @@ size_t Padded(size_t bytes) {
   return (bytes + kCodeAlignment - 1) / kCodeAlignment * kCodeAlignment;
 }
 
+// The sum of squares where it is beyond what a float holds.
+double SquaresOf(const std::vector<float>& values) {
+  double sum = 0;
+  for (const float x : values) sum += static_cast<double>(x) * x;
+  return sum;
+}
+
 // ---- int8 -------------------------------------------------------------------
 
 class Int8Codec final : public VectorCodec {
@@ -50,27 +57,19 @@ class Int8Codec final : public VectorCodec {
   void PrepareQuery(const void* vector, PreparedQuery* query) const override {
     const auto* v = static_cast<const float*>(vector);
     query->values.resize(dimension_);
+    for (size_t d = 0; d < dimension_; ++d) query->values[d] = At(v, d);
+    const float* const values = query->values.data();
+    const float squares = kernels_.dot(values, values, dimension_);
+    query->length = std::sqrt(std::isfinite(squares) ? squares : SquaresOf(query->values));
+    if (metric_ == Metric::kL2) {
+      query->norm = squares;
+    } else {
+      query->norm = centre_.empty() ? 0 : kernels_.dot(values, centre_.data(), dimension_);
+    }
     query->code.assign(code_bytes_, 0);
-    float greatest = 0;
-    double norm = 0, squares = 0;
-    for (size_t d = 0; d < dimension_; ++d) {
-      const float x = At(v, d);
-      query->values[d] = x;
-      squares += static_cast<double>(x) * x;
-      greatest = std::max(greatest, std::fabs(x));
-      norm += static_cast<double>(x) * NormFactor(x, d);
-    }
-    query->length = std::sqrt(squares);
-    query->scale = greatest / 127;
-    query->norm = static_cast<float>(norm);
-    const float inverse = query->scale > 0 ? 1 / query->scale : 0;
     int32_t sum = 0;
-    for (size_t d = 0; d < dimension_; ++d) {
-      const auto c = static_cast<int8_t>(
-          std::clamp(std::nearbyint(query->values[d] * inverse), -127.0f, 127.0f));
-      query->code[d] = static_cast<uint8_t>(c);
-      sum += c;
-    }
+    query->scale =
+        kernels_.quantize(values, dimension_, reinterpret_cast<int8_t*>(query->code.data()), &sum);
     query->sum = 128 * sum;
     query->by_residue = false;
   }
@@ -93,14 +92,19 @@ class Int8Codec final : public VectorCodec {
                  const CodeParams* const* params, size_t count, float* distances) const override {
     constexpr size_t kBlock = 64;
     int32_t dots[kBlock];
+    // FromDot(), its parts known.
+    const bool l2 = metric_ == Metric::kL2;
+    const float base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
+    const float norm_factor = l2 ? 1 : -1;
+    const float dot_factor = l2 ? 2 * query.scale : query.scale;
     const auto* code = reinterpret_cast<const int8_t*>(query.code.data());
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = std::min(kBlock, count - begin);
       kernels_.dot_codes(codes + begin, n, code, code_bytes_, dots);
       for (size_t i = 0; i < n; ++i) {
         const CodeParams& p = *params[begin + i];
-        distances[begin + i] =
-            FromDot(query.scale * p.scale * static_cast<float>(dots[i] - query.sum), query, p);
+        distances[begin + i] = base + norm_factor * p.norm -
+                               dot_factor * p.scale * static_cast<float>(dots[i] - query.sum);
       }
     }
   }

@@ -2,6 +2,7 @@
 #ifndef COOKIX_ENGINE_VECTOR_VECTOR_STORAGE_H_
 #define COOKIX_ENGINE_VECTOR_VECTOR_STORAGE_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -58,17 +59,24 @@ class VectorStorage {
   // As many slots as Distances() of the codec takes at a time here.
   static constexpr size_t kBlock = 64;
 
-  // Where that of a slot is which the codec compares with `query`, and its parameters; asks
-  // the processor to fetch them.
-  void Fetch(const PreparedQuery& query, Slot slot, const uint8_t** code,
+  // Where that of slot_of(0) to slot_of(count - 1) is which the codec compares with `query`,
+  // and its parameters; asks the processor to fetch them.
+  template <typename SlotOf>
+  void Fetch(const PreparedQuery& query, size_t count, const SlotOf& slot_of, const uint8_t** codes,
              const CodeParams** params) const {
-    *code = query.by_residue ? Residue(slot) : Code(slot);
-    *params = &Params(slot);
-    // Beyond this many lines the processor's own prefetching has long begun.
-    const size_t size = query.by_residue ? codec_->residue_bytes() / 2 : code_bytes_;
-    const size_t bytes = size < 1024 ? size : 1024;
-    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(*code + at);
-    __builtin_prefetch(*params);
+    const SlotArray& array = query.by_residue ? residues_ : codes_;
+    // Beyond this many bytes the processor's own prefetching has long begun.
+    const size_t bytes =
+        std::min<size_t>(1024, query.by_residue ? codec_->residue_bytes() / 2 : code_bytes_);
+    for (size_t i = 0; i < count; ++i) {
+      const Slot slot = slot_of(i);
+      const uint8_t* const code = array.At(slot);
+      codes[i] = code;
+      params[i] = &Params(slot);
+      __builtin_prefetch(params[i]);
+      __builtin_prefetch(code);
+      for (size_t at = 64; at < bytes; at += 64) __builtin_prefetch(code + at);
+    }
   }
   void PrefetchResidue(Slot slot) const {
     const uint8_t* residue = residues_.At(slot);
@@ -85,7 +93,8 @@ class VectorStorage {
     const CodeParams* params[kBlock];
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = count - begin < kBlock ? count - begin : kBlock;
-      for (size_t i = 0; i < n; ++i) Fetch(query, slots[begin + i], &codes[i], &params[i]);
+      Fetch(
+          query, n, [&](size_t i) { return slots[begin + i]; }, codes, params);
       codec_->Distances(query, codes, params, n, distances + begin);
     }
   }

@@ -1,0 +1,80 @@
+// The best nodes that a search has found so far.
+#ifndef COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_H_
+#define COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_H_
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace cookix::engine {
+
+// An entry of a pool is one number: the distance's bits, so mapped that they compare as
+// integers, above the node, above whether it was taken, which leaves entries in their order.
+inline int64_t PoolEntry(float distance, uint32_t node) {
+  const auto bits = std::bit_cast<int32_t>(distance);
+  const auto ordered = static_cast<uint32_t>(bits ^ ((bits >> 31) & 0x7fffffff));
+  return static_cast<int64_t>((uint64_t{ordered} << 32) | (uint64_t{node} << 1));
+}
+inline float PoolEntryDistance(int64_t entry) {
+  const auto ordered = static_cast<int32_t>(entry >> 32);
+  return std::bit_cast<float>(ordered ^ ((ordered >> 31) & 0x7fffffff));
+}
+
+struct PoolState {
+  size_t limit = 0;
+  size_t size = 0;
+  // Every entry before it is taken.
+  size_t next = 0;
+};
+
+// At most `limit` nodes below 2^31, ascending by distance. A sorted array: a node comes in
+// by moving those behind it, several in one instruction, which for the lengths that searches
+// use takes less time than a heap does, and makes the next node to expand and the answer
+// plain to see. Not thread-safe.
+class CandidatePool {
+ public:
+  // Empties it.
+  void Reset(size_t limit);
+  size_t size() const { return state_.size; }
+
+  // Puts in each of `count` nodes that is near enough. REQUIRES: no distance is NaN.
+  void Insert(const float* distances, const uint32_t* nodes, size_t count);
+  void Insert(float distance, uint32_t node) { Insert(&distance, &node, 1); }
+
+  // The nearest node that was not taken yet, and takes it; false when all are.
+  bool Take(uint32_t* node) {
+    for (; state_.next < state_.size; ++state_.next) {
+      int64_t& entry = entries()[state_.next];
+      if ((entry & kTaken) != 0) continue;
+      *node = NodeOf(entry);
+      entry |= kTaken;
+      ++state_.next;
+      return true;
+    }
+    return false;
+  }
+
+  // Of the i-th nearest. REQUIRES: i < size().
+  uint32_t node(size_t i) const { return NodeOf(entries()[i]); }
+  float distance(size_t i) const { return PoolEntryDistance(entries()[i]); }
+
+  // Entries lie behind this many that are less than all, so that what moves them need not
+  // look where they begin.
+  static constexpr size_t kBefore = 8;
+
+ private:
+  static constexpr int64_t kTaken = 1;
+
+  static uint32_t NodeOf(int64_t entry) { return static_cast<uint32_t>(entry) >> 1; }
+
+  int64_t* entries() { return entries_.data() + kBefore; }
+  const int64_t* entries() const { return entries_.data() + kBefore; }
+
+  std::vector<int64_t> entries_;
+  PoolState state_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_H_
