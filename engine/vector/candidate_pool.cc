@@ -3,53 +3,107 @@
 #include <algorithm>
 #include <limits>
 
-#ifndef COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_SIZES_
-#define COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_SIZES_
-namespace cookix::engine {
-namespace {
-
-// Nodes that are looked at together.
-constexpr size_t kAtOnce = 64;
-// Entries that one instruction moves at most.
-constexpr size_t kLanes = CandidatePool::kBefore;
-
-}  // namespace
-}  // namespace cookix::engine
-#endif  // COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_SIZES_
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/vector/candidate_pool.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+
+#ifndef COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_ONCE_
+#define COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_ONCE_
+namespace cookix::engine {
+namespace {
+
+// Entries of a block, as the header has it.
+constexpr size_t kLanes = 8;
+// Nodes that are looked at together.
+constexpr size_t kAtOnce = 64;
+
+constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
+constexpr int64_t kGreatest = std::numeric_limits<int64_t>::max();
+
+}  // namespace
+}  // namespace cookix::engine
+#endif  // COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_ONCE_
 
 HWY_BEFORE_NAMESPACE();
 namespace cookix::engine {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// Puts `entry` among the sorted [entries, entries + size), whose last moves to
-// entries[size]; returns where. Before them lie kLanes that are less.
-HWY_INLINE size_t InsertSorted(int64_t* entries, size_t size, int64_t entry) {
-#if HWY_TARGET == HWY_SCALAR
-  int64_t* at = entries + size;
-  for (; at[-1] > entry; --at) *at = at[-1];
-  *at = entry;
-  return static_cast<size_t>(at - entries);
-#else
-  const hn::CappedTag<int64_t, kLanes> d;
-  const size_t lanes = hn::Lanes(d);
-  const auto wanted = hn::Set(d, entry);
-  for (int64_t* end = entries + size;; end -= lanes) {
-    const auto block = hn::LoadU(d, end - lanes);
-    const auto greater = hn::Gt(block, wanted);
-    const size_t moved = hn::CountTrue(d, greater);
-    hn::BlendedStore(block, greater, d, end - lanes + 1);
-    if (moved == lanes) continue;
-    *(end - moved) = entry;
-    return static_cast<size_t>(end - moved - entries);
-  }
-#endif
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET <= HWY_AVX3
+
+// In a sorted row, what lies at a place after `entry` came in is
+//   max(what lay one place before, min(what lay there, entry)),
+// so a block takes three instructions and no branch.
+HWY_INLINE __m512i Shifted(__m512i block, __m512i before, __m512i entry) {
+  const __m512i left = _mm512_alignr_epi64(block, before, 7);
+  return _mm512_max_epi64(left, _mm512_min_epi64(block, entry));
 }
+
+// A pool of few blocks stays in registers: what was just stored could not be loaded one
+// place beside without waiting.
+template <size_t kBlocks>
+HWY_INLINE void InsertInRegisters(int64_t* entries, const int64_t* coming, size_t count) {
+  __m512i blocks[kBlocks];
+  for (size_t b = 0; b < kBlocks; ++b) blocks[b] = _mm512_load_si512(entries + b * kLanes);
+  const __m512i least = _mm512_set1_epi64(kLeast);
+  for (size_t i = 0; i < count; ++i) {
+    const __m512i entry = _mm512_set1_epi64(coming[i]);
+    for (size_t b = kBlocks - 1; b > 0; --b) blocks[b] = Shifted(blocks[b], blocks[b - 1], entry);
+    blocks[0] = Shifted(blocks[0], least, entry);
+  }
+  for (size_t b = 0; b < kBlocks; ++b) _mm512_store_si512(entries + b * kLanes, blocks[b]);
+}
+
+HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int64_t* coming,
+                          size_t count) {
+  switch ((limit + kLanes - 1) / kLanes) {
+    case 1:
+      return InsertInRegisters<1>(entries, coming, count);
+    case 2:
+      return InsertInRegisters<2>(entries, coming, count);
+    case 3:
+      return InsertInRegisters<3>(entries, coming, count);
+    case 4:
+      return InsertInRegisters<4>(entries, coming, count);
+    case 5:
+      return InsertInRegisters<5>(entries, coming, count);
+    case 6:
+      return InsertInRegisters<6>(entries, coming, count);
+    case 7:
+      return InsertInRegisters<7>(entries, coming, count);
+    case 8:
+      return InsertInRegisters<8>(entries, coming, count);
+    default:
+      break;
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const __m512i entry = _mm512_set1_epi64(coming[i]);
+    int64_t* at = entries + std::min(size++, limit - 1) / kLanes * kLanes;
+    __m512i block = _mm512_load_si512(at);
+    for (bool moves = true; moves; at -= kLanes) {
+      const __m512i before = _mm512_load_si512(at - kLanes);
+      moves = at[-1] > coming[i];
+      _mm512_store_si512(at, Shifted(block, before, entry));
+      block = before;
+    }
+  }
+}
+
+#else
+
+HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int64_t* coming,
+                          size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    // The last of a full pool is dropped.
+    int64_t* at = entries + std::min(size++, limit - 1);
+    if (*at < coming[i]) continue;
+    for (; at[-1] > coming[i]; --at) *at = at[-1];
+    *at = coming[i];
+  }
+}
+
+#endif
 
 // Bit i is set when distances[i] < bound, for `count` up to 64.
 HWY_INLINE uint64_t Below(const float* distances, size_t count, float bound) {
@@ -71,22 +125,25 @@ HWY_INLINE uint64_t Below(const float* distances, size_t count, float bound) {
 
 void Insert(const float* distances, const uint32_t* nodes, size_t count, int64_t* entries,
             PoolState* pool) {
-  PoolState state = *pool;
   for (size_t begin = 0; begin < count; begin += kAtOnce) {
     const size_t n = std::min(kAtOnce, count - begin);
-    uint64_t near = state.size < state.limit
+    uint64_t near = pool->size < pool->limit
                         ? ~uint64_t{0} >> (kAtOnce - n)
-                        : Below(distances + begin, n, PoolEntryDistance(entries[state.size - 1]));
+                        : Below(distances + begin, n, PoolEntryDistance(entries[pool->size - 1]));
+    if (near == 0) continue;
+    int64_t coming[kAtOnce];
+    size_t m = 0;
+    int64_t least = kGreatest;
     for (; near != 0; near &= near - 1) {
       const size_t i = begin + static_cast<size_t>(std::countr_zero(near));
-      const bool full = state.size == state.limit;
-      if (full && !(distances[i] < PoolEntryDistance(entries[state.size - 1]))) continue;
-      const size_t at = InsertSorted(entries, state.size, PoolEntry(distances[i], nodes[i]));
-      state.size += full ? 0 : 1;
-      state.next = std::min(state.next, at);
+      coming[m] = PoolEntry(distances[i], nodes[i]);
+      least = std::min(least, coming[m++]);
     }
+    InsertAll(entries, pool->size, pool->limit, coming, m);
+    pool->size = std::min(pool->size + m, pool->limit);
+    pool->next = std::min(pool->next, pool->size);
+    while (entries[pool->next - 1] >= least) --pool->next;
   }
-  *pool = state;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -99,10 +156,13 @@ namespace cookix::engine {
 HWY_EXPORT(Insert);
 
 void CandidatePool::Reset(size_t limit) {
-  // A full pool moves its last entry out, behind the others.
-  if (entries_.size() < kBefore + limit + 1) {
-    entries_.assign(kBefore + limit + 1, std::numeric_limits<int64_t>::min());
+  static_assert(kBlock == kLanes);
+  if (capacity_ < limit) {
+    capacity_ = (limit + kBlock - 1) / kBlock * kBlock;
+    memory_ = hwy::AllocateAligned<int64_t>(kBlock + capacity_);
+    std::fill_n(memory_.get(), kBlock, kLeast);
   }
+  std::fill_n(entries(), (limit + kBlock - 1) / kBlock * kBlock, kGreatest);
   state_ = {limit, 0, 0};
 }
 

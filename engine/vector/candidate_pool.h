@@ -5,7 +5,8 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <vector>
+
+#include "hwy/aligned_allocator.h"
 
 namespace cookix::engine {
 
@@ -29,7 +30,7 @@ struct PoolState {
 };
 
 // At most `limit` nodes below 2^31, ascending by distance. A sorted array: a node comes in
-// by moving those behind it, several in one instruction, which for the lengths that searches
+// by moving those behind it, eight in a few instructions, which for the lengths that searches
 // use takes less time than a heap does, and makes the next node to expand and the answer
 // plain to see. Not thread-safe.
 class CandidatePool {
@@ -59,19 +60,20 @@ class CandidatePool {
   uint32_t node(size_t i) const { return NodeOf(entries()[i]); }
   float distance(size_t i) const { return PoolEntryDistance(entries()[i]); }
 
-  // Entries lie behind this many that are less than all, so that what moves them need not
-  // look where they begin.
-  static constexpr size_t kBefore = 8;
-
  private:
   static constexpr int64_t kTaken = 1;
 
   static uint32_t NodeOf(int64_t entry) { return static_cast<uint32_t>(entry) >> 1; }
 
-  int64_t* entries() { return entries_.data() + kBefore; }
-  const int64_t* entries() const { return entries_.data() + kBefore; }
+  // Entries lie in blocks of this many. Before the first block lies one that is less than
+  // all entries; what lies behind the last entry is greater, or was dropped.
+  static constexpr size_t kBlock = 8;
 
-  std::vector<int64_t> entries_;
+  int64_t* entries() { return memory_.get() + kBlock; }
+  const int64_t* entries() const { return memory_.get() + kBlock; }
+
+  hwy::AlignedFreeUniquePtr<int64_t[]> memory_;
+  size_t capacity_ = 0;
   PoolState state_;
 };
 

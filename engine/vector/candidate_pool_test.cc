@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <limits>
 #include <random>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "hwy/highway.h"
 
 namespace cookix::engine {
 namespace {
@@ -42,6 +44,19 @@ struct Model {
   }
 };
 
+// For each instruction set that this processor has.
+class CandidatePoolTest : public testing::TestWithParam<int64_t> {
+ protected:
+  void SetUp() override { hwy::SetSupportedTargetsForTest(GetParam()); }
+  void TearDown() override { hwy::SetSupportedTargetsForTest(0); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Targets, CandidatePoolTest,
+                         testing::ValuesIn(hwy::SupportedAndGeneratedTargets()),
+                         [](const testing::TestParamInfo<int64_t>& target) {
+                           return std::string(hwy::TargetName(target.param));
+                         });
+
 void ExpectEqual(const CandidatePool& pool, const Model& model) {
   ASSERT_EQ(pool.size(), model.entries.size());
   for (size_t i = 0; i < pool.size(); ++i) {
@@ -50,7 +65,7 @@ void ExpectEqual(const CandidatePool& pool, const Model& model) {
   }
 }
 
-TEST(CandidatePoolTest, KeepsTheNearestInOrder) {
+TEST_P(CandidatePoolTest, KeepsTheNearestInOrder) {
   std::mt19937_64 random(1);
   CandidatePool pool;
   for (const size_t limit : {1, 2, 7, 8, 9, 10, 64, 200, 1000, 3}) {
@@ -82,7 +97,7 @@ TEST(CandidatePoolTest, KeepsTheNearestInOrder) {
   }
 }
 
-TEST(CandidatePoolTest, TakesEachOnce) {
+TEST_P(CandidatePoolTest, TakesEachOnce) {
   CandidatePool pool;
   pool.Reset(3);
   pool.Insert(2, 20);
@@ -98,7 +113,7 @@ TEST(CandidatePoolTest, TakesEachOnce) {
   EXPECT_FALSE(pool.Take(&node));
 }
 
-TEST(CandidatePoolTest, HoldsExtremes) {
+TEST_P(CandidatePoolTest, HoldsExtremes) {
   constexpr float kInfinity = std::numeric_limits<float>::infinity();
   constexpr uint32_t kGreatest = (uint32_t{1} << 31) - 1;
   CandidatePool pool;
@@ -115,7 +130,7 @@ TEST(CandidatePoolTest, HoldsExtremes) {
   EXPECT_EQ(pool.node(4), 1u);
 }
 
-TEST(CandidatePoolTest, WithoutRoomKeepsNothing) {
+TEST_P(CandidatePoolTest, WithoutRoomKeepsNothing) {
   CandidatePool pool;
   pool.Reset(0);
   pool.Insert(1, 1);
