@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "absl/strings/str_cat.h"
@@ -796,7 +797,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
   }
   const auto limit = static_cast<size_t>(search.limit);
   const size_t ef = search.ef > 0 ? static_cast<size_t>(search.ef)
-                                  : static_cast<size_t>(field_.hnsw().ef_search());
+                                  : static_cast<size_t>(search.field->hnsw().ef_search());
   const bool mean =
       field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
   const bool floats = codec.exact();
@@ -829,7 +830,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     question.pool.Reset(question.want);
     std::vector<Candidate> candidates;
     bool truncated = false;
-    if (search.exact && !floats) {
+    // The nearest by their means need not have vectors that are among the nearest.
+    if ((search.exact && !floats) || (mean && !graph)) {
       CollectAll(question, &candidates);
     } else {
       if (!graph) {
@@ -881,7 +883,17 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
                     [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
         candidates.end());
 
-    // What holds at `commit`.
+    // What holds at `commit`. What is dead already died before it, or is put back below;
+    // what dies from here on did not die for this reader.
+    std::erase_if(candidates,
+                  [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
+    std::unordered_map<Ordinal, Slot> firsts;
+    if (mean) {
+      for (const Candidate& candidate : candidates) {
+        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+        firsts.emplace(ordinal, table_.First(ordinal));
+      }
+    }
     if (!table_.ChangesAfter(commit, &changes)) return false;
     std::unordered_set<Slot> born, died;
     for (const SlotTable::Change& change : changes) {
@@ -899,10 +911,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
                       [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
           candidates.end());
     }
-    std::erase_if(candidates, [&](const Candidate& candidate) {
-      if (born.count(candidate.slot) > 0) return true;
-      return !table_.Alive(candidate.slot) && died.count(candidate.slot) == 0;
-    });
+    std::erase_if(candidates,
+                  [&](const Candidate& candidate) { return born.count(candidate.slot) > 0; });
 
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();
@@ -950,7 +960,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       // Where the object's vectors begin: they lived and died together.
       const auto begin_of = [&](Slot slot) {
         const Ordinal ordinal = table_.OrdinalOf(slot);
-        if (died.count(slot) == 0) return table_.First(ordinal);
+        if (died.count(slot) == 0) return firsts.at(ordinal);
         for (const SlotTable::Change& change : changes) {
           if (!change.born && table_.OrdinalOf(change.slot) == ordinal) return change.slot;
         }

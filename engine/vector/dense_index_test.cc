@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/vector/exact_distance.h"
@@ -521,6 +523,122 @@ TEST(DenseIndexMultiTest, AggregatesAreThoseOfTheTruth) {
         }
       }
     }
+  }
+}
+
+// An object of which all vectors are at a middling distance, among many of which one vector
+// is near and the other far: by the mean it is the nearest, by single vectors the last.
+TEST(DenseIndexMultiTest, MeansAreNotThoseOfTheNearestVectors) {
+  for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
+    auto field = Field(2, v1::VECTOR_METRIC_L2, kind, v1::VECTOR_QUANTIZATION_NONE);
+    field.set_multi(true);
+    field.set_aggregate(v1::VECTOR_AGGREGATE_MEAN);
+    World world(field, 6);
+    const auto put = [&](Ordinal ordinal, std::initializer_list<float> values) {
+      v1::Vector vector;
+      for (const float value : values) vector.add_values(value);
+      world.Put(ordinal, std::move(vector));
+    };
+    for (Ordinal ordinal = 1; ordinal <= 500; ++ordinal) {
+      put(ordinal, {0.001f * static_cast<float>(ordinal), 0, 100, 0});
+    }
+    put(501, {10, 0, 10, 0});
+    world.Commit();
+    v1::Vector query;
+    query.add_values(0);
+    query.add_values(0);
+    for (const bool exact : {false, true}) {
+      const VectorSearchResult result = world.Search(query, 1, nullptr, exact);
+      ASSERT_EQ(result.hits.size(), 1u);
+      EXPECT_EQ(result.hits[0].ordinal, 501u);
+      EXPECT_NEAR(result.hits[0].distance, 10, 1e-5);
+      EXPECT_TRUE(result.exact);
+    }
+  }
+}
+
+// What a search can choose itself may be changed while the index lives.
+TEST(DenseIndexSettingsTest, TheWidthIsThatOfTheFieldAsItIsNow) {
+  World world(
+      Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_NONE), 7);
+  world.Fill(1, 4000);
+  world.IndexAll();
+  const v1::Vector query = world.RandomVector();
+  const auto distances = [&](int ef_search, int64_t ef) {
+    v1::VectorField field = world.index_.field();
+    field.mutable_hnsw()->set_ef_search(ef_search);
+    VectorSearch search;
+    search.field = &field;
+    search.vector = &query;
+    search.limit = 10;
+    search.ef = ef;
+    CallContext context;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, world.commit_, [](Ordinal, v1::Vector*) { return false; }, &result);
+    EXPECT_TRUE(answered.ok() && *answered);
+    return result.candidates_considered;
+  };
+  EXPECT_EQ(distances(500, 0), distances(64, 500));
+  EXPECT_GT(distances(500, 0), 2 * distances(64, 0));
+}
+
+// Calls `meanwhile` once, when it is asked for the first time.
+class Interrupting : public OrdinalSet {
+ public:
+  Interrupting(Ordinal end, Ordinal at, std::function<void()> meanwhile)
+      : end_(end), at_(at), meanwhile_(std::move(meanwhile)) {}
+  bool Contains(Ordinal ordinal) const override {
+    if (ordinal == at_ && meanwhile_) std::exchange(meanwhile_, nullptr)();
+    return ordinal < end_;
+  }
+  uint64_t Count() const override { return end_; }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    for (Ordinal ordinal = 0; ordinal < end_; ++ordinal) each(ordinal);
+  }
+
+ private:
+  const Ordinal end_;
+  const Ordinal at_;
+  mutable std::function<void()> meanwhile_;
+};
+
+// A commit comes while a search puts back what the one before took away.
+TEST(DenseIndexHistoryTest, CommitsDuringTheLastStepAreNotSeen) {
+  for (const bool mean : {false, true}) {
+    auto field =
+        Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE);
+    if (mean) {
+      field.set_multi(true);
+      field.set_aggregate(v1::VECTOR_AGGREGATE_MEAN);
+    }
+    World world(field, 7);
+    world.Fill(1, 200, mean ? 3 : 1);
+    const v1::Vector query = [&] {
+      v1::Vector one = world.RandomVector();
+      return one;
+    }();
+    const auto before = world.Truth(query, 10, nullptr);
+    const uint64_t commit = world.commit_;
+    world.Remove(before[0].ordinal);
+    world.Commit();
+    const auto accept = std::make_shared<Interrupting>(200, before[0].ordinal, [&] {
+      world.Remove(before[1].ordinal);
+      world.Put(before[2].ordinal, world.RandomVector(mean ? 2 : 1));
+      world.Commit();
+    });
+    VectorSearch search;
+    search.field = &world.index_.field();
+    search.vector = &query;
+    search.limit = 10;
+    search.accept = accept;
+    CallContext context;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, commit, [](Ordinal, v1::Vector*) { return false; }, &result);
+    ASSERT_TRUE(answered.ok() && *answered);
+    ASSERT_EQ(world.commit_, commit + 2);
+    ExpectSame(result.hits, before, 1e-4);
   }
 }
 
