@@ -44,6 +44,9 @@ constexpr size_t kGraphDistance = 3;
 // A scan of so many times the matches reads which slots match from a set of slots, which is
 // kept from search to search.
 constexpr size_t kSlotsPerMatch = 512;
+// Stored vectors that are read, and slots that are compared, between two looks at the clock.
+constexpr size_t kReadsPerCheck = 64;
+constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // Product quantization learns from so many vectors at least.
 constexpr size_t kTrainFrom = 4096;
 // Floats whose codes are written anew before a writer gets its turn.
@@ -633,7 +636,7 @@ void DenseIndex::ScanAll(Question& question) const {
     for (; word != 0; word &= word - 1) {
       scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
     }
-    if (i % 256 == 255 && !question.context->Check().ok()) return;
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
   }
   scanner.Finish();
 }
@@ -641,7 +644,11 @@ void DenseIndex::ScanAll(Question& question) const {
 void DenseIndex::ScanAccepted(Question& question) const {
   Scanner scanner(question);
   const bool lists = keeps_all();
+  size_t looked_at = 0;
+  bool stopped = false;
   question.search->accept->ForEach([&](Ordinal ordinal) {
+    if (stopped) return;
+    if (++looked_at % kSlotsPerCheck == 0) stopped = !question.context->Check().ok();
     Slot slot = table_.First(ordinal);
     if (slot == kNoSlot) return;
     scanner.Add(slot);
@@ -659,7 +666,9 @@ void DenseIndex::ScanTail(Question& question) const {
       if (!table_.Alive(slot)) continue;
       if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
       scanner.Add(slot);
-      ++question.result->tail_scanned;
+      const int64_t scanned = ++question.result->tail_scanned;
+      if (static_cast<size_t>(scanned) % kSlotsPerCheck == 0 && !question.context->Check().ok())
+        return;
     }
   }
   scanner.Finish();
@@ -677,7 +686,7 @@ void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* ca
       const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
       candidates->push_back({question.storage->Refine(question.query, slot), slot});
     }
-    if (i % 256 == 255 && !question.context->Check().ok()) return;
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(candidates->size());
 }
@@ -941,6 +950,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
         if (candidate.distance - error(candidate) > worst) continue;
         const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
         if (!seen.insert(ordinal).second) continue;
+        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
         COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
         if (!found) continue;
         hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
@@ -952,6 +962,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       for (const Candidate& candidate : candidates) {
         const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
         if (!seen.insert(ordinal).second) continue;
+        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
         COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
         if (found) hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
       }

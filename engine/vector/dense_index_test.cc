@@ -583,6 +583,36 @@ TEST(DenseIndexSettingsTest, TheWidthIsThatOfTheFieldAsItIsNow) {
   EXPECT_GT(distances(500, 0), 2 * distances(64, 0));
 }
 
+// Reading stored vectors one by one takes long; who no longer waits is not kept waiting.
+TEST(DenseIndexDeadlineTest, CancelledCallsStopReading) {
+  for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_PRODUCT}) {
+    auto field = Field(8, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, quantization);
+    field.set_multi(true);
+    World world(field, 7);
+    world.Fill(1, 6000);
+    world.IndexAll();
+    const v1::Vector query = world.RandomVector();
+    VectorSearch search;
+    search.field = &world.index_.field();
+    search.vector = &query;
+    search.limit = 500;
+    search.exact = quantization == v1::VECTOR_QUANTIZATION_INT8;
+    CallContext context;
+    int read = 0;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, world.commit_,
+        [&](Ordinal ordinal, v1::Vector* vector) {
+          if (++read == 10) context.Cancel();
+          *vector = world.held_.at(ordinal);
+          return true;
+        },
+        &result);
+    EXPECT_EQ(answered.status().code(), absl::StatusCode::kCancelled);
+    EXPECT_LT(read, 200);
+  }
+}
+
 // Calls `meanwhile` once, when it is asked for the first time.
 class Interrupting : public OrdinalSet {
  public:
