@@ -1082,6 +1082,40 @@ absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrit
   return absl::OkStatus();
 }
 
+absl::Status DenseIndex::LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader) {
+  absl::Status status;
+  SlotBits followers;
+  alive.ForEach([&](Slot slot) {
+    uint32_t next = 0;
+    if (status.ok()) status = reader.ReadFixed(&next);
+    if (!status.ok()) return;
+    if (next != kNoSlot) {
+      if (!alive.Test(next) || followers.Test(next) ||
+          table_.OrdinalOf(next) != table_.OrdinalOf(slot)) {
+        status = Malformed("a list");
+        return;
+      }
+      followers.Set(next);
+    }
+    table_.RestoreNext(slot, next);
+  });
+  COOKIX_RETURN_IF_ERROR(status);
+  // The first of each object is the one that no other leads to. All slots are in such a list,
+  // or some are in one without an end.
+  size_t listed = 0;
+  alive.ForEach([&](Slot slot) {
+    if (followers.Test(slot)) return;
+    table_.RestoreFirst(slot);
+    for (Slot each = slot; each != kNoSlot; each = table_.Next(each)) ++listed;
+  });
+  bool one_list = listed == alive.Count();
+  alive.ForEach([&](Slot slot) {
+    if (followers.Test(slot)) return;
+    one_list = one_list && table_.First(table_.OrdinalOf(slot)) == slot;
+  });
+  return one_list ? absl::OkStatus() : Malformed("the lists of objects");
+}
+
 absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
   uint64_t end = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&end));
@@ -1138,6 +1172,9 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     if (residue_bytes > 0) {
       COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableResidue(slot), residue_bytes));
     }
+    if ((flags & 1) != 0 && !keeps_all() && table_.First(ordinal) != kNoSlot) {
+      return Malformed("an object is there twice");
+    }
     if (!table_.Restore(slot, ordinal, (flags & 1) != 0)) return Malformed("an ordinal");
     if ((flags & 1) != 0) alive.Set(slot);
     if ((flags & 2) == 0) continue;
@@ -1149,24 +1186,7 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     graph_->SetNeighbours(slot, neighbours);
     linked.Set(slot);
   }
-  if (keeps_all()) {
-    absl::Status status;
-    alive.ForEach([&](Slot slot) {
-      uint32_t next = 0;
-      if (status.ok()) status = reader.ReadFixed(&next);
-      if (status.ok() && next != kNoSlot && !alive.Test(next)) status = Malformed("a list");
-      if (status.ok()) table_.RestoreNext(slot, next);
-    });
-    COOKIX_RETURN_IF_ERROR(status);
-    // The first of each object is the one that no other leads to.
-    SlotBits followers(end);
-    alive.ForEach([&](Slot slot) {
-      if (table_.Next(slot) != kNoSlot) followers.Set(table_.Next(slot));
-    });
-    alive.ForEach([&](Slot slot) {
-      if (!followers.Test(slot)) table_.RestoreFirst(slot);
-    });
-  }
+  if (keeps_all()) COOKIX_RETURN_IF_ERROR(LoadLists(alive, reader));
   table_.Free(unused, /*dead=*/false);
   if (hnsw()) {
     // Links may lead to what came after the save began.

@@ -151,6 +151,8 @@ class DenseIndex {
                       HnswSearchStats* stats) const;
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
+  // Reads which slots are one object's, in their order.
+  absl::Status LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader);
   double WireDistance(float distance) const;
 
   const v1::VectorField field_;
