@@ -130,35 +130,52 @@ struct VectorView::Impl {
   // not an index: under it are the numbers given, "n" field, and the next, "c".
   absl::StatusOr<uint32_t> NumberOf(const Key& key) {
     COOKIX_RETURN_IF_ERROR(OpenLocal());
-    const auto snapshot = local->Latest();
-    std::string record;
-    PutBigEndian32(&record, 0);
-    const std::string next_key = record + "c";
-    record.push_back('n');
-    PutBigEndian32(&record, std::get<0>(key));
-    PutBigEndian32(&record, std::get<1>(key));
-    record += std::get<2>(key);
-    storage::LocalValue value;
-    uint32_t number = 1;
-    COOKIX_ASSIGN_OR_RETURN(const bool known, snapshot->Get(record, &value));
-    if (known) {
-      std::string_view bytes = value.view();
-      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
-      return number;
-    }
-    COOKIX_ASSIGN_OR_RETURN(const bool any, snapshot->Get(next_key, &value));
-    if (any) {
-      std::string_view bytes = value.view();
-      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
-    }
+    uint32_t number = 0;
+    COOKIX_ASSIGN_OR_RETURN(const bool known, ReadNumber(NumberKey(key), &number));
+    if (known) return number;
+    return GiveNumber(key);
+  }
+  // Gives a field another number and throws away what is under the one it had: of a field of
+  // the same name that went, whose readers may not all have gone.
+  absl::StatusOr<uint32_t> GiveNumber(const Key& key) {
+    COOKIX_RETURN_IF_ERROR(OpenLocal());
+    const std::string record = NumberKey(key);
+    std::string next_key;
+    PutBigEndian32(&next_key, 0);
+    next_key.push_back('c');
+    uint32_t number = 1, old = 0;
+    COOKIX_RETURN_IF_ERROR(ReadNumber(next_key, &number).status());
+    COOKIX_ASSIGN_OR_RETURN(const bool had, ReadNumber(record, &old));
     storage::LocalBatch batch;
-    std::string encoded, next;
+    std::string encoded, next, prefix;
     PutBigEndian32(&encoded, number);
     PutBigEndian32(&next, number + 1);
     batch.Put(record, encoded);
     batch.Put(next_key, next);
+    if (had) {
+      PutBigEndian32(&prefix, old);
+      batch.DeletePrefix(prefix);
+    }
     COOKIX_RETURN_IF_ERROR(local->Write(batch));
     return number;
+  }
+  static std::string NumberKey(const Key& key) {
+    std::string record;
+    PutBigEndian32(&record, 0);
+    record.push_back('n');
+    PutBigEndian32(&record, std::get<0>(key));
+    PutBigEndian32(&record, std::get<1>(key));
+    return record + std::get<2>(key);
+  }
+  // False, and `number` as it was, when there is none.
+  absl::StatusOr<bool> ReadNumber(const std::string& record, uint32_t* number) const {
+    storage::LocalValue value;
+    COOKIX_ASSIGN_OR_RETURN(const bool found, local->Latest()->Get(record, &value));
+    std::string_view bytes = value.view();
+    if (found && !GetBigEndian32(&bytes, number)) {
+      return Malformed("the number of a cell index");
+    }
+    return found;
   }
   // Throws what an index of cells holds away.
   absl::Status DropCells(const Key& key) {
@@ -189,7 +206,10 @@ struct VectorView::Impl {
     const CollectionInfo* found = info->second->FindCollection(collection);
     if (found == nullptr) return EntryPtr();
     for (const v1::VectorField& field : found->record.collection().vector_fields()) {
-      if (field.name() == name) return Make(key, field);
+      if (field.name() != name) continue;
+      // It has no vectors yet. What cells hold under its name is of one that went.
+      if (IsCells(field)) COOKIX_RETURN_IF_ERROR(GiveNumber(key).status());
+      return Make(key, field);
     }
     return EntryPtr();
   }
@@ -470,7 +490,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
           }
           it = batches.emplace(place, Batch{*std::move(entry), {}}).first;
         }
-        if (it->second.entry == nullptr || it->second.entry->filled_to >= commit.commit) return;
+        const Impl::EntryPtr& entry = it->second.entry;
+        if (entry == nullptr || entry->filled_to >= commit.commit) return;
         std::optional<v1::Vector>& vector = it->second.vectors[ordinal];
         vector.reset();
         if (value == nullptr) return;
@@ -478,6 +499,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
         if (!vector->ParseFromArray(value->data(), static_cast<int>(value->size()))) {
           status = Malformed("a vector");
         }
+        // The catalog may be a later one, in which another field has this name.
+        if (VectorsIn(entry->field, *vector) == 0) vector.reset();
       }));
   COOKIX_RETURN_IF_ERROR(status);
   for (auto& [place, batch] : batches) {
