@@ -186,13 +186,24 @@ struct VectorView::Impl {
   // Drops the entries that `gone` says; readers of commits before `commit` must go to the
   // store.
   void Erase(uint64_t commit, absl::FunctionRef<bool(const Key&)> gone) {
-    std::unique_lock<std::shared_mutex> lock(mutex);
-    const size_t erased = std::erase_if(entries, [&](const auto& entry) {
-      if (!gone(entry.first)) return false;
-      if (entry.second->cells != nullptr) entry.second->cells->Discard();
-      return true;
-    });
-    if (erased > 0) erased_at.store(commit);
+    // What only they hold is freed outside the locks.
+    std::vector<EntryPtr> erased;
+    {
+      std::unique_lock<std::shared_mutex> lock(mutex);
+      std::erase_if(entries, [&](const auto& entry) {
+        if (!gone(entry.first)) return false;
+        erased.push_back(entry.second);
+        return true;
+      });
+      if (!erased.empty()) erased_at.store(commit);
+    }
+    std::lock_guard<std::mutex> lock(work_mutex);
+    for (const EntryPtr& entry : erased) {
+      if (entry->cells != nullptr) entry->cells->Discard();
+      // Nobody waits for it to be linked.
+      if (entry->queued) std::erase(work, entry);
+      entry->queued = false;
+    }
   }
 
   // The entry for a field as the catalog has it, made if need be; null when the catalog

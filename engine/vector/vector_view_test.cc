@@ -190,12 +190,14 @@ class VectorViewTest : public testing::Test {
       ASSERT_TRUE((*database_)->RunMaintenance(1000).ok());
     }
   }
-  void AddField(const std::string& name, int dimension, v1::VectorIndexKind kind) {
+  void AddField(const std::string& name, int dimension, v1::VectorIndexKind kind,
+                int ef_construction = 0) {
     v1::UpdateCollectionRequest request;
     v1::VectorField* field = request.add_put_vector_fields();
     field->set_name(name);
     field->set_dimension(dimension);
     field->set_index(kind);
+    if (ef_construction > 0) field->mutable_hnsw()->set_ef_construction(ef_construction);
     Update(request);
   }
 
@@ -253,6 +255,29 @@ TEST_F(VectorViewTest, DropsFieldsAndCollections) {
   Compare();
   Insert("new", 0, 20);
   Compare();
+}
+
+TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
+  Open(false);
+  // Slow to link.
+  AddField("slow", 256, v1::VECTOR_INDEX_KIND_HNSW, 4096);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("slow");
+  for (int i = 0; i < 6000; ++i) {
+    insert.add_keys("s" + std::to_string(i));
+    for (int d = 0; d < 256; ++d) insert.add_values(normal_(rng_));
+  }
+  insert.mutable_options()->set_wait_for_views(true);
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  EXPECT_LT(Status().indexed, Status().visible);
+  v1::UpdateCollectionRequest remove;
+  remove.add_remove_vector_fields("slow");
+  remove.mutable_options()->set_wait_for_views(true);
+  Update(remove);
+  const ViewStatus status = Status();
+  EXPECT_EQ(status.indexed, status.visible);
 }
 
 // What cells hold may lag behind the store after a crash, and a field may have gone in
