@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <thread>
@@ -292,6 +293,9 @@ struct VectorView::Impl {
   // Opens the indexes of cells that `catalog` has and whose state `good` accepts; empties
   // the others.
   absl::Status OpenCells(const Catalog& catalog, absl::FunctionRef<bool(const CellField&)> good);
+  // Throws away what cells hold of fields that are not `known`: those that went when the
+  // server did not stop in order.
+  absl::Status ForgetCells(const std::set<Key>& known);
 
   // Fills the entries that `wanted` accepts with what `view` holds.
   absl::Status Fill(const ReadView& view, BootstrapMonitor& monitor,
@@ -412,13 +416,42 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
   return absl::OkStatus();
 }
 
+absl::Status VectorView::Impl::ForgetCells(const std::set<Key>& known) {
+  if (local == nullptr && known.empty()) return store.DeleteLocalStore(kLocalName);
+  COOKIX_RETURN_IF_ERROR(OpenLocal());
+  std::string records, prefix;
+  PutBigEndian32(&records, 0);
+  records.push_back('n');
+  storage::LocalBatch batch;
+  COOKIX_RETURN_IF_ERROR(local->Latest()->Scan(
+      records, [&](std::string_view record, std::string_view value) -> absl::Status {
+        std::string_view left = record.substr(records.size());
+        NamespaceId ns = 0;
+        CollectionId collection = 0;
+        uint32_t number = 0;
+        if (!GetBigEndian32(&left, &ns) || !GetBigEndian32(&left, &collection) ||
+            !GetBigEndian32(&value, &number)) {
+          return Malformed("the number of a cell index");
+        }
+        if (known.count(Key(ns, collection, left)) > 0) return absl::OkStatus();
+        batch.Delete(record);
+        prefix.clear();
+        PutBigEndian32(&prefix, number);
+        batch.DeletePrefix(prefix);
+        return absl::OkStatus();
+      }));
+  return batch.bytes() > 0 ? local->Write(batch) : absl::OkStatus();
+}
+
 absl::Status VectorView::Impl::OpenCells(const Catalog& catalog,
                                          absl::FunctionRef<bool(const CellField&)> good) {
+  std::set<Key> known;
   for (const auto& [ns, info] : catalog.namespaces_by_id) {
     for (const auto& [collection, found] : info->collections_by_id) {
       for (const v1::VectorField& field : found->record.collection().vector_fields()) {
         if (!IsCells(field)) continue;
         const Key key(ns, collection, field.name());
+        known.insert(key);
         absl::StatusOr<EntryPtr> entry = Make(key, field);
         if (entry.ok() && good(*(*entry)->cells)) {
           (*entry)->filled_to = (*entry)->cells->commit();
@@ -435,7 +468,7 @@ absl::Status VectorView::Impl::OpenCells(const Catalog& catalog,
       }
     }
   }
-  return absl::OkStatus();
+  return ForgetCells(known);
 }
 
 VectorView::VectorView(VectorViewOptions options, storage::Store& store)
@@ -444,7 +477,11 @@ VectorView::VectorView(VectorViewOptions options, storage::Store& store)
 VectorView::~VectorView() = default;
 
 absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monitor) {
-  // What cells of an earlier run hold is not believed: it cannot be brought to `view`.
+  // What cells of an earlier run hold is not believed: it cannot be brought to `view`, and may
+  // be damaged.
+  if (impl_->local == nullptr) {
+    COOKIX_RETURN_IF_ERROR(impl_->store.DeleteLocalStore(kLocalName));
+  }
   COOKIX_RETURN_IF_ERROR(impl_->OpenCells(*view.catalog, [](const CellField&) { return false; }));
   return impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; });
 }
@@ -636,7 +673,13 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
     return found;
   };
   if (entry->cells != nullptr) {
-    return entry->cells->Search(context, search, commit, stored, result);
+    const absl::StatusOr<bool> answered =
+        entry->cells->Search(context, search, commit, stored, result);
+    if (!absl::IsDataLoss(answered.status())) return answered;
+    // The store has what the cells have lost. The next commit makes the damage known.
+    std::lock_guard<std::mutex> lock(impl_->work_mutex);
+    entry->cells_status = answered.status();
+    return false;
   }
   return entry->dense->Search(context, search, commit, stored, result);
 }
@@ -753,11 +796,14 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&collection));
     COOKIX_RETURN_IF_ERROR(ReadString(reader, &bytes));
     v1::VectorField field;
-    if (!field.ParseFromString(bytes) || IsSparse(field) || IsCells(field)) {
+    if (!field.ParseFromString(bytes)) return Malformed("a saved vector index");
+    const absl::StatusOr<v1::VectorField> resolved = ResolveVectorField(field, "");
+    const Impl::Key key(ns, collection, field.name());
+    if (!resolved.ok() || resolved->SerializeAsString() != field.SerializeAsString() ||
+        IsSparse(field) || IsCells(field) || impl.Find(key) != nullptr) {
       return Malformed("a saved vector index");
     }
-    COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry,
-                            impl.Make({ns, collection, field.name()}, field));
+    COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry, impl.Make(key, field));
     COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
     entry->filled_to = commit;
     loaded.push_back(entry);

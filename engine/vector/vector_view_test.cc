@@ -13,8 +13,10 @@
 #include "engine/database.h"
 #include "engine/test_database.h"
 #include "engine/vector/record_search.h"
+#include "engine/vector/vector_field.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/local_store.h"
 
 namespace cookix::engine {
 namespace {
@@ -294,6 +296,88 @@ TEST_F(VectorViewTest, CellsOfAFieldThatWentDoNotComeBack) {
   Compare();
 }
 
+TEST_F(VectorViewTest, CellsOfAFieldThatWentLeaveTheDisk) {
+  Open(true);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  KeepSaved();
+  AddField("more", 12, v1::VECTOR_INDEX_KIND_CELLS);
+  RemoveField("cells");
+  CrashBackToSaved();
+  EXPECT_TRUE(std::filesystem::exists(dir_ + "/views/vectors.local"));
+  RemoveField("more");
+  database_->Reopen();
+  WaitBuilt();
+  EXPECT_TRUE(Status().restored);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/views/vectors.local"));
+}
+
+TEST_F(VectorViewTest, DamagedCellsAreFilledAgain) {
+  Open(true);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  database_.reset();
+  std::ofstream(dir_ + "/views/vectors.local/CURRENT") << "MANIFEST-999999\n";
+  OpenAgain();
+  EXPECT_EQ(Status().error, "");
+  EXPECT_FALSE(Status().restored);
+  Compare();
+}
+
+// Damage that only shows when a cell is read.
+TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
+  Open(true);
+  AddField("wide", 4096, v1::VECTOR_INDEX_KIND_CELLS);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("wide");
+  for (int i = 0; i < 100; ++i) {
+    insert.add_keys("w" + std::to_string(i));
+    for (int d = 0; d < 4096; ++d) insert.add_values(normal_(rng_));
+  }
+  insert.mutable_options()->set_wait_for_views(true);
+  v1::Vector query;
+  query.mutable_values()->Add(insert.values().begin(), insert.values().begin() + 4096);
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  database_.reset();
+  {
+    auto local = storage::LocalStore::Open({.path = dir_ + "/views/vectors.local"});
+    ASSERT_TRUE(local.ok()) << local.status();
+    storage::LocalBatch batch;
+    ASSERT_TRUE((*local)
+                    ->Latest()
+                    ->Scan(std::string(1, '\0'),
+                           [&](std::string_view key, std::string_view value) {
+                             // Those of cells are the only large ones.
+                             std::string damaged(value);
+                             damaged.back() = static_cast<char>(damaged.back() ^ 1);
+                             if (value.size() > 30'000) batch.Put(key, damaged);
+                             return absl::OkStatus();
+                           })
+                    .ok());
+    ASSERT_GT(batch.bytes(), 0u);
+    ASSERT_TRUE((*local)->Write(batch).ok());
+    ASSERT_TRUE((*local)->Flush().ok());
+  }
+  OpenAgain();
+  const ReadView read = (*database_)->Read();
+  const NamespaceView view = *InNamespace(read, "default");
+  const CollectionInfo* collection = view.ns->FindCollection("");
+  VectorSearch search;
+  search.collection = collection->id;
+  search.field = FindVectorField(collection->record.collection(), "wide");
+  search.vector = &query;
+  search.limit = 15;
+  VectorSearchResult truth, result;
+  ASSERT_TRUE(SearchRecords(context, view, search, &truth).ok());
+  const absl::Status status = (*database_)->FindNearest(context, view, search, &result);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(result.strategy, "records");
+  ASSERT_EQ(result.hits.size(), truth.hits.size());
+  for (size_t i = 0; i < truth.hits.size(); ++i) {
+    EXPECT_EQ(result.hits[i].ordinal, truth.hits[i].ordinal);
+  }
+}
+
 // A commit is seen with the catalog of a later one, in which its field may have gone and come
 // back as another.
 TEST_F(VectorViewTest, VectorsOfAnEarlierFieldOfTheNameAreNotTaken) {
@@ -377,6 +461,50 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
   EXPECT_FALSE(Status().restored);
   Compare();
   EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+}
+
+// Checksums do not help against a file that was made by others, or by a faulty program.
+TEST(VectorViewFileTest, FieldsThatCannotBeAreRefused) {
+  class Monitor : public BootstrapMonitor {
+    void Report(double) override {}
+    bool cancelled() const override { return false; }
+  };
+  storage::Options options;
+  options.in_memory = true;
+  options.path = "/memory/vector_view";
+  const auto store = storage::Store::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto load = [&](const std::vector<v1::VectorField>& fields) -> absl::Status {
+    auto writer = (*store)->CreateViewFile("vectors", 1);
+    EXPECT_TRUE((*writer)->AppendFixed(static_cast<uint32_t>(fields.size())).ok());
+    for (const v1::VectorField& field : fields) {
+      const std::string bytes = field.SerializeAsString();
+      EXPECT_TRUE((*writer)->AppendFixed<uint32_t>(1).ok());
+      EXPECT_TRUE((*writer)->AppendFixed<uint32_t>(1).ok());
+      EXPECT_TRUE((*writer)->AppendFixed(static_cast<uint32_t>(bytes.size())).ok());
+      EXPECT_TRUE((*writer)->Append(bytes).ok());
+      EXPECT_TRUE((*writer)->AppendFixed<uint64_t>(0).ok());
+    }
+    EXPECT_TRUE((*writer)->Finish().ok());
+    const auto reader = (*store)->OpenViewFile("vectors", 1);
+    VectorView view({.threads = 1}, **store);
+    Monitor monitor;
+    return view.Load(**reader, 0, {(*store)->Latest(), std::make_shared<Catalog>()}, monitor);
+  };
+  v1::VectorField field;
+  field.set_name("v");
+  field.set_dimension(4);
+  field = *ResolveVectorField(field, "");
+  EXPECT_TRUE(load({field}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(load({field, field})));
+  for (const int dimension : {-1, 70'000}) {
+    v1::VectorField wrong = field;
+    wrong.set_dimension(dimension);
+    EXPECT_TRUE(absl::IsDataLoss(load({wrong}))) << dimension;
+  }
+  v1::VectorField wrong = field;
+  wrong.mutable_hnsw()->set_m(1'000'000);
+  EXPECT_TRUE(absl::IsDataLoss(load({wrong})));
 }
 
 TEST_F(VectorViewTest, AnUnfinishedBuildGoesOn) {
