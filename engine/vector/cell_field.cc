@@ -91,7 +91,7 @@ absl::StatusOr<bool> CellField::Search(const CallContext& context, const VectorS
     query.vector = search.vector->values().data();
     query.limit = want;
     query.cells_probed = static_cast<size_t>(
-        search.cells_probed > 0 ? search.cells_probed : field_.cells().cells_probed());
+        search.cells_probed > 0 ? search.cells_probed : search.field->cells().cells_probed());
     query.accept = search.accept.get();
     COOKIX_ASSIGN_OR_RETURN(found, cells_->Search(query, &context));
     result->candidates_considered += found.distances;

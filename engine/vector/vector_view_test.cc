@@ -282,6 +282,46 @@ TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   EXPECT_EQ(status.indexed, status.visible);
 }
 
+TEST_F(VectorViewTest, CellsProbedAreThoseOfTheFieldAsItIsNow) {
+  Open(false);
+  v1::UpdateCollectionRequest update;
+  v1::VectorField* field = update.add_put_vector_fields();
+  field->set_name("small");
+  field->set_dimension(4);
+  field->set_index(v1::VECTOR_INDEX_KIND_CELLS);
+  field->mutable_cells()->set_max_cell_size(64);
+  Update(update);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("small");
+  for (int i = 0; i < 3000; ++i) {
+    insert.add_keys("s" + std::to_string(i));
+    for (int d = 0; d < 4; ++d) insert.add_values(normal_(rng_));
+  }
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  while (Status().counters["cells"] < 20) std::this_thread::yield();
+  for (const int probed : {1, 7}) {
+    field->Clear();
+    field->set_name("small");
+    field->mutable_cells()->set_cells_probed(probed);
+    Update(update);
+    const ReadView read = (*database_)->Read();
+    const NamespaceView view = *InNamespace(read, "default");
+    const CollectionInfo* collection = view.ns->FindCollection("");
+    v1::Vector query;
+    for (int d = 0; d < 4; ++d) query.add_values(1);
+    VectorSearch search;
+    search.collection = collection->id;
+    search.field = FindVectorField(collection->record.collection(), "small");
+    search.vector = &query;
+    search.limit = 1;
+    VectorSearchResult result;
+    ASSERT_TRUE((*database_)->FindNearest(context, view, search, &result).ok());
+    EXPECT_EQ(result.cells_read, probed);
+  }
+}
+
 // What cells hold may lag behind the store after a crash, and a field may have gone in
 // between: under its name another one begins empty.
 TEST_F(VectorViewTest, CellsOfAFieldThatWentDoNotComeBack) {
