@@ -47,6 +47,15 @@ bool ParseVectorKey(std::string_view key, NamespaceId* ns, Ordinal* ordinal,
   return true;
 }
 
+// Null when the catalog has no such field.
+const v1::VectorField* FieldOf(const Catalog& catalog, NamespaceId ns, CollectionId collection,
+                               std::string_view name) {
+  const auto info = catalog.namespaces_by_id.find(ns);
+  if (info == catalog.namespaces_by_id.end()) return nullptr;
+  const CollectionInfo* found = info->second->FindCollection(collection);
+  return found == nullptr ? nullptr : FindVectorField(found->record.collection(), name);
+}
+
 }  // namespace
 
 struct VectorView::Impl {
@@ -184,6 +193,23 @@ struct VectorView::Impl {
     return CellIndex::Drop(*local, number);
   }
 
+  // Gives cells the settings that their fields have now.
+  void ReshapeCells(const Catalog& catalog) {
+    std::vector<EntryPtr> changed;
+    {
+      std::shared_lock<std::shared_mutex> lock(mutex);
+      for (const auto& [key, entry] : entries) {
+        if (entry->cells == nullptr) continue;
+        const auto& [ns, collection, name] = key;
+        const v1::VectorField* field = FieldOf(catalog, ns, collection, name);
+        if (field != nullptr && IsCells(*field) && entry->cells->Reshape(*field)) {
+          changed.push_back(entry);
+        }
+      }
+    }
+    for (const EntryPtr& entry : changed) Queue(entry);
+  }
+
   // Drops the entries that `gone` says; readers of commits before `commit` must go to the
   // store.
   void Erase(uint64_t commit, absl::FunctionRef<bool(const Key&)> gone) {
@@ -213,17 +239,11 @@ struct VectorView::Impl {
                                     std::string_view name) {
     const Key key(ns, collection, name);
     if (EntryPtr entry = Find(key); entry != nullptr) return entry;
-    const auto info = catalog.namespaces_by_id.find(ns);
-    if (info == catalog.namespaces_by_id.end()) return EntryPtr();
-    const CollectionInfo* found = info->second->FindCollection(collection);
-    if (found == nullptr) return EntryPtr();
-    for (const v1::VectorField& field : found->record.collection().vector_fields()) {
-      if (field.name() != name) continue;
-      // It has no vectors yet. What cells hold under its name is of one that went.
-      if (IsCells(field)) COOKIX_RETURN_IF_ERROR(GiveNumber(key).status());
-      return Make(key, field);
-    }
-    return EntryPtr();
+    const v1::VectorField* field = FieldOf(catalog, ns, collection, name);
+    if (field == nullptr) return EntryPtr();
+    // It has no vectors yet. What cells hold under its name is of one that went.
+    if (IsCells(*field)) COOKIX_RETURN_IF_ERROR(GiveNumber(key).status());
+    return Make(key, *field);
   }
 
   void Queue(const EntryPtr& entry) {
@@ -491,6 +511,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
   // Which collections the objects of this commit are in.
   std::map<std::pair<NamespaceId, Ordinal>, CollectionId> collections;
   bool drops = false;
+  bool settings = false;
   for (const auto& event : commit.change.events()) {
     if (event.has_object()) {
       const auto& object = event.object();
@@ -503,6 +524,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
       collections[{object.namespace_id(), object.ordinal()}] = collection;
     }
     drops = drops || event.has_tombstone();
+    settings = settings || event.has_catalog();
   }
 
   const std::string position =
@@ -582,6 +604,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
       });
     }
   }
+  if (settings) impl.ReshapeCells(*commit.catalog);
   if (!batches.empty() || drops) impl.memory.store(impl.MemoryBytes());
   return absl::OkStatus();
 }

@@ -3,6 +3,7 @@
 #include "engine/vector/vector_view.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -282,7 +283,7 @@ TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   EXPECT_EQ(status.indexed, status.visible);
 }
 
-TEST_F(VectorViewTest, CellsProbedAreThoseOfTheFieldAsItIsNow) {
+TEST_F(VectorViewTest, CellsFollowTheSettingsOfTheField) {
   Open(false);
   v1::UpdateCollectionRequest update;
   v1::VectorField* field = update.add_put_vector_fields();
@@ -320,6 +321,16 @@ TEST_F(VectorViewTest, CellsProbedAreThoseOfTheFieldAsItIsNow) {
     ASSERT_TRUE((*database_)->FindNearest(context, view, search, &result).ok());
     EXPECT_EQ(result.cells_read, probed);
   }
+  // Larger cells are made of those that are there.
+  field->Clear();
+  field->set_name("small");
+  field->mutable_cells()->set_max_cell_size(65'536);
+  Update(update);
+  const auto end = CallContext::Clock::now() + std::chrono::seconds(10);
+  while (Status().counters["cells"] >= 10 && CallContext::Clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_LT(Status().counters["cells"], 10);
 }
 
 // What cells hold may lag behind the store after a crash, and a field may have gone in
