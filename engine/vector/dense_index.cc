@@ -1,6 +1,7 @@
 #include "engine/vector/dense_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -223,8 +224,10 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
     Split(*put.vector, &floats, &bit_strings);
     const size_t count = bits() ? bit_strings.size() : floats.size();
     if (count == 0) continue;
+    // In this order: whoever sees a slot finds room for it everywhere.
+    if (!Grow(table_.end() + count)) return NoVectorMemory();
     const std::vector<Slot> slots = table_.Take(count);
-    if (slots.empty() || !Grow(table_.end())) return NoVectorMemory();
+    if (slots.empty()) return NoVectorMemory();
     for (size_t i = 0; i < count; ++i) {
       const void* const vector = bits() ? static_cast<const void*>(bit_strings[i].data())
                                         : static_cast<const void*>(floats[i].data());
@@ -253,6 +256,11 @@ void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
   }
   tail_count_.fetch_add(slots.size());
   if (tail_count_.load() > kScanBelow && !untrained_.load()) graph_wanted_.store(true);
+}
+
+std::vector<DenseIndex::Range>::iterator DenseIndex::RunningFrom(Slot begin) {
+  return std::find_if(running_.begin(), running_.end(),
+                      [&](const Range& range) { return range.begin == begin; });
 }
 
 std::vector<DenseIndex::Range> DenseIndex::Tail() const {
@@ -425,10 +433,21 @@ bool DenseIndex::Recode(std::unique_ptr<const VectorCodec> codec) {
   return true;
 }
 
+bool DenseIndex::MostlyDead() const {
+  const size_t linked = in_graph_count_.load();
+  if (2 * table_.dead_count() <= linked) return false;
+  size_t dead = 0;
+  for (size_t i = 0; i < (table_.end() + 63) / 64; ++i) {
+    dead += static_cast<size_t>(std::popcount(in_graph_.word(i) & table_.dead().word(i)));
+  }
+  return 2 * dead > linked;
+}
+
 bool DenseIndex::IndexSome() {
   if (training_wanted_.load()) return Train();
   if (!graph_wanted_.load()) return false;
   if (sampling_.load()) CheckCodec();
+  if (MostlyDead() && Maintain(true)) return true;
   Range block;
   {
     std::lock_guard<std::mutex> lock(tail_mutex_);
@@ -441,6 +460,17 @@ bool DenseIndex::IndexSome() {
   }
   {
     std::shared_lock<std::shared_mutex> inserting(insert_mutex_);
+    if (MostlyDead()) {
+      // More died meanwhile, or another thread is about to take them out.
+      inserting.unlock();
+      {
+        std::lock_guard<std::mutex> lock(tail_mutex_);
+        running_.erase(RunningFrom(block.begin));
+        tail_.push_front(block);
+      }
+      std::lock_guard<std::mutex> until_they_are_out(maintain_mutex_);
+      return true;
+    }
     const ReaderGate::Visit visit = gate_.Enter();
     const auto ef_construction = static_cast<size_t>(field_.hnsw().ef_construction());
     // Dead slots take places among the candidates for neighbours.
@@ -455,9 +485,7 @@ bool DenseIndex::IndexSome() {
     }
   }
   std::lock_guard<std::mutex> lock(tail_mutex_);
-  const auto done = std::find_if(running_.begin(), running_.end(),
-                                 [&](const Range& range) { return range.begin == block.begin; });
-  running_.erase(done);
+  running_.erase(RunningFrom(block.begin));
   tail_count_.fetch_sub(block.end - block.begin);
   return true;
 }
@@ -473,9 +501,9 @@ bool DenseIndex::Maintain(bool always) {
   SlotBits dying;
   SlotBits linked;
   const size_t end = table_.end();
+  std::unique_lock<std::shared_mutex> alone(insert_mutex_);
   {
     // After this no insertion is under way that may have chosen one of them.
-    std::unique_lock<std::shared_mutex> alone(insert_mutex_);
     dying = table_.dead().Copy(end);
     if (hnsw() && untrained_.load()) {
       // Nothing is linked yet: they need not wait for it.
@@ -506,6 +534,8 @@ bool DenseIndex::Maintain(bool always) {
     }
   }
   if (dying.Count() == 0) return false;
+  // Insertions wait where they would find little that lives.
+  if (graph_ == nullptr || !MostlyDead()) alone.unlock();
   if (graph_ != nullptr) {
     std::atomic<Slot> next{0};
     const auto repair = [&] {
@@ -527,6 +557,7 @@ bool DenseIndex::Maintain(bool always) {
     dying.ForEach([&](Slot slot) { in_graph_.Clear(slot); });
     in_graph_count_.fetch_sub(unlinked);
   }
+  if (alone.owns_lock()) alone.unlock();
   {
     std::unique_lock<std::mutex> lock(pin_mutex_);
     unpinned_.wait(lock, [&] { return pins_ == 0; });

@@ -608,6 +608,29 @@ TEST(DenseIndexMultiTest, AggregatesAreThoseOfTheTruth) {
   }
 }
 
+// What is linked while all that the graph has is dead finds nobody to be linked to.
+TEST(DenseIndexChurnTest, EverythingMayBeReplacedAtOnce) {
+  for (const bool in_one_commit : {false, true}) {
+    World world(Field(16, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW,
+                      v1::VECTOR_QUANTIZATION_INT8),
+                5);
+    world.Fill(1, 5000);
+    world.IndexAll();
+    for (Ordinal ordinal = 1; ordinal < 5000; ++ordinal) world.Remove(ordinal);
+    if (!in_one_commit) world.Commit();
+    world.Fill(5000, 10'000);
+    // As threads of the view do: some vectors are linked, then dead ones are taken out.
+    bool worked = true;
+    while (worked) {
+      worked = false;
+      for (int i = 0; i < 16 && world.index_.IndexSome(); ++i) worked = true;
+      if (world.index_.Maintain()) worked = true;
+    }
+    EXPECT_EQ(world.Search(world.RandomVector(), 10).strategy, "graph");
+    EXPECT_GE(world.Recall(50, 10), 0.95);
+  }
+}
+
 // An object of which all vectors are at a middling distance, among many of which one vector
 // is near and the other far: by the mean it is the nearest, by single vectors the last.
 TEST(DenseIndexMultiTest, MeansAreNotThoseOfTheNearestVectors) {
