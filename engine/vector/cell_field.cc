@@ -71,6 +71,19 @@ absl::Status CellField::Apply(std::span<const Put> puts, uint64_t commit,
   return cells_->Apply(changes, commit, position);
 }
 
+bool CellField::Reshape(const v1::VectorField& field) {
+  const v1::CellSettings& now = field.cells();
+  std::lock_guard<std::mutex> lock(change_mutex_);
+  const CellOptions& was = cells_->options();
+  const auto max_cell_size = static_cast<size_t>(now.max_cell_size());
+  if (was.max_variance == now.max_variance() && was.max_cell_size == max_cell_size &&
+      was.max_drift == now.max_drift()) {
+    return false;
+  }
+  cells_->Reshape(now.max_variance(), max_cell_size, now.max_drift());
+  return true;
+}
+
 absl::StatusOr<bool> CellField::Maintain() {
   std::lock_guard<std::mutex> lock(change_mutex_);
   COOKIX_ASSIGN_OR_RETURN(const bool done, cells_->Maintain(kStepsAtATime));
@@ -91,7 +104,7 @@ absl::StatusOr<bool> CellField::Search(const CallContext& context, const VectorS
     query.vector = search.vector->values().data();
     query.limit = want;
     query.cells_probed = static_cast<size_t>(
-        search.cells_probed > 0 ? search.cells_probed : field_.cells().cells_probed());
+        search.cells_probed > 0 ? search.cells_probed : search.field->cells().cells_probed());
     query.accept = search.accept.get();
     COOKIX_ASSIGN_OR_RETURN(found, cells_->Search(query, &context));
     result->candidates_considered += found.distances;

@@ -40,6 +40,8 @@ class CellField {
 
   // `position` is that of `commit` in the log.
   absl::Status Apply(std::span<const Put> puts, uint64_t commit, std::string_view position);
+  // Takes the settings that `field` has now; false when they are as before.
+  bool Reshape(const v1::VectorField& field);
   // Brings some cells into shape; false when there is nothing to do.
   absl::StatusOr<bool> Maintain();
 

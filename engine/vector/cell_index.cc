@@ -365,6 +365,13 @@ void CellIndex::QueueIfDue(CellId cell) {
   due_.push_back(cell);
 }
 
+void CellIndex::Reshape(double max_variance, size_t max_cell_size, double max_drift) {
+  options_.max_variance = max_variance;
+  options_.max_cell_size = max_cell_size;
+  options_.max_drift = max_drift;
+  for (const auto& [cell, info] : cells_) QueueIfDue(cell);
+}
+
 // ---- writing ----------------------------------------------------------------
 
 absl::Status CellIndex::MakeRoom(size_t slots) {

@@ -24,8 +24,8 @@
 // the index is as it was at some such batch, and commit() says which commits it has.
 // Applying a commit again changes nothing.
 //
-// Threads. Apply(), Maintain() and CheckIntegrity() by one thread at a time; the rest from
-// any thread, beside them.
+// Threads. Apply(), Maintain(), Reshape() and CheckIntegrity() by one thread at a time; the rest
+// from any thread, beside them.
 #ifndef COOKIX_ENGINE_VECTOR_CELL_INDEX_H_
 #define COOKIX_ENGINE_VECTOR_CELL_INDEX_H_
 
@@ -155,6 +155,9 @@ class CellIndex {
   // nothing left, or searches become slow.
   absl::StatusOr<bool> Maintain(int64_t steps);
 
+  // Other settings from here on; Maintain() brings cells into the shape that they say.
+  void Reshape(double max_variance, size_t max_cell_size, double max_drift);
+
   // Every commit up to it is in the index.
   uint64_t commit() const;
   // What was given with it; to be checked, after opening, against the store's history.
@@ -262,7 +265,8 @@ class CellIndex {
 
   storage::LocalStore& store_;
   const uint32_t index_;
-  const CellOptions options_;
+  // Reshape() changes some, which only the changing thread reads.
+  CellOptions options_;
 
   // The writer's. Codecs are fixed when there are vectors: the centre is that of the first.
   std::shared_ptr<const VectorCodec> codec_;

@@ -1,11 +1,13 @@
 #include "engine/vector/dense_index.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <thread>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "absl/strings/str_cat.h"
@@ -43,6 +45,9 @@ constexpr size_t kGraphDistance = 3;
 // A scan of so many times the matches reads which slots match from a set of slots, which is
 // kept from search to search.
 constexpr size_t kSlotsPerMatch = 512;
+// Stored vectors that are read, and slots that are compared, between two looks at the clock.
+constexpr size_t kReadsPerCheck = 64;
+constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // Product quantization learns from so many vectors at least.
 constexpr size_t kTrainFrom = 4096;
 // Floats whose codes are written anew before a writer gets its turn.
@@ -219,8 +224,10 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
     Split(*put.vector, &floats, &bit_strings);
     const size_t count = bits() ? bit_strings.size() : floats.size();
     if (count == 0) continue;
+    // In this order: whoever sees a slot finds room for it everywhere.
+    if (!Grow(table_.end() + count)) return NoVectorMemory();
     const std::vector<Slot> slots = table_.Take(count);
-    if (slots.empty() || !Grow(table_.end())) return NoVectorMemory();
+    if (slots.empty()) return NoVectorMemory();
     for (size_t i = 0; i < count; ++i) {
       const void* const vector = bits() ? static_cast<const void*>(bit_strings[i].data())
                                         : static_cast<const void*>(floats[i].data());
@@ -249,6 +256,11 @@ void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
   }
   tail_count_.fetch_add(slots.size());
   if (tail_count_.load() > kScanBelow && !untrained_.load()) graph_wanted_.store(true);
+}
+
+std::vector<DenseIndex::Range>::iterator DenseIndex::RunningFrom(Slot begin) {
+  return std::find_if(running_.begin(), running_.end(),
+                      [&](const Range& range) { return range.begin == begin; });
 }
 
 std::vector<DenseIndex::Range> DenseIndex::Tail() const {
@@ -421,10 +433,21 @@ bool DenseIndex::Recode(std::unique_ptr<const VectorCodec> codec) {
   return true;
 }
 
+bool DenseIndex::MostlyDead() const {
+  const size_t linked = in_graph_count_.load();
+  if (2 * table_.dead_count() <= linked) return false;
+  size_t dead = 0;
+  for (size_t i = 0; i < (table_.end() + 63) / 64; ++i) {
+    dead += static_cast<size_t>(std::popcount(in_graph_.word(i) & table_.dead().word(i)));
+  }
+  return 2 * dead > linked;
+}
+
 bool DenseIndex::IndexSome() {
   if (training_wanted_.load()) return Train();
   if (!graph_wanted_.load()) return false;
   if (sampling_.load()) CheckCodec();
+  if (MostlyDead() && Maintain(true)) return true;
   Range block;
   {
     std::lock_guard<std::mutex> lock(tail_mutex_);
@@ -437,6 +460,17 @@ bool DenseIndex::IndexSome() {
   }
   {
     std::shared_lock<std::shared_mutex> inserting(insert_mutex_);
+    if (MostlyDead()) {
+      // More died meanwhile, or another thread is about to take them out.
+      inserting.unlock();
+      {
+        std::lock_guard<std::mutex> lock(tail_mutex_);
+        running_.erase(RunningFrom(block.begin));
+        tail_.push_front(block);
+      }
+      std::lock_guard<std::mutex> until_they_are_out(maintain_mutex_);
+      return true;
+    }
     const ReaderGate::Visit visit = gate_.Enter();
     const auto ef_construction = static_cast<size_t>(field_.hnsw().ef_construction());
     // Dead slots take places among the candidates for neighbours.
@@ -451,9 +485,7 @@ bool DenseIndex::IndexSome() {
     }
   }
   std::lock_guard<std::mutex> lock(tail_mutex_);
-  const auto done = std::find_if(running_.begin(), running_.end(),
-                                 [&](const Range& range) { return range.begin == block.begin; });
-  running_.erase(done);
+  running_.erase(RunningFrom(block.begin));
   tail_count_.fetch_sub(block.end - block.begin);
   return true;
 }
@@ -469,9 +501,9 @@ bool DenseIndex::Maintain(bool always) {
   SlotBits dying;
   SlotBits linked;
   const size_t end = table_.end();
+  std::unique_lock<std::shared_mutex> alone(insert_mutex_);
   {
     // After this no insertion is under way that may have chosen one of them.
-    std::unique_lock<std::shared_mutex> alone(insert_mutex_);
     dying = table_.dead().Copy(end);
     if (hnsw() && untrained_.load()) {
       // Nothing is linked yet: they need not wait for it.
@@ -502,6 +534,8 @@ bool DenseIndex::Maintain(bool always) {
     }
   }
   if (dying.Count() == 0) return false;
+  // Insertions wait where they would find little that lives.
+  if (graph_ == nullptr || !MostlyDead()) alone.unlock();
   if (graph_ != nullptr) {
     std::atomic<Slot> next{0};
     const auto repair = [&] {
@@ -523,6 +557,7 @@ bool DenseIndex::Maintain(bool always) {
     dying.ForEach([&](Slot slot) { in_graph_.Clear(slot); });
     in_graph_count_.fetch_sub(unlinked);
   }
+  if (alone.owns_lock()) alone.unlock();
   {
     std::unique_lock<std::mutex> lock(pin_mutex_);
     unpinned_.wait(lock, [&] { return pins_ == 0; });
@@ -630,7 +665,7 @@ void DenseIndex::ScanAll(Question& question) const {
     for (; word != 0; word &= word - 1) {
       scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
     }
-    if (i % 256 == 255 && !question.context->Check().ok()) return;
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
   }
   scanner.Finish();
 }
@@ -638,7 +673,11 @@ void DenseIndex::ScanAll(Question& question) const {
 void DenseIndex::ScanAccepted(Question& question) const {
   Scanner scanner(question);
   const bool lists = keeps_all();
+  size_t looked_at = 0;
+  bool stopped = false;
   question.search->accept->ForEach([&](Ordinal ordinal) {
+    if (stopped) return;
+    if (++looked_at % kSlotsPerCheck == 0) stopped = !question.context->Check().ok();
     Slot slot = table_.First(ordinal);
     if (slot == kNoSlot) return;
     scanner.Add(slot);
@@ -656,7 +695,9 @@ void DenseIndex::ScanTail(Question& question) const {
       if (!table_.Alive(slot)) continue;
       if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
       scanner.Add(slot);
-      ++question.result->tail_scanned;
+      const int64_t scanned = ++question.result->tail_scanned;
+      if (static_cast<size_t>(scanned) % kSlotsPerCheck == 0 && !question.context->Check().ok())
+        return;
     }
   }
   scanner.Finish();
@@ -674,7 +715,7 @@ void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* ca
       const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
       candidates->push_back({question.storage->Refine(question.query, slot), slot});
     }
-    if (i % 256 == 255 && !question.context->Check().ok()) return;
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(candidates->size());
 }
@@ -792,7 +833,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
   }
   const auto limit = static_cast<size_t>(search.limit);
   const size_t ef = search.ef > 0 ? static_cast<size_t>(search.ef)
-                                  : static_cast<size_t>(field_.hnsw().ef_search());
+                                  : static_cast<size_t>(search.field->hnsw().ef_search());
   const bool mean =
       field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
   const bool floats = codec.exact();
@@ -825,7 +866,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     question.pool.Reset(question.want);
     std::vector<Candidate> candidates;
     bool truncated = false;
-    if (search.exact && !floats) {
+    // The nearest by their means need not have vectors that are among the nearest.
+    if ((search.exact && !floats) || (mean && !graph)) {
       CollectAll(question, &candidates);
     } else {
       if (!graph) {
@@ -877,7 +919,17 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
                     [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
         candidates.end());
 
-    // What holds at `commit`.
+    // What holds at `commit`. What is dead already died before it, or is put back below;
+    // what dies from here on did not die for this reader.
+    std::erase_if(candidates,
+                  [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
+    std::unordered_map<Ordinal, Slot> firsts;
+    if (mean) {
+      for (const Candidate& candidate : candidates) {
+        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+        firsts.emplace(ordinal, table_.First(ordinal));
+      }
+    }
     if (!table_.ChangesAfter(commit, &changes)) return false;
     std::unordered_set<Slot> born, died;
     for (const SlotTable::Change& change : changes) {
@@ -895,10 +947,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
                       [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
           candidates.end());
     }
-    std::erase_if(candidates, [&](const Candidate& candidate) {
-      if (born.count(candidate.slot) > 0) return true;
-      return !table_.Alive(candidate.slot) && died.count(candidate.slot) == 0;
-    });
+    std::erase_if(candidates,
+                  [&](const Candidate& candidate) { return born.count(candidate.slot) > 0; });
 
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();
@@ -927,6 +977,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
         if (candidate.distance - error(candidate) > worst) continue;
         const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
         if (!seen.insert(ordinal).second) continue;
+        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
         COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
         if (!found) continue;
         hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
@@ -938,6 +989,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       for (const Candidate& candidate : candidates) {
         const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
         if (!seen.insert(ordinal).second) continue;
+        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
         COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
         if (found) hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
       }
@@ -946,7 +998,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       // Where the object's vectors begin: they lived and died together.
       const auto begin_of = [&](Slot slot) {
         const Ordinal ordinal = table_.OrdinalOf(slot);
-        if (died.count(slot) == 0) return table_.First(ordinal);
+        if (died.count(slot) == 0) return firsts.at(ordinal);
         for (const SlotTable::Change& change : changes) {
           if (!change.born && table_.OrdinalOf(change.slot) == ordinal) return change.slot;
         }
@@ -1057,6 +1109,40 @@ absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrit
   return absl::OkStatus();
 }
 
+absl::Status DenseIndex::LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader) {
+  absl::Status status;
+  SlotBits followers;
+  alive.ForEach([&](Slot slot) {
+    uint32_t next = 0;
+    if (status.ok()) status = reader.ReadFixed(&next);
+    if (!status.ok()) return;
+    if (next != kNoSlot) {
+      if (!alive.Test(next) || followers.Test(next) ||
+          table_.OrdinalOf(next) != table_.OrdinalOf(slot)) {
+        status = Malformed("a list");
+        return;
+      }
+      followers.Set(next);
+    }
+    table_.RestoreNext(slot, next);
+  });
+  COOKIX_RETURN_IF_ERROR(status);
+  // The first of each object is the one that no other leads to. All slots are in such a list,
+  // or some are in one without an end.
+  size_t listed = 0;
+  alive.ForEach([&](Slot slot) {
+    if (followers.Test(slot)) return;
+    table_.RestoreFirst(slot);
+    for (Slot each = slot; each != kNoSlot; each = table_.Next(each)) ++listed;
+  });
+  bool one_list = listed == alive.Count();
+  alive.ForEach([&](Slot slot) {
+    if (followers.Test(slot)) return;
+    one_list = one_list && table_.First(table_.OrdinalOf(slot)) == slot;
+  });
+  return one_list ? absl::OkStatus() : Malformed("the lists of objects");
+}
+
 absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
   uint64_t end = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&end));
@@ -1113,6 +1199,9 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     if (residue_bytes > 0) {
       COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableResidue(slot), residue_bytes));
     }
+    if ((flags & 1) != 0 && !keeps_all() && table_.First(ordinal) != kNoSlot) {
+      return Malformed("an object is there twice");
+    }
     if (!table_.Restore(slot, ordinal, (flags & 1) != 0)) return Malformed("an ordinal");
     if ((flags & 1) != 0) alive.Set(slot);
     if ((flags & 2) == 0) continue;
@@ -1124,24 +1213,7 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     graph_->SetNeighbours(slot, neighbours);
     linked.Set(slot);
   }
-  if (keeps_all()) {
-    absl::Status status;
-    alive.ForEach([&](Slot slot) {
-      uint32_t next = 0;
-      if (status.ok()) status = reader.ReadFixed(&next);
-      if (status.ok() && next != kNoSlot && !alive.Test(next)) status = Malformed("a list");
-      if (status.ok()) table_.RestoreNext(slot, next);
-    });
-    COOKIX_RETURN_IF_ERROR(status);
-    // The first of each object is the one that no other leads to.
-    SlotBits followers(end);
-    alive.ForEach([&](Slot slot) {
-      if (table_.Next(slot) != kNoSlot) followers.Set(table_.Next(slot));
-    });
-    alive.ForEach([&](Slot slot) {
-      if (!followers.Test(slot)) table_.RestoreFirst(slot);
-    });
-  }
+  if (keeps_all()) COOKIX_RETURN_IF_ERROR(LoadLists(alive, reader));
   table_.Free(unused, /*dead=*/false);
   if (hnsw()) {
     // Links may lead to what came after the save began.

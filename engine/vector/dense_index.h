@@ -138,7 +138,12 @@ class DenseIndex {
   bool Recode(std::unique_ptr<const VectorCodec> codec);
   [[nodiscard]] bool Grow(size_t slots);
   void AddToTail(const std::vector<Slot>& slots);
+  // Whether so much of the graph is dead that what is linked now finds too few that live to
+  // be linked to, and would not be found later.
+  bool MostlyDead() const;
   std::vector<Range> Tail() const;
+  // Of running_. REQUIRES: tail_mutex_.
+  std::vector<Range>::iterator RunningFrom(Slot begin);
 
   // Fill question.found with candidates, ascending by distance of codes.
   void ScanAll(Question& question) const;
@@ -151,6 +156,8 @@ class DenseIndex {
                       HnswSearchStats* stats) const;
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
+  // Reads which slots are one object's, in their order.
+  absl::Status LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader);
   double WireDistance(float distance) const;
 
   const v1::VectorField field_;

@@ -4,16 +4,20 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstring>
+#include <functional>
 #include <map>
 #include <random>
 #include <set>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "engine/vector/exact_distance.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/checked_file.h"
 #include "storage/store.h"
 
 namespace cookix::engine {
@@ -278,6 +282,86 @@ TEST_P(DenseIndexTest, ComesBackFromAFile) {
   }
 }
 
+// A file in memory.
+class Written : public storage::CheckedFileWriter {
+ public:
+  absl::Status Append(std::string_view bytes) override {
+    contents_.append(bytes);
+    return absl::OkStatus();
+  }
+  absl::Status Finish() override { return absl::OkStatus(); }
+  uint64_t bytes() const override { return contents_.size(); }
+
+  std::string contents_;
+};
+
+class Reading : public storage::CheckedFileReader {
+ public:
+  explicit Reading(std::string contents) : left_(std::move(contents)) {}
+  uint32_t version() const override { return 1; }
+  absl::Status Read(void* buffer, size_t n) override {
+    if (n > left_.size()) return absl::DataLossError("it has ended");
+    std::memcpy(buffer, left_.data(), n);
+    left_.erase(0, n);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<bool> AtEnd() override { return left_.empty(); }
+  uint64_t MaxLeft() const override { return left_.size(); }
+
+ private:
+  std::string left_;
+};
+
+// Checksums do not help against a file that was made by others, or by a faulty program.
+TEST(DenseIndexFileTest, ListsThatAreNotListsAreRefused) {
+  auto field =
+      Field(4, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE);
+  field.set_multi(true);
+  World world(field, 3);
+  for (Ordinal ordinal = 1; ordinal <= 2; ++ordinal) world.Put(ordinal, world.RandomVector(3));
+  world.Commit();
+  Written file;
+  const auto snapshot = world.index_.TakeSnapshot();
+  ASSERT_TRUE(world.index_.Save(*snapshot, file).ok());
+  const auto load = [&](const std::vector<uint32_t>& lists) {
+    std::string contents = file.contents_;
+    const size_t bytes = lists.size() * sizeof(uint32_t);
+    std::memcpy(contents.data() + contents.size() - bytes, lists.data(), bytes);
+    Reading reader(std::move(contents));
+    DenseIndex index(field);
+    return index.Load(reader);
+  };
+  const uint32_t none = kNoSlot;
+  EXPECT_TRUE(load({1, 2, none, 4, 5, none}).ok());
+  for (const std::vector<uint32_t>& lists :
+       std::vector<std::vector<uint32_t>>{{1, 2, 0, 4, 5, none},     // without an end
+                                          {1, 2, 2, 4, 5, none},     // leads to itself
+                                          {1, 2, none, 4, 4, none},  // a slot that nothing leads to
+                                          {1, 2, 3, 4, 5, none},     // goes on with another object
+                                          {1, none, none, 4, 5, none},
+                                          {1, 2, 6, 4, 5, none}}) {
+    EXPECT_TRUE(absl::IsDataLoss(load(lists))) << testing::PrintToString(lists);
+  }
+}
+
+TEST(DenseIndexFileTest, ObjectsThatAreThereTwiceAreRefused) {
+  World world(
+      Field(4, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE), 3);
+  world.Fill(7, 9);
+  Written file;
+  const auto snapshot = world.index_.TakeSnapshot();
+  ASSERT_TRUE(world.index_.Save(*snapshot, file).ok());
+  std::string contents = file.contents_;
+  const Ordinal second = 8, first = 7;
+  const size_t at =
+      contents.rfind(std::string_view(reinterpret_cast<const char*>(&second), sizeof(second)));
+  ASSERT_NE(at, std::string::npos);
+  std::memcpy(contents.data() + at, &first, sizeof(first));
+  Reading reader(std::move(contents));
+  DenseIndex index(world.index_.field());
+  EXPECT_TRUE(absl::IsDataLoss(index.Load(reader)));
+}
+
 TEST_P(DenseIndexTest, MemoryIsWhatIsSaid) {
   if (GetParam().metric != v1::VECTOR_METRIC_L2) return;
   World world(Field(128, GetParam().metric, v1::VECTOR_INDEX_KIND_HNSW, GetParam().quantization),
@@ -521,6 +605,175 @@ TEST(DenseIndexMultiTest, AggregatesAreThoseOfTheTruth) {
         }
       }
     }
+  }
+}
+
+// What is linked while all that the graph has is dead finds nobody to be linked to.
+TEST(DenseIndexChurnTest, EverythingMayBeReplacedAtOnce) {
+  for (const bool in_one_commit : {false, true}) {
+    World world(Field(16, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW,
+                      v1::VECTOR_QUANTIZATION_INT8),
+                5);
+    world.Fill(1, 5000);
+    world.IndexAll();
+    for (Ordinal ordinal = 1; ordinal < 5000; ++ordinal) world.Remove(ordinal);
+    if (!in_one_commit) world.Commit();
+    world.Fill(5000, 10'000);
+    // As threads of the view do: some vectors are linked, then dead ones are taken out.
+    bool worked = true;
+    while (worked) {
+      worked = false;
+      for (int i = 0; i < 16 && world.index_.IndexSome(); ++i) worked = true;
+      if (world.index_.Maintain()) worked = true;
+    }
+    EXPECT_EQ(world.Search(world.RandomVector(), 10).strategy, "graph");
+    EXPECT_GE(world.Recall(50, 10), 0.95);
+  }
+}
+
+// An object of which all vectors are at a middling distance, among many of which one vector
+// is near and the other far: by the mean it is the nearest, by single vectors the last.
+TEST(DenseIndexMultiTest, MeansAreNotThoseOfTheNearestVectors) {
+  for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
+    auto field = Field(2, v1::VECTOR_METRIC_L2, kind, v1::VECTOR_QUANTIZATION_NONE);
+    field.set_multi(true);
+    field.set_aggregate(v1::VECTOR_AGGREGATE_MEAN);
+    World world(field, 6);
+    const auto put = [&](Ordinal ordinal, std::initializer_list<float> values) {
+      v1::Vector vector;
+      for (const float value : values) vector.add_values(value);
+      world.Put(ordinal, std::move(vector));
+    };
+    for (Ordinal ordinal = 1; ordinal <= 500; ++ordinal) {
+      put(ordinal, {0.001f * static_cast<float>(ordinal), 0, 100, 0});
+    }
+    put(501, {10, 0, 10, 0});
+    world.Commit();
+    v1::Vector query;
+    query.add_values(0);
+    query.add_values(0);
+    for (const bool exact : {false, true}) {
+      const VectorSearchResult result = world.Search(query, 1, nullptr, exact);
+      ASSERT_EQ(result.hits.size(), 1u);
+      EXPECT_EQ(result.hits[0].ordinal, 501u);
+      EXPECT_NEAR(result.hits[0].distance, 10, 1e-5);
+      EXPECT_TRUE(result.exact);
+    }
+  }
+}
+
+// What a search can choose itself may be changed while the index lives.
+TEST(DenseIndexSettingsTest, TheWidthIsThatOfTheFieldAsItIsNow) {
+  World world(
+      Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_NONE), 7);
+  world.Fill(1, 4000);
+  world.IndexAll();
+  const v1::Vector query = world.RandomVector();
+  const auto distances = [&](int ef_search, int64_t ef) {
+    v1::VectorField field = world.index_.field();
+    field.mutable_hnsw()->set_ef_search(ef_search);
+    VectorSearch search;
+    search.field = &field;
+    search.vector = &query;
+    search.limit = 10;
+    search.ef = ef;
+    CallContext context;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, world.commit_, [](Ordinal, v1::Vector*) { return false; }, &result);
+    EXPECT_TRUE(answered.ok() && *answered);
+    return result.candidates_considered;
+  };
+  EXPECT_EQ(distances(500, 0), distances(64, 500));
+  EXPECT_GT(distances(500, 0), 2 * distances(64, 0));
+}
+
+// Reading stored vectors one by one takes long; who no longer waits is not kept waiting.
+TEST(DenseIndexDeadlineTest, CancelledCallsStopReading) {
+  for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_PRODUCT}) {
+    auto field = Field(8, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, quantization);
+    field.set_multi(true);
+    World world(field, 7);
+    world.Fill(1, 6000);
+    world.IndexAll();
+    const v1::Vector query = world.RandomVector();
+    VectorSearch search;
+    search.field = &world.index_.field();
+    search.vector = &query;
+    search.limit = 500;
+    search.exact = quantization == v1::VECTOR_QUANTIZATION_INT8;
+    CallContext context;
+    int read = 0;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, world.commit_,
+        [&](Ordinal ordinal, v1::Vector* vector) {
+          if (++read == 10) context.Cancel();
+          *vector = world.held_.at(ordinal);
+          return true;
+        },
+        &result);
+    EXPECT_EQ(answered.status().code(), absl::StatusCode::kCancelled);
+    EXPECT_LT(read, 200);
+  }
+}
+
+// Calls `meanwhile` once, when it is asked for the first time.
+class Interrupting : public OrdinalSet {
+ public:
+  Interrupting(Ordinal end, Ordinal at, std::function<void()> meanwhile)
+      : end_(end), at_(at), meanwhile_(std::move(meanwhile)) {}
+  bool Contains(Ordinal ordinal) const override {
+    if (ordinal == at_ && meanwhile_) std::exchange(meanwhile_, nullptr)();
+    return ordinal < end_;
+  }
+  uint64_t Count() const override { return end_; }
+  void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    for (Ordinal ordinal = 0; ordinal < end_; ++ordinal) each(ordinal);
+  }
+
+ private:
+  const Ordinal end_;
+  const Ordinal at_;
+  mutable std::function<void()> meanwhile_;
+};
+
+// A commit comes while a search puts back what the one before took away.
+TEST(DenseIndexHistoryTest, CommitsDuringTheLastStepAreNotSeen) {
+  for (const bool mean : {false, true}) {
+    auto field =
+        Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE);
+    if (mean) {
+      field.set_multi(true);
+      field.set_aggregate(v1::VECTOR_AGGREGATE_MEAN);
+    }
+    World world(field, 7);
+    world.Fill(1, 200, mean ? 3 : 1);
+    const v1::Vector query = [&] {
+      v1::Vector one = world.RandomVector();
+      return one;
+    }();
+    const auto before = world.Truth(query, 10, nullptr);
+    const uint64_t commit = world.commit_;
+    world.Remove(before[0].ordinal);
+    world.Commit();
+    const auto accept = std::make_shared<Interrupting>(200, before[0].ordinal, [&] {
+      world.Remove(before[1].ordinal);
+      world.Put(before[2].ordinal, world.RandomVector(mean ? 2 : 1));
+      world.Commit();
+    });
+    VectorSearch search;
+    search.field = &world.index_.field();
+    search.vector = &query;
+    search.limit = 10;
+    search.accept = accept;
+    CallContext context;
+    VectorSearchResult result;
+    const auto answered = world.index_.Search(
+        context, search, commit, [](Ordinal, v1::Vector*) { return false; }, &result);
+    ASSERT_TRUE(answered.ok() && *answered);
+    ASSERT_EQ(world.commit_, commit + 2);
+    ExpectSame(result.hits, before, 1e-4);
   }
 }
 

@@ -29,18 +29,6 @@ absl::Status Malformed() {
   return Corruption("a vector is missing or malformed", "Restore the store from a checkpoint");
 }
 
-// How many vectors of the field's shape `stored` holds; 0 when it has another shape.
-size_t VectorsIn(const v1::VectorField& field, const v1::Vector& stored) {
-  if (IsSparse(field)) {
-    return stored.values_size() > 0 && stored.indices_size() == stored.values_size() ? 1 : 0;
-  }
-  if (stored.indices_size() > 0) return 0;
-  const bool bits = IsBits(field);
-  const size_t size = bits ? stored.bits().size() : static_cast<size_t>(stored.values_size());
-  const size_t each = bits ? BitBytes(field) : static_cast<size_t>(field.dimension());
-  return size % each != 0 ? 0 : size / each;
-}
-
 bool ShareAnIndex(const v1::Vector& a, const v1::Vector& b) {
   for (int i = 0, j = 0; i < a.indices_size() && j < b.indices_size();) {
     if (a.indices(i) == b.indices(j)) return true;

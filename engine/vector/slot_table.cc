@@ -74,15 +74,16 @@ bool SlotTable::Add(Ordinal ordinal, const std::vector<Slot>& slots, uint64_t co
 }
 
 size_t SlotTable::Remove(Ordinal ordinal, uint64_t commit) {
-  Slot slot = First(ordinal);
-  if (slot == kNoSlot) return 0;
-  FirstCell(ordinal)->store(0, std::memory_order_release);
+  const Slot first = First(ordinal);
+  if (first == kNoSlot) return 0;
+  // In this order: a reader of an earlier commit that no longer finds them learns of their
+  // deaths when it asks for changes after that.
   size_t count = 0;
-  for (; slot != kNoSlot; slot = Next(slot)) {
-    Note({commit, slot, false});
+  for (Slot slot = first; slot != kNoSlot; slot = Next(slot), ++count) Note({commit, slot, false});
+  FirstCell(ordinal)->store(0, std::memory_order_release);
+  for (Slot slot = first; slot != kNoSlot; slot = Next(slot)) {
     alive_.Clear(slot);
     dead_.Set(slot);
-    ++count;
   }
   alive_count_.fetch_sub(count, std::memory_order_relaxed);
   dead_count_.fetch_add(count, std::memory_order_relaxed);

@@ -48,13 +48,16 @@ absl::StatusOr<bool> SparseField::Search(const CallContext& context, const Vecto
   const auto limit = static_cast<size_t>(search.limit);
   for (size_t want = limit;; want *= 4) {
     COOKIX_RETURN_IF_ERROR(context.Check());
-    if (!table_.ChangesAfter(commit, &changes)) return false;
     SlotBits accepted;
     if (search.accept != nullptr) {
       search.accept->ForEach([&](Ordinal ordinal) {
         const Slot slot = table_.First(ordinal);
         if (slot != kNoSlot) accepted.Set(slot);
       });
+    }
+    // After that: what was not found there any more is among those that died.
+    if (!table_.ChangesAfter(commit, &changes)) return false;
+    if (search.accept != nullptr) {
       for (const SlotTable::Change& change : changes) {
         if (!change.born && search.accept->Contains(table_.OrdinalOf(change.slot))) {
           accepted.Set(change.slot);
@@ -69,16 +72,21 @@ absl::StatusOr<bool> SparseField::Search(const CallContext& context, const Vecto
                       search.accept == nullptr ? nullptr : accepted.words().data(),
                       accepted.words().size(), &stats);
     result->candidates_considered += stats.postings;
-    // What came or went meanwhile.
+    // What came or went meanwhile. What lives is looked at first: what dies from then on did
+    // not die for this reader.
+    std::vector<char> alive;
+    alive.reserve(found.size());
+    for (const SlotHit& hit : found) alive.push_back(table_.Alive(hit.slot) ? 1 : 0);
     if (!table_.ChangesAfter(commit, &changes)) return false;
     std::unordered_set<Slot> born, died;
     for (const SlotTable::Change& change : changes) {
       (change.born ? born : died).insert(change.slot);
     }
     result->hits.clear();
-    for (const SlotHit& hit : found) {
+    for (size_t i = 0; i < found.size(); ++i) {
+      const SlotHit& hit = found[i];
       if (born.count(hit.slot) > 0) continue;
-      if (!table_.Alive(hit.slot) && died.count(hit.slot) == 0) continue;
+      if (alive[i] == 0 && died.count(hit.slot) == 0) continue;
       result->hits.push_back({table_.OrdinalOf(hit.slot), -static_cast<double>(hit.score)});
     }
     if (result->hits.size() < limit && found.size() == asked) continue;

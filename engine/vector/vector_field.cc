@@ -387,6 +387,19 @@ bool TakesVectorsOf(const v1::VectorField& to, const v1::VectorField& from) {
          (to.multi() || !from.multi());
 }
 
+size_t VectorsIn(const v1::VectorField& field, const v1::Vector& vector) {
+  if (IsSparse(field)) {
+    const bool fits = vector.values_size() > 0 && vector.indices_size() == vector.values_size();
+    return fits ? 1 : 0;
+  }
+  if (vector.indices_size() > 0) return 0;
+  const bool bits = IsBits(field);
+  const size_t size = bits ? vector.bits().size() : static_cast<size_t>(vector.values_size());
+  const size_t each = bits ? BitBytes(field) : static_cast<size_t>(field.dimension());
+  if (size % each != 0 || (size > each && !field.multi())) return 0;
+  return size / each;
+}
+
 absl::Status CheckVector(const v1::VectorField& field, const v1::Vector& vector,
                          std::string_view path) {
   if (IsSparse(field)) return CheckSparse(vector, path);

@@ -63,6 +63,10 @@ inline size_t BitBytes(const v1::VectorField& field) {
 // True when every vector that `from` takes fits `to`, both resolved.
 bool TakesVectorsOf(const v1::VectorField& to, const v1::VectorField& from);
 
+// How many vectors of the shape that the resolved field takes `vector` holds; 0 when it has
+// another shape. Looks at no component.
+size_t VectorsIn(const v1::VectorField& field, const v1::Vector& vector);
+
 // INVALID_ARGUMENT when `vector` does not fit `field`, which is resolved: wrong kind or
 // dimension, not finite, so long that the square of its length (or of a difference of
 // two such) leaves float, or, under cosine, zero or too short to have a direction.

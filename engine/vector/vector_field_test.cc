@@ -425,6 +425,25 @@ TEST(VectorFieldTest, SparseVectors) {
   EXPECT_TRUE(CheckVector(field, Sparse(indices, std::vector<float>(indices.size(), 1)), "v").ok());
 }
 
+TEST(VectorFieldTest, VectorsOfAnotherShapeAreNone) {
+  const VectorField one = Resolved(2);
+  EXPECT_EQ(VectorsIn(one, Dense({1, 2})), 1u);
+  EXPECT_EQ(VectorsIn(one, Dense({1, 2, 3, 4})), 0u);
+  EXPECT_EQ(VectorsIn(one, Dense({1})), 0u);
+  EXPECT_EQ(VectorsIn(one, v1::Vector()), 0u);
+  EXPECT_EQ(VectorsIn(one, Sparse({1, 2}, {1, 2})), 0u);
+  const VectorField multi = Resolved(2, [](VectorField& f) { f.set_multi(true); });
+  EXPECT_EQ(VectorsIn(multi, Dense({1, 2, 3, 4})), 2u);
+  EXPECT_EQ(VectorsIn(multi, Dense({1, 2, 3})), 0u);
+  const VectorField bits =
+      Resolved(12, [](VectorField& f) { f.set_metric(v1::VECTOR_METRIC_HAMMING); });
+  EXPECT_EQ(VectorsIn(bits, Bits("ab")), 1u);
+  EXPECT_EQ(VectorsIn(bits, Bits("abcd")), 0u);
+  EXPECT_EQ(VectorsIn(bits, Dense(std::vector<float>(12, 1))), 0u);
+  EXPECT_EQ(VectorsIn(Resolved(0), Sparse({1}, {1})), 1u);
+  EXPECT_EQ(VectorsIn(Resolved(0), Dense({1})), 0u);
+}
+
 TEST(VectorFieldTest, VectorsMoveBetweenFieldsThatAgree) {
   const VectorField one = Resolved(3);
   EXPECT_TRUE(TakesVectorsOf(

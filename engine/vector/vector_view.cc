@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <set>
 #include <shared_mutex>
 #include <span>
 #include <thread>
@@ -44,6 +45,15 @@ bool ParseVectorKey(std::string_view key, NamespaceId* ns, Ordinal* ordinal,
   if (!GetBigEndian32(&key, ns) || !GetBigEndian64(&key, ordinal)) return false;
   *field = key;
   return true;
+}
+
+// Null when the catalog has no such field.
+const v1::VectorField* FieldOf(const Catalog& catalog, NamespaceId ns, CollectionId collection,
+                               std::string_view name) {
+  const auto info = catalog.namespaces_by_id.find(ns);
+  if (info == catalog.namespaces_by_id.end()) return nullptr;
+  const CollectionInfo* found = info->second->FindCollection(collection);
+  return found == nullptr ? nullptr : FindVectorField(found->record.collection(), name);
 }
 
 }  // namespace
@@ -130,35 +140,52 @@ struct VectorView::Impl {
   // not an index: under it are the numbers given, "n" field, and the next, "c".
   absl::StatusOr<uint32_t> NumberOf(const Key& key) {
     COOKIX_RETURN_IF_ERROR(OpenLocal());
-    const auto snapshot = local->Latest();
-    std::string record;
-    PutBigEndian32(&record, 0);
-    const std::string next_key = record + "c";
-    record.push_back('n');
-    PutBigEndian32(&record, std::get<0>(key));
-    PutBigEndian32(&record, std::get<1>(key));
-    record += std::get<2>(key);
-    storage::LocalValue value;
-    uint32_t number = 1;
-    COOKIX_ASSIGN_OR_RETURN(const bool known, snapshot->Get(record, &value));
-    if (known) {
-      std::string_view bytes = value.view();
-      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
-      return number;
-    }
-    COOKIX_ASSIGN_OR_RETURN(const bool any, snapshot->Get(next_key, &value));
-    if (any) {
-      std::string_view bytes = value.view();
-      if (!GetBigEndian32(&bytes, &number)) return Malformed("the number of a cell index");
-    }
+    uint32_t number = 0;
+    COOKIX_ASSIGN_OR_RETURN(const bool known, ReadNumber(NumberKey(key), &number));
+    if (known) return number;
+    return GiveNumber(key);
+  }
+  // Gives a field another number and throws away what is under the one it had: of a field of
+  // the same name that went, whose readers may not all have gone.
+  absl::StatusOr<uint32_t> GiveNumber(const Key& key) {
+    COOKIX_RETURN_IF_ERROR(OpenLocal());
+    const std::string record = NumberKey(key);
+    std::string next_key;
+    PutBigEndian32(&next_key, 0);
+    next_key.push_back('c');
+    uint32_t number = 1, old = 0;
+    COOKIX_RETURN_IF_ERROR(ReadNumber(next_key, &number).status());
+    COOKIX_ASSIGN_OR_RETURN(const bool had, ReadNumber(record, &old));
     storage::LocalBatch batch;
-    std::string encoded, next;
+    std::string encoded, next, prefix;
     PutBigEndian32(&encoded, number);
     PutBigEndian32(&next, number + 1);
     batch.Put(record, encoded);
     batch.Put(next_key, next);
+    if (had) {
+      PutBigEndian32(&prefix, old);
+      batch.DeletePrefix(prefix);
+    }
     COOKIX_RETURN_IF_ERROR(local->Write(batch));
     return number;
+  }
+  static std::string NumberKey(const Key& key) {
+    std::string record;
+    PutBigEndian32(&record, 0);
+    record.push_back('n');
+    PutBigEndian32(&record, std::get<0>(key));
+    PutBigEndian32(&record, std::get<1>(key));
+    return record + std::get<2>(key);
+  }
+  // False, and `number` as it was, when there is none.
+  absl::StatusOr<bool> ReadNumber(const std::string& record, uint32_t* number) const {
+    storage::LocalValue value;
+    COOKIX_ASSIGN_OR_RETURN(const bool found, local->Latest()->Get(record, &value));
+    std::string_view bytes = value.view();
+    if (found && !GetBigEndian32(&bytes, number)) {
+      return Malformed("the number of a cell index");
+    }
+    return found;
   }
   // Throws what an index of cells holds away.
   absl::Status DropCells(const Key& key) {
@@ -166,16 +193,44 @@ struct VectorView::Impl {
     return CellIndex::Drop(*local, number);
   }
 
+  // Gives cells the settings that their fields have now.
+  void ReshapeCells(const Catalog& catalog) {
+    std::vector<EntryPtr> changed;
+    {
+      std::shared_lock<std::shared_mutex> lock(mutex);
+      for (const auto& [key, entry] : entries) {
+        if (entry->cells == nullptr) continue;
+        const auto& [ns, collection, name] = key;
+        const v1::VectorField* field = FieldOf(catalog, ns, collection, name);
+        if (field != nullptr && IsCells(*field) && entry->cells->Reshape(*field)) {
+          changed.push_back(entry);
+        }
+      }
+    }
+    for (const EntryPtr& entry : changed) Queue(entry);
+  }
+
   // Drops the entries that `gone` says; readers of commits before `commit` must go to the
   // store.
   void Erase(uint64_t commit, absl::FunctionRef<bool(const Key&)> gone) {
-    std::unique_lock<std::shared_mutex> lock(mutex);
-    const size_t erased = std::erase_if(entries, [&](const auto& entry) {
-      if (!gone(entry.first)) return false;
-      if (entry.second->cells != nullptr) entry.second->cells->Discard();
-      return true;
-    });
-    if (erased > 0) erased_at.store(commit);
+    // What only they hold is freed outside the locks.
+    std::vector<EntryPtr> erased;
+    {
+      std::unique_lock<std::shared_mutex> lock(mutex);
+      std::erase_if(entries, [&](const auto& entry) {
+        if (!gone(entry.first)) return false;
+        erased.push_back(entry.second);
+        return true;
+      });
+      if (!erased.empty()) erased_at.store(commit);
+    }
+    std::lock_guard<std::mutex> lock(work_mutex);
+    for (const EntryPtr& entry : erased) {
+      if (entry->cells != nullptr) entry->cells->Discard();
+      // Nobody waits for it to be linked.
+      if (entry->queued) std::erase(work, entry);
+      entry->queued = false;
+    }
   }
 
   // The entry for a field as the catalog has it, made if need be; null when the catalog
@@ -184,14 +239,11 @@ struct VectorView::Impl {
                                     std::string_view name) {
     const Key key(ns, collection, name);
     if (EntryPtr entry = Find(key); entry != nullptr) return entry;
-    const auto info = catalog.namespaces_by_id.find(ns);
-    if (info == catalog.namespaces_by_id.end()) return EntryPtr();
-    const CollectionInfo* found = info->second->FindCollection(collection);
-    if (found == nullptr) return EntryPtr();
-    for (const v1::VectorField& field : found->record.collection().vector_fields()) {
-      if (field.name() == name) return Make(key, field);
-    }
-    return EntryPtr();
+    const v1::VectorField* field = FieldOf(catalog, ns, collection, name);
+    if (field == nullptr) return EntryPtr();
+    // It has no vectors yet. What cells hold under its name is of one that went.
+    if (IsCells(*field)) COOKIX_RETURN_IF_ERROR(GiveNumber(key).status());
+    return Make(key, *field);
   }
 
   void Queue(const EntryPtr& entry) {
@@ -261,6 +313,9 @@ struct VectorView::Impl {
   // Opens the indexes of cells that `catalog` has and whose state `good` accepts; empties
   // the others.
   absl::Status OpenCells(const Catalog& catalog, absl::FunctionRef<bool(const CellField&)> good);
+  // Throws away what cells hold of fields that are not `known`: those that went when the
+  // server did not stop in order.
+  absl::Status ForgetCells(const std::set<Key>& known);
 
   // Fills the entries that `wanted` accepts with what `view` holds.
   absl::Status Fill(const ReadView& view, BootstrapMonitor& monitor,
@@ -381,13 +436,42 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
   return absl::OkStatus();
 }
 
+absl::Status VectorView::Impl::ForgetCells(const std::set<Key>& known) {
+  if (local == nullptr && known.empty()) return store.DeleteLocalStore(kLocalName);
+  COOKIX_RETURN_IF_ERROR(OpenLocal());
+  std::string records, prefix;
+  PutBigEndian32(&records, 0);
+  records.push_back('n');
+  storage::LocalBatch batch;
+  COOKIX_RETURN_IF_ERROR(local->Latest()->Scan(
+      records, [&](std::string_view record, std::string_view value) -> absl::Status {
+        std::string_view left = record.substr(records.size());
+        NamespaceId ns = 0;
+        CollectionId collection = 0;
+        uint32_t number = 0;
+        if (!GetBigEndian32(&left, &ns) || !GetBigEndian32(&left, &collection) ||
+            !GetBigEndian32(&value, &number)) {
+          return Malformed("the number of a cell index");
+        }
+        if (known.count(Key(ns, collection, left)) > 0) return absl::OkStatus();
+        batch.Delete(record);
+        prefix.clear();
+        PutBigEndian32(&prefix, number);
+        batch.DeletePrefix(prefix);
+        return absl::OkStatus();
+      }));
+  return batch.bytes() > 0 ? local->Write(batch) : absl::OkStatus();
+}
+
 absl::Status VectorView::Impl::OpenCells(const Catalog& catalog,
                                          absl::FunctionRef<bool(const CellField&)> good) {
+  std::set<Key> known;
   for (const auto& [ns, info] : catalog.namespaces_by_id) {
     for (const auto& [collection, found] : info->collections_by_id) {
       for (const v1::VectorField& field : found->record.collection().vector_fields()) {
         if (!IsCells(field)) continue;
         const Key key(ns, collection, field.name());
+        known.insert(key);
         absl::StatusOr<EntryPtr> entry = Make(key, field);
         if (entry.ok() && good(*(*entry)->cells)) {
           (*entry)->filled_to = (*entry)->cells->commit();
@@ -404,7 +488,7 @@ absl::Status VectorView::Impl::OpenCells(const Catalog& catalog,
       }
     }
   }
-  return absl::OkStatus();
+  return ForgetCells(known);
 }
 
 VectorView::VectorView(VectorViewOptions options, storage::Store& store)
@@ -413,7 +497,11 @@ VectorView::VectorView(VectorViewOptions options, storage::Store& store)
 VectorView::~VectorView() = default;
 
 absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monitor) {
-  // What cells of an earlier run hold is not believed: it cannot be brought to `view`.
+  // What cells of an earlier run hold is not believed: it cannot be brought to `view`, and may
+  // be damaged.
+  if (impl_->local == nullptr) {
+    COOKIX_RETURN_IF_ERROR(impl_->store.DeleteLocalStore(kLocalName));
+  }
   COOKIX_RETURN_IF_ERROR(impl_->OpenCells(*view.catalog, [](const CellField&) { return false; }));
   return impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; });
 }
@@ -423,6 +511,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
   // Which collections the objects of this commit are in.
   std::map<std::pair<NamespaceId, Ordinal>, CollectionId> collections;
   bool drops = false;
+  bool settings = false;
   for (const auto& event : commit.change.events()) {
     if (event.has_object()) {
       const auto& object = event.object();
@@ -435,6 +524,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
       collections[{object.namespace_id(), object.ordinal()}] = collection;
     }
     drops = drops || event.has_tombstone();
+    settings = settings || event.has_catalog();
   }
 
   const std::string position =
@@ -470,7 +560,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
           }
           it = batches.emplace(place, Batch{*std::move(entry), {}}).first;
         }
-        if (it->second.entry == nullptr || it->second.entry->filled_to >= commit.commit) return;
+        const Impl::EntryPtr& entry = it->second.entry;
+        if (entry == nullptr || entry->filled_to >= commit.commit) return;
         std::optional<v1::Vector>& vector = it->second.vectors[ordinal];
         vector.reset();
         if (value == nullptr) return;
@@ -478,6 +569,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
         if (!vector->ParseFromArray(value->data(), static_cast<int>(value->size()))) {
           status = Malformed("a vector");
         }
+        // The catalog may be a later one, in which another field has this name.
+        if (VectorsIn(entry->field, *vector) == 0) vector.reset();
       }));
   COOKIX_RETURN_IF_ERROR(status);
   for (auto& [place, batch] : batches) {
@@ -511,6 +604,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
       });
     }
   }
+  if (settings) impl.ReshapeCells(*commit.catalog);
   if (!batches.empty() || drops) impl.memory.store(impl.MemoryBytes());
   return absl::OkStatus();
 }
@@ -602,7 +696,13 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
     return found;
   };
   if (entry->cells != nullptr) {
-    return entry->cells->Search(context, search, commit, stored, result);
+    const absl::StatusOr<bool> answered =
+        entry->cells->Search(context, search, commit, stored, result);
+    if (!absl::IsDataLoss(answered.status())) return answered;
+    // The store has what the cells have lost. The next commit makes the damage known.
+    std::lock_guard<std::mutex> lock(impl_->work_mutex);
+    entry->cells_status = answered.status();
+    return false;
   }
   return entry->dense->Search(context, search, commit, stored, result);
 }
@@ -719,11 +819,14 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&collection));
     COOKIX_RETURN_IF_ERROR(ReadString(reader, &bytes));
     v1::VectorField field;
-    if (!field.ParseFromString(bytes) || IsSparse(field) || IsCells(field)) {
+    if (!field.ParseFromString(bytes)) return Malformed("a saved vector index");
+    const absl::StatusOr<v1::VectorField> resolved = ResolveVectorField(field, "");
+    const Impl::Key key(ns, collection, field.name());
+    if (!resolved.ok() || resolved->SerializeAsString() != field.SerializeAsString() ||
+        IsSparse(field) || IsCells(field) || impl.Find(key) != nullptr) {
       return Malformed("a saved vector index");
     }
-    COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry,
-                            impl.Make({ns, collection, field.name()}, field));
+    COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry, impl.Make(key, field));
     COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
     entry->filled_to = commit;
     loaded.push_back(entry);

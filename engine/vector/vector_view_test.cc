@@ -3,6 +3,7 @@
 #include "engine/vector/vector_view.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -13,8 +14,10 @@
 #include "engine/database.h"
 #include "engine/test_database.h"
 #include "engine/vector/record_search.h"
+#include "engine/vector/vector_field.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "storage/local_store.h"
 
 namespace cookix::engine {
 namespace {
@@ -152,6 +155,55 @@ class VectorViewTest : public testing::Test {
     ASSERT_TRUE((*database_)->views().WaitBuilt("vectors", context).ok());
   }
 
+  void OpenAgain() {
+    database_.emplace([&](DatabaseOptions& options) {
+      options.storage.in_memory = false;
+      options.storage.path = dir_;
+    });
+    WaitBuilt();
+  }
+  // Keeps what views have saved, and closes and opens again.
+  void KeepSaved() {
+    database_.reset();
+    std::filesystem::remove_all(dir_ + ".saved");
+    std::filesystem::copy(dir_ + "/views", dir_ + ".saved",
+                          std::filesystem::copy_options::recursive);
+    OpenAgain();
+    ASSERT_TRUE(Status().restored) << Status().checkpoint_error;
+  }
+  // As after a crash that only the store has survived, and what was kept.
+  void CrashBackToSaved() {
+    database_.reset();
+    std::filesystem::remove_all(dir_ + "/views");
+    std::filesystem::rename(dir_ + ".saved", dir_ + "/views");
+    OpenAgain();
+  }
+  void Update(const v1::UpdateCollectionRequest& request) {
+    CallContext context;
+    v1::UpdateCollectionResponse response;
+    const absl::Status status =
+        (*database_)->catalog().UpdateCollection(context, request, &response);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  void RemoveField(const std::string& name) {
+    v1::UpdateCollectionRequest request;
+    request.add_remove_vector_fields(name);
+    Update(request);
+    while ((*database_)->pending_tombstones() > 0) {
+      ASSERT_TRUE((*database_)->RunMaintenance(1000).ok());
+    }
+  }
+  void AddField(const std::string& name, int dimension, v1::VectorIndexKind kind,
+                int ef_construction = 0) {
+    v1::UpdateCollectionRequest request;
+    v1::VectorField* field = request.add_put_vector_fields();
+    field->set_name(name);
+    field->set_dimension(dimension);
+    field->set_index(kind);
+    if (ef_construction > 0) field->mutable_hnsw()->set_ef_construction(ef_construction);
+    Update(request);
+  }
+
   std::string dir_;
   std::optional<TestDatabase> database_;
   std::mt19937_64 rng_{11};
@@ -206,6 +258,201 @@ TEST_F(VectorViewTest, DropsFieldsAndCollections) {
   Compare();
   Insert("new", 0, 20);
   Compare();
+}
+
+TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
+  Open(false);
+  // Slow to link.
+  AddField("slow", 256, v1::VECTOR_INDEX_KIND_HNSW, 4096);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("slow");
+  for (int i = 0; i < 6000; ++i) {
+    insert.add_keys("s" + std::to_string(i));
+    for (int d = 0; d < 256; ++d) insert.add_values(normal_(rng_));
+  }
+  insert.mutable_options()->set_wait_for_views(true);
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  EXPECT_LT(Status().indexed, Status().visible);
+  v1::UpdateCollectionRequest remove;
+  remove.add_remove_vector_fields("slow");
+  remove.mutable_options()->set_wait_for_views(true);
+  Update(remove);
+  const ViewStatus status = Status();
+  EXPECT_EQ(status.indexed, status.visible);
+}
+
+TEST_F(VectorViewTest, CellsFollowTheSettingsOfTheField) {
+  Open(false);
+  v1::UpdateCollectionRequest update;
+  v1::VectorField* field = update.add_put_vector_fields();
+  field->set_name("small");
+  field->set_dimension(4);
+  field->set_index(v1::VECTOR_INDEX_KIND_CELLS);
+  field->mutable_cells()->set_max_cell_size(64);
+  Update(update);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("small");
+  for (int i = 0; i < 3000; ++i) {
+    insert.add_keys("s" + std::to_string(i));
+    for (int d = 0; d < 4; ++d) insert.add_values(normal_(rng_));
+  }
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  while (Status().counters["cells"] < 20) std::this_thread::yield();
+  for (const int probed : {1, 7}) {
+    field->Clear();
+    field->set_name("small");
+    field->mutable_cells()->set_cells_probed(probed);
+    Update(update);
+    const ReadView read = (*database_)->Read();
+    const NamespaceView view = *InNamespace(read, "default");
+    const CollectionInfo* collection = view.ns->FindCollection("");
+    v1::Vector query;
+    for (int d = 0; d < 4; ++d) query.add_values(1);
+    VectorSearch search;
+    search.collection = collection->id;
+    search.field = FindVectorField(collection->record.collection(), "small");
+    search.vector = &query;
+    search.limit = 1;
+    VectorSearchResult result;
+    ASSERT_TRUE((*database_)->FindNearest(context, view, search, &result).ok());
+    EXPECT_EQ(result.cells_read, probed);
+  }
+  // Larger cells are made of those that are there.
+  field->Clear();
+  field->set_name("small");
+  field->mutable_cells()->set_max_cell_size(65'536);
+  Update(update);
+  const auto end = CallContext::Clock::now() + std::chrono::seconds(10);
+  while (Status().counters["cells"] >= 10 && CallContext::Clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_LT(Status().counters["cells"], 10);
+}
+
+// What cells hold may lag behind the store after a crash, and a field may have gone in
+// between: under its name another one begins empty.
+TEST_F(VectorViewTest, CellsOfAFieldThatWentDoNotComeBack) {
+  Open(true);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  KeepSaved();
+  RemoveField("cells");
+  CrashBackToSaved();
+  ASSERT_TRUE(Status().restored);
+  AddField("cells", 12, v1::VECTOR_INDEX_KIND_CELLS);
+  for (int i = 0; i < 5; ++i) Put("new" + std::to_string(i));
+  Compare();
+}
+
+TEST_F(VectorViewTest, CellsOfAFieldThatWentLeaveTheDisk) {
+  Open(true);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  KeepSaved();
+  AddField("more", 12, v1::VECTOR_INDEX_KIND_CELLS);
+  RemoveField("cells");
+  CrashBackToSaved();
+  EXPECT_TRUE(std::filesystem::exists(dir_ + "/views/vectors.local"));
+  RemoveField("more");
+  database_->Reopen();
+  WaitBuilt();
+  EXPECT_TRUE(Status().restored);
+  EXPECT_FALSE(std::filesystem::exists(dir_ + "/views/vectors.local"));
+}
+
+TEST_F(VectorViewTest, DamagedCellsAreFilledAgain) {
+  Open(true);
+  for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
+  database_.reset();
+  std::ofstream(dir_ + "/views/vectors.local/CURRENT") << "MANIFEST-999999\n";
+  OpenAgain();
+  EXPECT_EQ(Status().error, "");
+  EXPECT_FALSE(Status().restored);
+  Compare();
+}
+
+// Damage that only shows when a cell is read.
+TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
+  Open(true);
+  AddField("wide", 4096, v1::VECTOR_INDEX_KIND_CELLS);
+  v1::InsertVectorsRequest insert;
+  insert.set_field("wide");
+  for (int i = 0; i < 100; ++i) {
+    insert.add_keys("w" + std::to_string(i));
+    for (int d = 0; d < 4096; ++d) insert.add_values(normal_(rng_));
+  }
+  insert.mutable_options()->set_wait_for_views(true);
+  v1::Vector query;
+  query.mutable_values()->Add(insert.values().begin(), insert.values().begin() + 4096);
+  CallContext context;
+  v1::InsertVectorsResponse inserted;
+  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  database_.reset();
+  {
+    auto local = storage::LocalStore::Open({.path = dir_ + "/views/vectors.local"});
+    ASSERT_TRUE(local.ok()) << local.status();
+    storage::LocalBatch batch;
+    ASSERT_TRUE((*local)
+                    ->Latest()
+                    ->Scan(std::string(1, '\0'),
+                           [&](std::string_view key, std::string_view value) {
+                             // Those of cells are the only large ones.
+                             std::string damaged(value);
+                             damaged.back() = static_cast<char>(damaged.back() ^ 1);
+                             if (value.size() > 30'000) batch.Put(key, damaged);
+                             return absl::OkStatus();
+                           })
+                    .ok());
+    ASSERT_GT(batch.bytes(), 0u);
+    ASSERT_TRUE((*local)->Write(batch).ok());
+    ASSERT_TRUE((*local)->Flush().ok());
+  }
+  OpenAgain();
+  const ReadView read = (*database_)->Read();
+  const NamespaceView view = *InNamespace(read, "default");
+  const CollectionInfo* collection = view.ns->FindCollection("");
+  VectorSearch search;
+  search.collection = collection->id;
+  search.field = FindVectorField(collection->record.collection(), "wide");
+  search.vector = &query;
+  search.limit = 15;
+  VectorSearchResult truth, result;
+  ASSERT_TRUE(SearchRecords(context, view, search, &truth).ok());
+  const absl::Status status = (*database_)->FindNearest(context, view, search, &result);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(result.strategy, "records");
+  ASSERT_EQ(result.hits.size(), truth.hits.size());
+  for (size_t i = 0; i < truth.hits.size(); ++i) {
+    EXPECT_EQ(result.hits[i].ordinal, truth.hits[i].ordinal);
+  }
+}
+
+// A commit is seen with the catalog of a later one, in which its field may have gone and come
+// back as another.
+TEST_F(VectorViewTest, VectorsOfAnEarlierFieldOfTheNameAreNotTaken) {
+  for (const auto kind :
+       {v1::VECTOR_INDEX_KIND_CELLS, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_SPARSE}) {
+    Open(true);
+    for (int i = 0; i < 10; ++i) Put("k" + std::to_string(i));
+    KeepSaved();
+    AddField("brief", 3, v1::VECTOR_INDEX_KIND_FLAT);
+    v1::PutObjectRequest put;
+    put.mutable_write()->mutable_object()->mutable_ref()->set_key("b");
+    v1::Vector& vector = (*put.mutable_write()->mutable_object()->mutable_vectors())["brief"];
+    for (int d = 0; d < 3; ++d) vector.add_values(1);
+    CallContext context;
+    v1::PutObjectResponse response;
+    ASSERT_TRUE((*database_)->objects().PutObject(context, put, &response).ok());
+    RemoveField("brief");
+    AddField("brief", kind == v1::VECTOR_INDEX_KIND_SPARSE ? 0 : 65'536, kind);
+    CrashBackToSaved();
+    EXPECT_TRUE(Status().restored);
+    EXPECT_EQ(Status().error, "");
+    EXPECT_EQ(Status().counters["cells"], 1);
+    database_.reset();
+  }
 }
 
 TEST_F(VectorViewTest, StartsFromWhatWasSaved) {
@@ -265,6 +512,50 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
   EXPECT_FALSE(Status().restored);
   Compare();
   EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+}
+
+// Checksums do not help against a file that was made by others, or by a faulty program.
+TEST(VectorViewFileTest, FieldsThatCannotBeAreRefused) {
+  class Monitor : public BootstrapMonitor {
+    void Report(double) override {}
+    bool cancelled() const override { return false; }
+  };
+  storage::Options options;
+  options.in_memory = true;
+  options.path = "/memory/vector_view";
+  const auto store = storage::Store::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  const auto load = [&](const std::vector<v1::VectorField>& fields) -> absl::Status {
+    auto writer = (*store)->CreateViewFile("vectors", 1);
+    EXPECT_TRUE((*writer)->AppendFixed(static_cast<uint32_t>(fields.size())).ok());
+    for (const v1::VectorField& field : fields) {
+      const std::string bytes = field.SerializeAsString();
+      EXPECT_TRUE((*writer)->AppendFixed<uint32_t>(1).ok());
+      EXPECT_TRUE((*writer)->AppendFixed<uint32_t>(1).ok());
+      EXPECT_TRUE((*writer)->AppendFixed(static_cast<uint32_t>(bytes.size())).ok());
+      EXPECT_TRUE((*writer)->Append(bytes).ok());
+      EXPECT_TRUE((*writer)->AppendFixed<uint64_t>(0).ok());
+    }
+    EXPECT_TRUE((*writer)->Finish().ok());
+    const auto reader = (*store)->OpenViewFile("vectors", 1);
+    VectorView view({.threads = 1}, **store);
+    Monitor monitor;
+    return view.Load(**reader, 0, {(*store)->Latest(), std::make_shared<Catalog>()}, monitor);
+  };
+  v1::VectorField field;
+  field.set_name("v");
+  field.set_dimension(4);
+  field = *ResolveVectorField(field, "");
+  EXPECT_TRUE(load({field}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(load({field, field})));
+  for (const int dimension : {-1, 70'000}) {
+    v1::VectorField wrong = field;
+    wrong.set_dimension(dimension);
+    EXPECT_TRUE(absl::IsDataLoss(load({wrong}))) << dimension;
+  }
+  v1::VectorField wrong = field;
+  wrong.mutable_hnsw()->set_m(1'000'000);
+  EXPECT_TRUE(absl::IsDataLoss(load({wrong})));
 }
 
 TEST_F(VectorViewTest, AnUnfinishedBuildGoesOn) {
