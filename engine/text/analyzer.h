@@ -43,6 +43,7 @@ struct AnalyzerSettings {
   // Stop words besides, whatever `stop_words` says; folded like the text. At most
   // kMaxStopWords, each a single word.
   std::vector<std::string> extra_stop_words;
+  // Without it, stemming and the stop words of the language know lower case only.
   bool case_folding = true;
   bool accent_folding = true;
 
@@ -113,13 +114,13 @@ class Analyzer {
   class Lease;
   struct Rules;
 
-  explicit Analyzer(AnalyzerSettings settings);
+  Analyzer(AnalyzerSettings settings, std::unique_ptr<const Rules> rules, std::string version);
   std::unique_ptr<Worker> TakeWorker() const;
   void ReturnWorker(std::unique_ptr<Worker> worker) const;
 
   const AnalyzerSettings settings_;
-  std::unique_ptr<const Rules> rules_;
-  std::string version_;
+  const std::unique_ptr<const Rules> rules_;
+  const std::string version_;
 
   // Stemmers and break iterators serve one thread at a time.
   mutable std::mutex mutex_;

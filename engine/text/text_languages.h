@@ -11,7 +11,7 @@ namespace cookix::engine {
 struct TextLanguage {
   std::string_view code;     // ISO 639-1
   std::string_view stemmer;  // Snowball's name for it
-  // Separated by spaces, folded (NFKC, lower case). May be empty.
+  // Separated by spaces, in lower case. May be empty.
   std::string_view stop_words;
   // What an apostrophe cuts off at the front of a word, separated by spaces. ASCII.
   std::string_view elisions;
