@@ -67,17 +67,18 @@ struct AnalyzedQuery {
 // their phrase; a prefix or fuzzy word of several asks for all of them. What becomes of
 // stop words: they vanish, from a phrase leaving a gap. In kAnd and kAllWords, a word
 // that vanishes in one of its fields is not asked for in the others either, unless
-// nothing else is left. Words that are the same term are one term with their boosts
-// added.
+// nothing else is left. Parts that ask for the same are one with their boosts added.
 //
-// INVALID_ARGUMENT about `request_field`: an unknown field (the message lists those
-// known), LIMIT_EXCEEDED as TextQueryLimits say, text that is no UTF-8.
+// INVALID_ARGUMENT about `request_field`: an unknown field (the remedy lists those
+// known), LIMIT_EXCEEDED as TextQueryLimits say, text that is no UTF-8, boosts whose
+// product is below 1e-12 or above 1e12.
 absl::StatusOr<AnalyzedQuery> AnalyzeQuery(const TextQuery& query,
                                            std::span<const TextQueryField> fields,
                                            const TextQueryLimits& limits,
                                            std::string_view request_field);
 
-// For people: title:rain (body:"heavy rain"~2^1.5 | body:sto*) -body:sun.
+// For people: (title:rain AND (body:"heavy _ rain"~2^1.5 OR body:sto*) NOT body:sun). A
+// gap of a phrase is printed as _.
 std::string ToString(const AnalyzedQuery& query, std::span<const TextQueryField> fields);
 
 }  // namespace cookix::engine

@@ -30,10 +30,9 @@ class SnippetMatcher {
   const std::vector<AnalyzedQuery>& fuzzy() const { return fuzzy_; }
 
  private:
-  friend class SnippetBuilder;
+  friend class MatchFinder;
 
   void Add(const AnalyzedQuery& query, uint32_t field);
-  bool MatchesTerm(const std::string& term) const;
 
   std::unordered_set<std::string> terms_;
   std::vector<std::string> prefixes_;
@@ -46,7 +45,8 @@ struct SnippetOptions {
   size_t max_tokens = 10;
   // Fragments of one text, at least 1; more than one only where they show other matches.
   size_t max_fragments = 1;
-  // Of one fragment; a fragment with longer words is cut, between characters. At least 16.
+  // Of one fragment, without the marks; one with long words is cut, between characters.
+  // At least 16.
   size_t max_bytes = 1024;
 };
 

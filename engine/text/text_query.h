@@ -17,8 +17,8 @@ namespace cookix::engine {
 struct TextQueryLimits {
   // Of the query as it was written.
   size_t max_bytes = 64 << 10;
-  // Words that a raw query names, and different words that are left of any query after
-  // analysis. A word asked of several fields counts once.
+  // Words, prefixes and phrases of a raw query, and words that are left of any query
+  // after analysis. A word asked of several fields counts once.
   size_t max_terms = 64;
   // Parentheses within parentheses.
   size_t max_depth = 32;
@@ -44,6 +44,7 @@ struct TextQuery {
     kNot,       // its one child; stands only among the children of kAnd
   };
 
+  static constexpr double kMinBoost = 1e-6;
   static constexpr double kMaxBoost = 1e6;
   static constexpr uint32_t kMaxEdits = 2;
   static constexpr uint32_t kMaxSlop = 100;
@@ -55,7 +56,7 @@ struct TextQuery {
   std::string field;
   // Of a leaf: as it was written, without quotes and escapes.
   std::string text;
-  // Multiplies the score; above 0, up to kMaxBoost.
+  // Multiplies the score; kMinBoost to kMaxBoost.
   double boost = 1;
   // Of kPhrase: how many places its words may lie apart from where they belong, summed.
   uint32_t slop = 0;
@@ -85,22 +86,22 @@ absl::StatusOr<TextQuery> ParseUserText(std::string_view text, TextQueryMode mod
 // The grammar of raw queries:
 //
 //   query   = all { "OR" all }
-//   all     = item { [ "AND" ] item }           words side by side mean AND
+//   all     = item { [ "AND" ] item }           clauses side by side mean AND
 //   item    = [ "NOT" ] clause
-//   clause  = [ name ":" ] ( word | prefix | fuzzy | phrase | "(" query ")" ) [ "^" number ]
+//   clause  = [ word ":" ] ( word | prefix | fuzzy | phrase | "(" query ")" ) [ "^" boost ]
 //   prefix  = word "*"
-//   fuzzy   = word "~" [ edits [ "/" number ] ]  edits 0 to 2, 1 when left out; then how
-//                                                many first letters must be right, 1
-//   phrase  = '"' text '"' [ "~" number ]        how far words may be out of place, 0
+//   fuzzy   = word "~" [ edits [ "/" letters ] ]   edits 0 to 2, or 1 when left out; how
+//                                                many first letters must be right, or 1
+//   phrase  = '"' text '"' [ "~" slop ]          how far words may be out of place, or 0
 //
-// AND, OR and NOT are operators only in capitals. A backslash takes the meaning from
-// the character after it, in a phrase too. `name:` before parentheses holds for all in
-// them that names no field itself. A field's name has letters, digits, and _ . - $.
-// Something must be asked for beside what NOT excludes.
+// AND, OR and NOT are operators only in capitals. White space, parentheses or the end
+// part clauses. A backslash takes the meaning from the character after it, in a phrase
+// too. The word before a colon is a field; before parentheses it holds for all in them
+// that names no field itself. Something must be asked for beside what NOT excludes.
 //
 // Errors are INVALID_ARGUMENT about `field`, the request's name of the query, and say
 // line, column (in characters, from 1), byte (from 0), what was expected and what was
-// found. The text must be UTF-8. Empty or blank text is kNothing.
+// found. The text must be UTF-8. Blank text is kNothing.
 absl::StatusOr<TextQuery> ParseRawText(std::string_view text, const TextQueryLimits& limits,
                                        std::string_view field);
 
