@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
 #include <optional>
 #include <set>
 #include <unordered_set>
@@ -306,6 +307,43 @@ class Analyzer::Worker {
   std::string stripped_;
 };
 
+// The analyzers that somebody holds.
+class Analyzer::Registry {
+ public:
+  // Null when there is none.
+  std::shared_ptr<const Analyzer> Find(const AnalyzerSettings& settings) {
+    const std::lock_guard lock(mutex_);
+    const auto known = analyzers_.find(KeyOf(settings));
+    return known == analyzers_.end() ? nullptr : known->second.lock();
+  }
+
+  // The analyzer, or the one with its settings that another thread was faster to add.
+  std::shared_ptr<const Analyzer> Add(std::shared_ptr<const Analyzer> analyzer) {
+    const std::lock_guard lock(mutex_);
+    std::erase_if(analyzers_, [](const auto& known) { return known.second.expired(); });
+    std::weak_ptr<const Analyzer>& place = analyzers_[KeyOf(analyzer->settings())];
+    if (auto known = place.lock()) return known;
+    place = analyzer;
+    return analyzer;
+  }
+
+ private:
+  static std::string KeyOf(const AnalyzerSettings& settings) {
+    std::string key = settings.language;
+    for (const bool flag :
+         {settings.stemming, settings.stop_words, settings.case_folding, settings.accent_folding}) {
+      key += flag ? " 1" : " 0";
+    }
+    for (const std::string& word : settings.extra_stop_words) {
+      key += ' ' + std::to_string(word.size()) + ' ' + word;
+    }
+    return key;
+  }
+
+  std::mutex mutex_;
+  std::map<std::string, std::weak_ptr<const Analyzer>> analyzers_;  // guarded by mutex_
+};
+
 // A worker for the time of one call.
 class Analyzer::Lease {
  public:
@@ -329,11 +367,13 @@ Analyzer::~Analyzer() = default;
 
 absl::StatusOr<std::shared_ptr<const Analyzer>> Analyzer::Create(AnalyzerSettings settings,
                                                                  std::string_view field) {
+  static auto* const registry = new Registry;
+  if (auto known = registry->Find(settings)) return known;
   auto rules = std::make_unique<Rules>();
   COOKIX_RETURN_IF_ERROR(rules->Init(settings, field));
   std::string version = rules->Version(settings);
-  return std::shared_ptr<const Analyzer>(
-      new Analyzer(std::move(settings), std::move(rules), std::move(version)));
+  return registry->Add(std::shared_ptr<const Analyzer>(
+      new Analyzer(std::move(settings), std::move(rules), std::move(version))));
 }
 
 void Analyzer::Analyze(std::string_view text, Sink sink) const {

@@ -40,8 +40,8 @@ struct AnalyzerSettings {
   bool stemming = true;
   // The stop words of the language. Some languages have none.
   bool stop_words = true;
-  // Stop words besides, whatever `stop_words` says; folded like the text. At most
-  // kMaxStopWords, each a single word.
+  // Stop words besides, whatever `stop_words` says; folded like the text, but for their
+  // accents. At most kMaxStopWords, each a single word.
   std::vector<std::string> extra_stop_words;
   // Without it, stemming and the stop words of the language know lower case only.
   bool case_folding = true;
@@ -78,9 +78,12 @@ class Analyzer {
 
   using Sink = absl::FunctionRef<void(const Token&)>;
 
-  // INVALID_ARGUMENT, reason INVALID_FIELD: the language is unknown (the message lists
-  // those known), or an extra stop word is not one word. `field` is what the request
-  // calls the settings.
+  // The analyzer of these settings: the one there is already while somebody holds it, as
+  // each keeps some 300 KiB for every thread that uses it.
+  //
+  // INVALID_ARGUMENT, reason INVALID_FIELD: the language is unknown (the remedy lists
+  // those known), or an extra stop word is not one word. LIMIT_EXCEEDED: there are more
+  // than kMaxStopWords. `field` is what the request calls the settings.
   static absl::StatusOr<std::shared_ptr<const Analyzer>> Create(AnalyzerSettings settings,
                                                                 std::string_view field);
   ~Analyzer();
@@ -112,6 +115,7 @@ class Analyzer {
  private:
   class Worker;
   class Lease;
+  class Registry;
   struct Rules;
 
   Analyzer(AnalyzerSettings settings, std::unique_ptr<const Rules> rules, std::string version);

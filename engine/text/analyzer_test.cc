@@ -179,6 +179,13 @@ TEST(AnalyzerTest, VersionFollowsSettings) {
   }
 }
 
+TEST(AnalyzerTest, EqualSettingsShareAnAnalyzer) {
+  const auto first = Make({.language = "sv", .extra_stop_words = {"ab", "c"}});
+  EXPECT_EQ(Make({.language = "sv", .extra_stop_words = {"ab", "c"}}), first);
+  EXPECT_NE(Make({.language = "sv", .extra_stop_words = {"a", "bc"}}), first);
+  EXPECT_NE(Make({.language = "sv", .stemming = false, .extra_stop_words = {"ab", "c"}}), first);
+}
+
 TEST(AnalyzerTest, PositionsAndOffsetsAreOfTheText) {
   const std::string text = "¡Über the l'eau, naïve 東京の RAIN!";
   const auto analyzer = Make({.language = "en"});

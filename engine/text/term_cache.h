@@ -47,6 +47,8 @@ class TermCache {
   }
 
  private:
+  // 256 KiB. Four times that saves a quarter of the time of analysis, and is more than
+  // many processors' second cache.
   static constexpr int kBits = 12;
 
   struct alignas(64) Entry {
