@@ -79,7 +79,7 @@ class Analyzer {
   using Sink = absl::FunctionRef<void(const Token&)>;
 
   // The analyzer of these settings: the one there is already while somebody holds it, as
-  // each keeps some 300 KiB for every thread that uses it.
+  // each keeps half a MiB for every thread that uses it.
   //
   // INVALID_ARGUMENT, reason INVALID_FIELD: the language is unknown (the remedy lists
   // those known), or an extra stop word is not one word. LIMIT_EXCEEDED: there are more

@@ -43,13 +43,13 @@ class TermCache {
     entry.word_size = static_cast<uint8_t>(word.size());
     entry.term_size = static_cast<uint8_t>(term.size());
     std::memcpy(entry.word, word.data(), word.size());
-    std::memcpy(entry.term, term.data(), term.size());
+    if (!term.empty()) std::memcpy(entry.term, term.data(), term.size());
   }
 
  private:
-  // 256 KiB. Four times that saves a quarter of the time of analysis, and is more than
-  // many processors' second cache.
-  static constexpr int kBits = 12;
+  // 512 KiB. On English abstracts, half of that makes analysis 1.4 times as slow, and
+  // twice as much 1.2 times as fast.
+  static constexpr int kBits = 13;
 
   struct alignas(64) Entry {
     uint8_t word_size = 0;  // 0: empty
