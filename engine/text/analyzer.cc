@@ -39,8 +39,9 @@ Stemmer MakeStemmer(const TextLanguage& language) {
 std::string_view Stem(sb_stemmer* stemmer, std::string_view word) {
   const sb_symbol* stem = sb_stemmer_stem(stemmer, reinterpret_cast<const sb_symbol*>(word.data()),
                                           static_cast<int>(word.size()));
-  if (stem == nullptr) return word;
-  return {reinterpret_cast<const char*>(stem), static_cast<size_t>(sb_stemmer_length(stemmer))};
+  const int size = sb_stemmer_length(stemmer);
+  if (stem == nullptr || size == 0) return word;
+  return {reinterpret_cast<const char*>(stem), static_cast<size_t>(size)};
 }
 
 // Calls visit(word) for each of the words between spaces.
@@ -55,6 +56,7 @@ void ForEachListed(std::string_view list, Visit&& visit) {
 
 // Snowball does not say which version it is of: what it does tells. The sample is the
 // stop words of all languages, and some words in the scripts that have none.
+// REQUIRES: there is a stemmer of the language.
 uint32_t SumOfStems(const TextLanguage& language) {
   constexpr std::string_view kSample =
       "running nationalization relational cities happily "
@@ -62,7 +64,7 @@ uint32_t SumOfStems(const TextLanguage& language) {
       "மரங்கள் வீடுகளில் புத்தகத்தை պատմություն գրքերից קינדער ביכלעך књигама девојчица "
       "etxeetan liburuarekin bhfuinneoga leabharlann pembangunan membacakan namuose knygomis";
   const Stemmer stemmer = MakeStemmer(language);
-  if (stemmer == nullptr) return 0;
+  if (stemmer == nullptr) std::abort();  // out of memory: there was one before
   uint32_t sum = 0;
   const auto add = [&](std::string_view word) {
     sum = ExtendCrc32c(ExtendCrc32c(sum, Stem(stemmer.get(), word)), " ");
@@ -85,9 +87,10 @@ struct StringHash {
 };
 using WordSet = std::unordered_set<std::string, StringHash, std::equal_to<>>;
 
-absl::Status IcuIsBroken() {
-  return MakeError(absl::StatusCode::kInternal, "ICU finds no data to analyze text with",
-                   {.reason = "INTERNAL", .remedy = "Install the ICU library anew."});
+absl::Status IsBroken(std::string_view library, std::string_view what) {
+  return MakeError(
+      absl::StatusCode::kInternal, std::string(library) + " has no " + std::string(what),
+      {.reason = "INTERNAL", .remedy = "Install the library " + std::string(library) + " anew."});
 }
 
 }  // namespace
@@ -131,9 +134,12 @@ absl::Status Analyzer::Rules::Init(const AnalyzerSettings& settings, std::string
                                .turkic_case = settings.case_folding && settings.language == "tr",
                                .comma_to_cedilla = settings.language == "ro"});
   if (word_iterator == nullptr || word_classes == nullptr || folder == nullptr) {
-    return IcuIsBroken();
+    return IsBroken("ICU", "data to analyze text with");
   }
   stemming = settings.stemming && language != nullptr;
+  if (stemming && MakeStemmer(*language) == nullptr) {
+    return IsBroken("libstemmer", "stemmer of the language " + settings.language);
+  }
   accent_folding = settings.accent_folding;
   if (settings.stop_words && language != nullptr) {
     std::string folded;
@@ -220,7 +226,7 @@ class Analyzer::Worker {
         cached_(rules.stemming || !rules.stop_words.empty()) {
     if (!rules.stemming) return;
     stemmer_ = MakeStemmer(*rules.language);
-    if (stemmer_ == nullptr) std::abort();  // out of memory: Create made one before
+    if (stemmer_ == nullptr) std::abort();  // out of memory: there was one before
   }
 
   enum class Words : uint8_t { kWithTerm, kAll, kUnstemmed };

@@ -83,7 +83,8 @@ class Analyzer {
   //
   // INVALID_ARGUMENT, reason INVALID_FIELD: the language is unknown (the remedy lists
   // those known), or an extra stop word is not one word. LIMIT_EXCEEDED: there are more
-  // than kMaxStopWords. `field` is what the request calls the settings.
+  // than kMaxStopWords. INTERNAL: a library on this machine lacks what it should have.
+  // `field` is what the request calls the settings.
   static absl::StatusOr<std::shared_ptr<const Analyzer>> Create(AnalyzerSettings settings,
                                                                 std::string_view field);
   ~Analyzer();

@@ -96,6 +96,8 @@ TEST(AnalyzerTest, MixedScriptsKeepTheirMarks) {
   // Vowel signs, voicing marks and syllables are no accents.
   EXPECT_THAT(Terms("", "हिन्दी ガギグ 한국어 café ёж 😀"),
               ElementsAre("हिन्दी", "ガギグ", "한국어", "cafe", "еж", "😀"));
+  // Letters with marks that make no single character.
+  EXPECT_THAT(Terms("", "x\u0301y \u0438\u0306 j\u030C\u0323"), ElementsAre("xy", "и", "j"));
   // Half-width, full-width, ligature, decomposed and soft-hyphenated spellings.
   EXPECT_THAT(Terms("", "ｶﾞｽ Ｗｏｒｄ ﬁne cafe\u0301 co\u00ADoperate"),
               ElementsAre("ガス", "word", "fine", "cafe", "cooperate"));

@@ -222,10 +222,8 @@ std::vector<Range> ChooseWindows(const MatchFinder& matches, const SnippetOption
   if (left.empty()) return {{0, std::min(window, words)}};
   std::vector<Range> chosen;
   while (!left.empty() && chosen.size() < std::max<size_t>(options.max_fragments, 1)) {
-    Range marks = BestMarks(left, window);
-    for (const Range& other : chosen) {
-      if (other.begin >= marks.begin) marks.end = std::min(marks.end, other.begin);
-    }
+    // No chosen window lies among these marks: one narrower than `window` touches another.
+    const Range marks = BestMarks(left, window);
     Range widened = Widen(marks, window, words);
     for (const Range& other : chosen) {
       if (other.end <= marks.begin) widened.begin = std::max(widened.begin, other.end);
