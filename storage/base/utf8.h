@@ -2,17 +2,20 @@
 #ifndef COOKIX_STORAGE_BASE_UTF8_H_
 #define COOKIX_STORAGE_BASE_UTF8_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
 namespace cookix {
 
-// True for well-formed UTF-8 (Unicode 15, table 3-7: no surrogates, no overlong
-// forms, nothing above U+10FFFF).
-inline bool IsUtf8(std::string_view text) {
-  const auto* p = reinterpret_cast<const uint8_t*>(text.data());
+// How many bytes at the front are well-formed UTF-8 (Unicode 15, table 3-7: no
+// surrogates, no overlong forms, nothing above U+10FFFF).
+inline size_t Utf8PrefixSize(std::string_view text) {
+  const auto* const begin = reinterpret_cast<const uint8_t*>(text.data());
+  const auto* p = begin;
   const auto* end = p + text.size();
   while (p < end) {
+    const auto valid = static_cast<size_t>(p - begin);
     const uint8_t lead = *p++;
     if (lead < 0x80) continue;
     int more;
@@ -28,15 +31,17 @@ inline bool IsUtf8(std::string_view text) {
       if (lead == 0xF0) low = 0x90;
       if (lead == 0xF4) high = 0x8F;
     } else {
-      return false;
+      return valid;
     }
     for (; more > 0; --more, low = 0x80, high = 0xBF) {
-      if (p == end || *p < low || *p > high) return false;
+      if (p == end || *p < low || *p > high) return valid;
       ++p;
     }
   }
-  return true;
+  return text.size();
 }
+
+inline bool IsUtf8(std::string_view text) { return Utf8PrefixSize(text) == text.size(); }
 
 // True when the text has a byte below 0x20 or 0x7F.
 inline bool HasControlCharacter(std::string_view text) {
