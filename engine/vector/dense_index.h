@@ -118,6 +118,11 @@ class DenseIndex {
   struct Question;
   class Scanner;
 
+  // Up to so many vectors there is no graph: comparing them all is as fast.
+  static constexpr size_t kScanBelow = 2048;
+  // Candidates compared again by their residues, beyond the hits wanted.
+  static constexpr size_t kRefined = 16;
+
   bool hnsw() const { return field_.index() == v1::VECTOR_INDEX_KIND_HNSW; }
   bool bits() const { return field_.metric() == v1::VECTOR_METRIC_HAMMING; }
   // Whether each vector of an object has a slot of its own.
@@ -145,20 +150,45 @@ class DenseIndex {
   // Of running_. REQUIRES: tail_mutex_.
   std::vector<Range>::iterator RunningFrom(Slot begin);
 
-  // Fill question.found with candidates, ascending by distance of codes.
+  // How a search goes (dense_search.cc). Makes the query ready for the codec.
+  void Prepare(Question& question) const;
+  // What may be among the nearest `more`, by codes.
+  void FindCandidates(Question& question, size_t more) const;
+  // Compares candidates again, by code and residue.
+  void Refine(Question& question) const;
+  // Leaves of the candidates those that were there at the reader's commit, and adds those
+  // that died since. False when that is forgotten.
+  bool Rewind(Question& question) const;
+  // Make hits of the candidates: by what the store holds, of those that may be as near as
+  // `worst`; or by codes.
+  absl::Status RankByStored(Question& question, double worst) const;
+  void RankByCodes(Question& question) const;
+
+  // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
-  void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
+  void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
-  void SearchGraph(Question& question, size_t ef) const;
+  // Fill question.candidates, ascending.
+  static void TakePool(Question& question);
+  void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
+  void SearchGraph(Question& question) const;
+  void SearchFiltered(Question& question, HnswSearchStats* stats) const;
   void ScanMatches(Question& question, size_t matches) const;
-  void SearchFiltered(Question& question, size_t ef, std::vector<Candidate>* found,
-                      HnswSearchStats* stats) const;
+
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
+  // By how much the distance of a candidate may be wrong.
+  double ErrorOf(const Question& question, const Candidate& candidate) const;
+  // So far away the nearest `more` may be.
+  double WorstThatMayCount(const Question& question, size_t more) const;
+  double MeanDistance(const Question& question, Slot slot) const;
+  double WireDistance(float distance) const;
+  // To length 1, if it has any.
+  static void Normalise(float* v, size_t n);
+
   // Reads which slots are one object's, in their order.
   absl::Status LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader);
-  double WireDistance(float distance) const;
 
   const v1::VectorField field_;
   mutable ReaderGate gate_;
