@@ -117,6 +117,22 @@ class DenseIndex {
   };
   struct Question;
   class Scanner;
+  // Of what a filter lets through, the codes side by side: reading them where they lie
+  // takes most of the time of a scan.
+  struct Copies {
+    const VectorStorage* storage = nullptr;
+    std::vector<Slot> slots;
+    std::vector<uint8_t> codes;
+    std::vector<CodeParams> params;
+  };
+  // What a filter lets through, for its next search.
+  struct AcceptCache {
+    std::weak_ptr<const OrdinalSet> accept;
+    uint64_t stamp = 0;
+    std::shared_ptr<const SlotBits> slots;
+    // Null until the filter is used again.
+    std::shared_ptr<const Copies> copies;
+  };
 
   // Up to so many vectors there is no graph: comparing them all is as fast.
   static constexpr size_t kScanBelow = 2048;
@@ -154,8 +170,8 @@ class DenseIndex {
   void Prepare(Question& question) const;
   // What may be among the nearest `more`, by codes.
   void FindCandidates(Question& question, size_t more) const;
-  // Compares candidates again, by code and residue.
-  void Refine(Question& question) const;
+  // Compares candidates again, by code and residue, until `more` are sure to be the nearest.
+  void Refine(Question& question, size_t more) const;
   // Leaves of the candidates those that were there at the reader's commit, and adds those
   // that died since. False when that is forgotten.
   bool Rewind(Question& question) const;
@@ -167,6 +183,7 @@ class DenseIndex {
   // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
+  void ScanCopies(Question& question, const Copies& copies) const;
   void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
   // Fill question.candidates, ascending.
@@ -178,6 +195,10 @@ class DenseIndex {
 
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
+  // Null where they are not worth the memory, or not yet.
+  std::shared_ptr<const Copies> CopiedMatches(const Question& question, size_t matches) const;
+  // The entry of a filter, or null. REQUIRES: accept_mutex_.
+  AcceptCache* CachedMatches(const std::shared_ptr<const OrdinalSet>& accept, uint64_t stamp) const;
   // By how much the distance of a candidate may be wrong.
   double ErrorOf(const Question& question, const Candidate& candidate) const;
   // So far away the nearest `more` may be.
@@ -231,11 +252,6 @@ class DenseIndex {
   mutable std::condition_variable unpinned_;
   mutable int pins_ = 0;
 
-  struct AcceptCache {
-    std::weak_ptr<const OrdinalSet> accept;
-    uint64_t stamp = 0;
-    std::shared_ptr<const SlotBits> slots;
-  };
   mutable std::mutex accept_mutex_;
   mutable std::deque<AcceptCache> accept_cache_;  // guarded by accept_mutex_
 };

@@ -36,9 +36,14 @@ constexpr size_t kGraphDistance = 3;
 // A scan of so many times the matches reads which slots match from a set of slots, which is
 // kept from search to search.
 constexpr size_t kSlotsPerMatch = 512;
+// Bytes of codes that are copied for a filter, at most, and filters that are remembered.
+constexpr size_t kMostCopied = size_t{4} << 20;
+constexpr size_t kFiltersKept = 4;
 // Stored vectors that are read, and slots that are compared, between two looks at the clock.
 constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kSlotsPerCheck = size_t{1} << 14;
+// By so many standard deviations a distance by code is taken to be wrong at most.
+constexpr float kSpreads = 4;
 // Of what is compared again, so many are asked for before the first is.
 constexpr size_t kFetched = 64;
 // Hits may need more candidates than there are hits: several vectors of one object, dead
@@ -211,14 +216,21 @@ void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* ca
   question.result->candidates_considered += static_cast<int64_t>(candidates->size());
 }
 
+DenseIndex::AcceptCache* DenseIndex::CachedMatches(const std::shared_ptr<const OrdinalSet>& accept,
+                                                   uint64_t stamp) const {
+  for (AcceptCache& cached : accept_cache_) {
+    if (cached.stamp == stamp && cached.accept.lock() == accept) return &cached;
+  }
+  return nullptr;
+}
+
 std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
     const std::shared_ptr<const OrdinalSet>& accept) const {
   const uint64_t stamp = table_.stamp();
   {
     std::lock_guard<std::mutex> lock(accept_mutex_);
-    for (const AcceptCache& cached : accept_cache_) {
-      if (cached.stamp == stamp && cached.accept.lock() == accept) return cached.slots;
-    }
+    const AcceptCache* const cached = CachedMatches(accept, stamp);
+    if (cached != nullptr) return cached->slots;
   }
   auto slots = std::make_shared<SlotBits>(table_.end());
   accept->ForEach([&](Ordinal ordinal) {
@@ -227,9 +239,60 @@ std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
     }
   });
   std::lock_guard<std::mutex> lock(accept_mutex_);
-  accept_cache_.push_back({accept, stamp, slots});
-  if (accept_cache_.size() > 4) accept_cache_.pop_front();
+  accept_cache_.push_back({accept, stamp, slots, nullptr});
+  if (accept_cache_.size() > kFiltersKept) accept_cache_.pop_front();
   return slots;
+}
+
+std::shared_ptr<const DenseIndex::Copies> DenseIndex::CopiedMatches(const Question& question,
+                                                                    size_t matches) const {
+  const std::shared_ptr<const OrdinalSet>& accept = question.search->accept;
+  const size_t code_bytes = question.codec().code_bytes();
+  if (accept == nullptr || matches * (code_bytes + sizeof(CodeParams)) > kMostCopied) {
+    return nullptr;
+  }
+  const uint64_t stamp = table_.stamp();
+  std::shared_ptr<const SlotBits> slots;
+  {
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    const AcceptCache* const cached = CachedMatches(accept, stamp);
+    if (cached == nullptr) return nullptr;
+    if (cached->copies != nullptr && cached->copies->storage == question.storage) {
+      return cached->copies;
+    }
+    slots = cached->slots;
+  }
+  auto copies = std::make_shared<Copies>();
+  copies->storage = question.storage;
+  slots->ForEach([&](Slot slot) {
+    copies->slots.push_back(slot);
+    copies->params.push_back(question.storage->Params(slot));
+    const uint8_t* const code = question.storage->Code(slot);
+    copies->codes.insert(copies->codes.end(), code, code + code_bytes);
+  });
+  std::lock_guard<std::mutex> lock(accept_mutex_);
+  AcceptCache* const cached = CachedMatches(accept, stamp);
+  if (cached != nullptr) cached->copies = copies;
+  return copies;
+}
+
+void DenseIndex::ScanCopies(Question& question, const Copies& copies) const {
+  constexpr size_t kBlock = VectorStorage::kBlock;
+  const size_t code_bytes = question.codec().code_bytes();
+  const uint8_t* codes[kBlock];
+  const CodeParams* params[kBlock];
+  float distances[kBlock];
+  for (size_t begin = 0; begin < copies.slots.size(); begin += kBlock) {
+    const size_t n = std::min(kBlock, copies.slots.size() - begin);
+    for (size_t i = 0; i < n; ++i) {
+      codes[i] = &copies.codes[(begin + i) * code_bytes];
+      params[i] = &copies.params[begin + i];
+    }
+    question.codec().Distances(question.query, codes, params, n, distances);
+    question.pool.Insert(distances, &copies.slots[begin], n);
+    if (begin % kSlotsPerCheck == 0 && !question.context->Check().ok()) return;
+  }
+  question.result->candidates_considered += static_cast<int64_t>(copies.slots.size());
 }
 
 void DenseIndex::ScanMatches(Question& question, size_t matches) const {
@@ -302,6 +365,11 @@ void DenseIndex::TakePool(Question& question) {
 void DenseIndex::ScanMatching(Question& question, size_t matches) const {
   if (question.search->accept != nullptr && matches * kSlotsPerMatch < table_.end()) {
     ScanAccepted(question);
+  } else if (const auto copies = CopiedMatches(question, matches); copies != nullptr) {
+    // The dead among them are found later, and take places.
+    question.want += question.want * table_.dead_count() / std::max<size_t>(1, matches);
+    question.pool.Reset(question.want);
+    ScanCopies(question, *copies);
   } else {
     ScanAll(question);
   }
@@ -375,13 +443,29 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   }
 }
 
-void DenseIndex::Refine(Question& question) const {
+void DenseIndex::Refine(Question& question, size_t more) const {
+  std::vector<Candidate>& candidates = question.candidates;
   if (!question.codec().exact() && !question.search->exact) {
-    for (Candidate& candidate : question.candidates) {
-      candidate.distance = question.storage->Refine(question.query, candidate.slot);
+    const VectorStorage& storage = *question.storage;
+    float worst = -std::numeric_limits<float>::infinity();
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      Candidate& candidate = candidates[i];
+      // Of those that came after as many as are wanted, most are too far away to become one
+      // of them.
+      if (i >= more && !keeps_all()) {
+        const float spread =
+            question.codec().CodeSpread(question.query, storage.Params(candidate.slot));
+        if (candidate.distance - kSpreads * spread > worst) {
+          candidates.resize(i);
+          question.truncated = true;
+          break;
+        }
+      }
+      candidate.distance = storage.Refine(question.query, candidate.slot);
+      if (i < more) worst = std::max(worst, candidate.distance);
     }
   }
-  SortAndMerge(&question.candidates);
+  SortAndMerge(&candidates);
 }
 
 bool DenseIndex::Rewind(Question& question) const {
@@ -522,7 +606,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     COOKIX_RETURN_IF_ERROR(context.Check());
     result->search_us = MicrosSince(begin);
     const auto rerank = Clock::now();
-    Refine(question);
+    Refine(question, more);
     if (!Rewind(question)) return false;
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();
