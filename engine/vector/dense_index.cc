@@ -539,6 +539,14 @@ DenseIndex::Stats DenseIndex::stats() const {
           std::min({kCheckFloats, (kCheckQueries + kCheckVectors) * dimension, end * dimension});
       stats.memory_bytes += static_cast<int64_t>(floats * sizeof(float));
     }
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    for (const AcceptCache& cached : accept_cache_) {
+      stats.memory_bytes += static_cast<int64_t>(8 * cached.slots->words().size());
+      if (cached.copies == nullptr) continue;
+      stats.memory_bytes +=
+          static_cast<int64_t>(cached.copies->codes.size() +
+                               cached.copies->slots.size() * (sizeof(Slot) + sizeof(CodeParams)));
+    }
   }
   return stats;
 }

@@ -11,8 +11,10 @@
 //                near the query matches. If it is enough, that is the answer. If it is about
 //                the share that is to be expected, the search goes on from there among what
 //                matches ("filtered_graph"). If it is much less, the filter is against the
-//                query: the search is widened, and when that would cost more than comparing
-//                all that matches, all are compared ("scan").
+//                query: one wider look is taken where that costs less than comparing all
+//                that matches, and where it does not find enough, all are compared ("scan").
+// What a filter lets through is kept, for the last four, and from the second use on the codes
+// of it too, where they take at most 4 MiB.
 //
 // Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
 // the graph and frees them.

@@ -313,16 +313,20 @@ void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) cons
   const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(accept);
   question.result->strategy = "filtered_graph";
   // What is near the query, whatever it is, shows how the filter lies to it.
-  for (size_t width = ef;; width *= 4) {
+  size_t width = ef;
+  for (const bool widened : {false, true}) {
     graph_->Search(question.query, width, found, stats);
     const auto looked_at = static_cast<double>(found->size());
     std::erase_if(*found,
                   [&](const Candidate& candidate) { return !accepted->Test(candidate.slot); });
     if (found->size() * 2 >= ef) return;
-    if (static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) break;
+    if (!widened && static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) {
+      break;
+    }
     // The filter is against the query: what matches is elsewhere, and no greedy search is
-    // sure to find its nearest part. Look further, or at all that matches.
-    if (width * kDistancesPerCandidate * kGraphDistance > matches) {
+    // sure to find its nearest part. Where it is not far, a wider look finds it.
+    width = width * ef / std::max<size_t>(1, found->size());
+    if (widened || width * kDistancesPerCandidate * kGraphDistance > matches) {
       ScanMatches(question, matches);
       return;
     }
