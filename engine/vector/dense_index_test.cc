@@ -223,6 +223,19 @@ TEST(DenseIndexManyTest, ExactSearchReadsFewObjects) {
   }
 }
 
+// Whatever is kept in its slots, and in no other.
+TEST(DenseIndexManyTest, FewerVectorsThanWantedAreAnAnswer) {
+  for (const auto metric : {v1::VECTOR_METRIC_L2, v1::VECTOR_METRIC_HAMMING}) {
+    World world(Field(24, metric, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE), 19);
+    for (Ordinal ordinal = 1; ordinal < 4; ++ordinal) {
+      world.Fill(ordinal, ordinal + 1);
+      const auto result = world.Search(world.RandomVector(), 10);
+      EXPECT_EQ(result.hits.size(), ordinal);
+      EXPECT_EQ(result.candidates_considered, static_cast<int64_t>(ordinal));
+    }
+  }
+}
+
 TEST(DenseIndexManyTest, WhereNothingMatchesNothingIsMissed) {
   for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
     World world(Field(24, v1::VECTOR_METRIC_L2, kind, v1::VECTOR_QUANTIZATION_INT8), 18);

@@ -431,7 +431,9 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
     width += width * dead / std::max<size_t>(1, total);
   }
   // There are no more than that, the slots that died since included.
-  question.want = std::min(width, table_.end()) + question.changes.size();
+  const uint64_t stamp = table_.stamp();
+  const size_t end = table_.end();
+  question.want = std::min(width, end) + question.changes.size();
   question.pool.Reset(question.want);
   if (graph) question.tail = Tail();
   if (few) {
@@ -443,7 +445,8 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
 
   // What is compared again: the best.
   std::vector<Candidate>& candidates = question.candidates;
-  question.truncated = candidates.size() >= question.want;
+  const bool room_for_all = width >= end && table_.stamp() == stamp;
+  question.truncated = candidates.size() >= question.want && !room_for_all;
   candidates.resize(std::min(candidates.size(), question.want));
   if (floats) return;
   if (question.result->strategy != "scan") {

@@ -161,7 +161,7 @@ class VectorViewTest : public testing::Test {
         ASSERT_TRUE(SearchRecords(context, view, search, &truth).ok());
         const absl::Status status = (*database_)->FindNearest(context, view, search, &result);
         ASSERT_TRUE(status.ok()) << status;
-        EXPECT_TRUE(store_may_answer || result.strategy != "records");
+        EXPECT_TRUE(store_may_answer || result.strategy != "records") << field.name();
         EXPECT_TRUE(result.exact || cells);
         ASSERT_EQ(result.hits.size(), truth.hits.size()) << field.name();
         for (size_t k = 0; k < truth.hits.size(); ++k) {
@@ -641,7 +641,7 @@ TEST_F(VectorViewTest, DamageOfASavedSparseIndexIsSaidAndRebuilt) {
   ASSERT_FALSE(file.empty());
   const std::string whole = ReadFile(file);
   // What was saved for the 100 vectors of up to 6 entries.
-  EXPECT_GT(whole.size(), 4000u);
+  EXPECT_GT(whole.size(), 3000u);
   for (int i = 0; i < 12; ++i) {
     std::string damaged = whole;
     if (i % 3 == 2) {
