@@ -107,6 +107,8 @@ class TextIndex {
   };
   Stats stats() const;
   int64_t MemoryBytes() const;
+  // Of segments alone: without buffers and recent changes.
+  int64_t SegmentBytes() const;
 
   // The index as it is now, for a save. By the writer.
   class Snapshot;
