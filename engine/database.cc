@@ -273,25 +273,28 @@ absl::Status Database::DescribeText(const CallContext& context, const NamespaceV
                                     v1::DescribeIndexResponse* response) {
   const v1::Collection& definition = collection.record.collection();
   response->set_visible_commit(static_cast<int64_t>(view.commit()));
-  if (text_ != nullptr) {
-    // As a search would; what is visible by then is told.
-    view_host_->WaitVisible(text_, view.commit(),
-                            std::min(context.deadline(), CallContext::Clock::now() + kTextWait));
-    for (const ViewStatus& status : view_host_->Status()) {
-      if (status.name != text_->name()) continue;
-      response->set_visible_commit(static_cast<int64_t>(status.visible));
+  for (const v1::TextField& field : definition.text_fields()) {
+    *response->add_text_fields()->mutable_field() = field;
+  }
+  if (text_ == nullptr) {
+    response->set_state("failed");
+    response->set_error("the server has no text indexes, for text_mb is 0");
+    return absl::OkStatus();
+  }
+  // As a search would; what is visible by then is told.
+  view_host_->WaitVisible(text_, view.commit(),
+                          std::min(context.deadline(), CallContext::Clock::now() + kTextWait));
+  for (const ViewStatus& status : view_host_->Status()) {
+    if (status.name != text_->name()) continue;
+    response->set_visible_commit(static_cast<int64_t>(status.visible));
+    if (status.state == ViewState::kReady) {
+      text_->Describe(view.id(), collection.id, definition, response);
+    } else {
+      response->set_state(status.state == ViewState::kFailed ? "failed" : "building");
       response->set_error(status.error);
-      if (status.state == ViewState::kReady) {
-        text_->Describe(view.id(), collection.id, definition, response);
-        if (response->state() == "ready") return absl::OkStatus();
-      } else {
-        response->set_state(status.state == ViewState::kFailed ? "failed" : "building");
-      }
     }
   }
-  // Without an index the texts are read one by one.
-  if (response->state().empty()) response->set_state("building");
-  return DescribeTextRecords(context, view, collection.id, definition, response);
+  return absl::OkStatus();
 }
 
 std::string Database::PositionToken(uint64_t commit) const {

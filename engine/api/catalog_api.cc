@@ -180,8 +180,7 @@ absl::Status RemoveTextFields(const v1::UpdateCollectionRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status PutTextFields(const v1::UpdateCollectionRequest& request,
-                           v1::Collection* collection) {
+absl::Status PutTextFields(const v1::UpdateCollectionRequest& request, v1::Collection* collection) {
   auto* fields = collection->mutable_text_fields();
   for (int i = 0; i < request.put_text_fields_size(); ++i) {
     const v1::TextField& given = request.put_text_fields(i);
@@ -478,8 +477,8 @@ absl::Status CatalogApi::CreateCollection(CallContext& context,
   COOKIX_RETURN_IF_ERROR(CheckCollectionName(given.name(), "collection.name"));
   COOKIX_RETURN_IF_ERROR(CheckFieldCount("collection.vector_fields", given.vector_fields_size(),
                                          "vector", kMaxVectorFields));
-  COOKIX_RETURN_IF_ERROR(CheckFieldCount("collection.text_fields", given.text_fields_size(), "text",
-                                         kMaxTextFields));
+  COOKIX_RETURN_IF_ERROR(
+      CheckFieldCount("collection.text_fields", given.text_fields_size(), "text", kMaxTextFields));
   v1::Collection resolved = given;
   for (int i = 0; i < given.vector_fields_size(); ++i) {
     const std::string path = absl::StrCat("collection.vector_fields[", i, "]");

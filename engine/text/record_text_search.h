@@ -4,8 +4,6 @@
 #define COOKIX_ENGINE_TEXT_RECORD_TEXT_SEARCH_H_
 
 #include "absl/status/status.h"
-#include "cookix/v1/catalog_service.pb.h"
-#include "cookix/v1/search_service.pb.h"
 #include "engine/call_context.h"
 #include "engine/read_view.h"
 #include "engine/text/text_search.h"
@@ -18,11 +16,6 @@ namespace cookix::engine {
 // LIMIT_EXCEEDED when a prefix or fuzzy word stands for too many terms.
 absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& view,
                                const TextSearch& search, TextSearchResult* result);
-
-// Fills in `vectors` and the statistics of the text fields of `definition`.
-absl::Status DescribeTextRecords(const CallContext& context, const NamespaceView& view,
-                                 CollectionId collection, const v1::Collection& definition,
-                                 v1::DescribeIndexResponse* response);
 
 }  // namespace cookix::engine
 

@@ -49,10 +49,10 @@ absl::Status CheckSource(const std::string& source, std::string_view path) {
   if (source == kContentSource) return absl::OkStatus();
   const std::string field = Sub(path, "source");
   if (source.size() > kMaxSourceBytes) {
-    return LimitExceeded(field,
-                         absl::StrCat("the source has ", source.size(), " bytes, more than ",
-                                      kMaxSourceBytes),
-                         "Name a property that is nested less deep");
+    return LimitExceeded(
+        field,
+        absl::StrCat("the source has ", source.size(), " bytes, more than ", kMaxSourceBytes),
+        "Name a property that is nested less deep");
   }
   if (!IsUtf8(source) || HasControlCharacter(source)) {
     return InvalidField(field, "the source is not UTF-8 or has a control character",
@@ -65,7 +65,13 @@ absl::Status CheckSource(const std::string& source, std::string_view path) {
   return absl::OkStatus();
 }
 
-void SortOnce(google::protobuf::RepeatedPtrField<std::string>* words) {
+using Words = google::protobuf::RepeatedPtrField<std::string>;
+
+bool SameWords(const Words& a, const Words& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+void SortOnce(Words* words) {
   std::sort(words->begin(), words->end());
   words->erase(std::unique(words->begin(), words->end()), words->end());
 }
@@ -104,8 +110,7 @@ absl::Status CheckAnalyzerUnchanged(const v1::TextAnalyzer& existing, v1::TextAn
   const auto flag = [&](std::string_view member, bool is, bool wanted) {
     return wanted && !is ? Frozen(path, member, "false", "true") : absl::OkStatus();
   };
-  COOKIX_RETURN_IF_ERROR(
-      flag("analyzer.no_stemming", existing.no_stemming(), given.no_stemming()));
+  COOKIX_RETURN_IF_ERROR(flag("analyzer.no_stemming", existing.no_stemming(), given.no_stemming()));
   COOKIX_RETURN_IF_ERROR(
       flag("analyzer.no_stop_words", existing.no_stop_words(), given.no_stop_words()));
   COOKIX_RETURN_IF_ERROR(
@@ -114,8 +119,7 @@ absl::Status CheckAnalyzerUnchanged(const v1::TextAnalyzer& existing, v1::TextAn
       flag("analyzer.no_accent_folding", existing.no_accent_folding(), given.no_accent_folding()));
   SortOnce(given.mutable_extra_stop_words());
   if (!given.extra_stop_words().empty() &&
-      !std::equal(given.extra_stop_words().begin(), given.extra_stop_words().end(),
-                  existing.extra_stop_words().begin(), existing.extra_stop_words().end())) {
+      !SameWords(given.extra_stop_words(), existing.extra_stop_words())) {
     return Frozen(path, "analyzer.extra_stop_words",
                   absl::StrCat("(", absl::StrJoin(existing.extra_stop_words(), " "), ")"),
                   absl::StrCat("(", absl::StrJoin(given.extra_stop_words(), " "), ")"));
@@ -145,10 +149,10 @@ absl::StatusOr<v1::TextField> ResolveTextField(const v1::TextField& given, std::
   COOKIX_RETURN_IF_ERROR(CheckSource(field.source(), path));
   if (field.boost() == 0) field.set_boost(1);
   if (!(field.boost() >= kMinBoost && field.boost() <= kMaxBoost)) {
-    return InvalidField(
-        Sub(path, "boost"),
-        absl::StrCat("the boost is ", field.boost(), ", not between ", kMinBoost, " and ", kMaxBoost),
-        "Send a number between them, or 0 for 1");
+    return InvalidField(Sub(path, "boost"),
+                        absl::StrCat("the boost is ", field.boost(), ", not between ", kMinBoost,
+                                     " and ", kMaxBoost),
+                        "Send a number between them, or 0 for 1");
   }
   field.set_only_by_name(field.only_by_name());
   COOKIX_RETURN_IF_ERROR(CheckAnalyzer(field.analyzer(), Sub(path, "analyzer")));
@@ -176,9 +180,13 @@ v1::TextField DefaultTextField() {
 }
 
 bool SamePostings(const v1::TextField& a, const v1::TextField& b) {
-  return a.name() == b.name() && a.source() == b.source() &&
-         a.no_positions() == b.no_positions() &&
-         SettingsOf(a.analyzer()) == SettingsOf(b.analyzer());
+  const v1::TextAnalyzer& x = a.analyzer();
+  const v1::TextAnalyzer& y = b.analyzer();
+  return a.name() == b.name() && a.source() == b.source() && a.no_positions() == b.no_positions() &&
+         x.language() == y.language() && x.no_stemming() == y.no_stemming() &&
+         x.no_stop_words() == y.no_stop_words() && x.no_case_folding() == y.no_case_folding() &&
+         x.no_accent_folding() == y.no_accent_folding() &&
+         SameWords(x.extra_stop_words(), y.extra_stop_words());
 }
 
 const v1::TextField* FindTextField(const v1::Collection& collection, std::string_view name) {
@@ -226,13 +234,6 @@ void ForEachText(const internal::v1::ObjectRecord& record, const v1::TextField& 
     }
     return false;
   });
-}
-
-std::vector<std::string_view> TextsOf(const internal::v1::ObjectRecord& record,
-                                      const v1::TextField& field) {
-  std::vector<std::string_view> texts;
-  ForEachText(record, field, [&](std::string_view text) { texts.push_back(text); });
-  return texts;
 }
 
 }  // namespace cookix::engine
