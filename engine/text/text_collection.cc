@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/text/document_scorer.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
