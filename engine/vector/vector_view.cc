@@ -47,6 +47,12 @@ bool ParseVectorKey(std::string_view key, NamespaceId* ns, Ordinal* ordinal,
   return true;
 }
 
+// Whether an index of `a` answers for `b`.
+bool SameVectors(const v1::VectorField& a, const v1::VectorField& b) {
+  return a.dimension() == b.dimension() && a.metric() == b.metric() && a.multi() == b.multi() &&
+         a.aggregate() == b.aggregate();
+}
+
 // Null when the catalog has no such field.
 const v1::VectorField* FieldOf(const Catalog& catalog, NamespaceId ns, CollectionId collection,
                                std::string_view name) {
@@ -683,8 +689,8 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
     result->exact = true;
     return true;
   }
-  // Asked by another metric than it is built for.
-  if (entry->field.metric() != search.field->metric()) return false;
+  // Of another field of the name, which the reader does not see yet or any more.
+  if (!SameVectors(entry->field, *search.field)) return false;
   if (entry->sparse != nullptr) return entry->sparse->Search(context, search, commit, result);
   const auto stored = [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
     std::string value;
