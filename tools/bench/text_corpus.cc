@@ -143,13 +143,9 @@ TextCorpus::TextCorpus(const TextCorpusOptions& options)
 void TextCorpus::AddDocument(std::mt19937_64& random, size_t mean_words) {
   const size_t length = DrawLength(mean_words, random);
   const size_t topic = Below(random, kTopics);
-  // Groups of ranks are cut off where the vocabulary ends.
-  const auto known = [&](WordId word, WordId otherwise) {
-    return word < vocabulary_.size() ? word : otherwise;
-  };
   for (size_t i = 0; i < length; ++i) {
     if (i > 0 && Below(random, 8) == 0 && words_.back() >= kFunctionWords) {
-      words_.push_back(known(PartnerOf(words_.back()), words_.back()));
+      words_.push_back(PartnerOf(words_.back()));
       continue;
     }
     if (i > 0 && Below(random, 10) == 0) {
@@ -158,7 +154,7 @@ void TextCorpus::AddDocument(std::mt19937_64& random, size_t mean_words) {
     }
     const WordId word = vocabulary_.Draw(random);
     const bool of_topic = word >= kFunctionWords && Below(random, 2) == 0;
-    words_.push_back(of_topic ? known(Preferred(word, topic), word) : word);
+    words_.push_back(of_topic ? Preferred(word, topic) : word);
   }
   begins_.push_back(words_.size());
 }

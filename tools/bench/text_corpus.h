@@ -38,7 +38,7 @@ uint64_t Below(std::mt19937_64& random, uint64_t bound);
 // The words and how frequent they are. Immutable.
 class Vocabulary {
  public:
-  // REQUIRES: 1 <= size < 2^24.
+  // REQUIRES: 128 <= size < 2^20, a multiple of 16.
   Vocabulary(size_t size, uint64_t seed);
 
   size_t size() const { return words_.size(); }

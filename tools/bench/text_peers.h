@@ -6,8 +6,9 @@
 
 namespace cookix::bench {
 
-// Xapian's glass backend on disk, compacted; BM25Weight with k1 1.2, b 0.75, k2 0 and no
-// least length. It is given words that are cut and folded already.
+// Xapian's glass backend on disk, written in two parts by two threads and compacted into one;
+// BM25Weight with k1 1.2, b 0.75, k2 0 and no least length. It is given words that are cut and
+// folded already.
 TextContestantFactory XapianPeer();
 
 // SQLite's FTS5, in memory, without the texts (content=''), the ascii tokenizer, merged by

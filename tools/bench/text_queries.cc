@@ -31,16 +31,26 @@ size_t DrawLength(std::mt19937_64& random) {
   return twentieth < 16 ? 3 : 4;
 }
 
-// `length` different words of the document; fewer where it has not as many of those wanted.
+// `length` different words of the document, with the partner of the first if `partners`;
+// fewer where it has not as many of those wanted.
 std::vector<WordId> DrawWords(const TextCorpus& corpus, std::span<const WordId> document,
-                              size_t length, std::mt19937_64& random) {
+                              size_t length, bool partners, std::mt19937_64& random) {
   std::vector<WordId> bands[kBands];
   for (const WordId word : document) {
     std::vector<WordId>& band = bands[BandOf(corpus, word)];
     if (std::find(band.begin(), band.end(), word) == band.end()) band.push_back(word);
   }
   std::vector<WordId> words;
-  for (size_t i = 0; i < length; ++i) {
+  while (words.size() < length) {
+    if (partners && words.size() == 1) {
+      const WordId partner = PartnerOf(words[0]);
+      std::vector<WordId>& band = bands[BandOf(corpus, partner)];
+      const auto at = std::find(band.begin(), band.end(), partner);
+      if (at == band.end()) break;
+      words.push_back(partner);
+      band.erase(at);
+      continue;
+    }
     std::vector<WordId>& band = bands[DrawBand(random)];
     if (band.empty()) break;
     const auto at = band.begin() + static_cast<std::ptrdiff_t>(Below(random, band.size()));
@@ -76,7 +86,7 @@ std::vector<WordQuery> MakeQueries(const TextCorpus& corpus, TextQueryKind kind,
     const bool partners = queries.size() % 2 == 1;
     WordQuery query{kind, kind == TextQueryKind::kPhrase
                               ? DrawPhrase(corpus, document, length, partners, random)
-                              : DrawWords(corpus, document, length, random)};
+                              : DrawWords(corpus, document, length, partners, random)};
     // Another document, for what was wanted: how long queries are does not depend on it.
     if (query.words.size() < length) continue;
     queries.push_back(std::move(query));

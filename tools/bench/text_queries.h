@@ -26,9 +26,9 @@ struct WordQuery {
 // all of them find something.
 //
 // Words are drawn by how many of the documents have them: a tenth a tenth of them or more,
-// three tenths 1 % or more, 35 of 100 one in a thousand or more, a quarter fewer. No query of
-// kAnyWords or kAllWords has a word twice. Phrases are words side by side, every other one
-// beginning with a word and its partner; none is made of words alone that a tenth of the
+// three tenths 1 % or more, 35 of 100 one in a thousand or more, a quarter fewer. Every other
+// query begins with a word and its partner. No query of kAnyWords or kAllWords has a word
+// twice. Phrases are words side by side, none of such words alone as a tenth of the
 // documents have.
 std::vector<WordQuery> MakeQueries(const TextCorpus& corpus, TextQueryKind kind, size_t count,
                                    uint64_t seed);
