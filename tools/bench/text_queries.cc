@@ -21,8 +21,8 @@ size_t BandOf(const TextCorpus& corpus, WordId word) {
 size_t DrawBand(std::mt19937_64& random) {
   const uint64_t percent = Below(random, 100);
   if (percent < 10) return 0;
-  if (percent < 40) return 1;
-  return percent < 75 ? 2 : 3;
+  if (percent < 50) return 1;
+  return percent < 80 ? 2 : 3;
 }
 
 size_t DrawLength(std::mt19937_64& random) {

@@ -26,7 +26,7 @@ struct WordQuery {
 // all of them find something.
 //
 // Words are drawn by how many of the documents have them: a tenth a tenth of them or more,
-// three tenths 1 % or more, 35 of 100 one in a thousand or more, a quarter fewer. Every other
+// four tenths 1 % or more, three tenths one in a thousand or more, a fifth fewer. Every other
 // query begins with a word and its partner. No query of kAnyWords or kAllWords has a word
 // twice. Phrases are words side by side, none of such words alone as a tenth of the
 // documents have.
