@@ -9,9 +9,9 @@
 namespace cookix::bench {
 namespace {
 
-constexpr size_t kTopics = 1000;
+constexpr size_t kTopics = 256;
 // Neighbouring ranks of which a topic prefers one, and among which partners are.
-constexpr WordId kGroup = 16;
+constexpr WordId kGroup = 64;
 // Have neither topic nor partner.
 constexpr WordId kFunctionWords = 128;
 

@@ -1,12 +1,12 @@
 // Texts like those people write, made from a seed: the same to the last byte on every
 // machine, for there is nothing but integer arithmetic in it.
 //
-// Words:     500,000 made-up ones, frequent ones shorter. The word of rank r, from 0, is drawn
+// Words:     512,000 made-up ones, frequent ones shorter. The word of rank r, from 0, is drawn
 //            with probability proportional to 1 / ((r + 3.7) * (1 + r / 20,000)): Zipf and
 //            Mandelbrot's law with an exponent of 1 among the frequent words and towards 2
 //            among the rare ones. Nearly half the words of a corpus of 1,000,000 documents come
 //            up a few times only, and more documents keep bringing new ones.
-// Topics:    a document has one of 1,000. Of every 16 words of neighbouring ranks, the
+// Topics:    a document has one of 256. Of every 64 words of neighbouring ranks, the
 //            topic prefers one, so that words are found together; how frequent a word is
 //            altogether stays as it is. The 128 most frequent words belong to none.
 // Phrases:   a word without the 128 most frequent is followed by one and the same word, its
@@ -28,7 +28,7 @@ namespace cookix::bench {
 // The number of a word: its rank by frequency, from 0.
 using WordId = uint32_t;
 
-// The word that often follows `word`: as frequent, and of no two words the same. The word
+// The word that often follows `word`: about as frequent, and of no two words the same. The word
 // itself where it has none.
 WordId PartnerOf(WordId word);
 
@@ -38,7 +38,7 @@ uint64_t Below(std::mt19937_64& random, uint64_t bound);
 // The words and how frequent they are. Immutable.
 class Vocabulary {
  public:
-  // REQUIRES: 128 <= size < 2^20, a multiple of 16.
+  // REQUIRES: 128 <= size < 2^20, a multiple of 64.
   Vocabulary(size_t size, uint64_t seed);
 
   size_t size() const { return words_.size(); }
@@ -61,7 +61,7 @@ class Vocabulary {
 
 struct TextCorpusOptions {
   size_t documents = 1'000'000;
-  size_t vocabulary = 500'000;
+  size_t vocabulary = 512'000;
   size_t mean_words = 60;
   uint64_t seed = 1;
 };
