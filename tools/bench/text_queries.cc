@@ -31,8 +31,16 @@ size_t DrawLength(std::mt19937_64& random) {
   return twentieth < 16 ? 3 : 4;
 }
 
+// Takes `word` out of the band; false when it is not there.
+bool Take(WordId word, std::vector<WordId>* band) {
+  const auto at = std::find(band->begin(), band->end(), word);
+  if (at == band->end()) return false;
+  band->erase(at);
+  return true;
+}
+
 // `length` different words of the document, with the partner of the first if `partners`;
-// fewer where it has not as many of those wanted.
+// none where it has not as many of those wanted.
 std::vector<WordId> DrawWords(const TextCorpus& corpus, std::span<const WordId> document,
                               size_t length, bool partners, std::mt19937_64& random) {
   std::vector<WordId> bands[kBands];
@@ -40,22 +48,16 @@ std::vector<WordId> DrawWords(const TextCorpus& corpus, std::span<const WordId> 
     std::vector<WordId>& band = bands[BandOf(corpus, word)];
     if (std::find(band.begin(), band.end(), word) == band.end()) band.push_back(word);
   }
-  std::vector<WordId> words;
-  while (words.size() < length) {
-    if (partners && words.size() == 1) {
-      const WordId partner = PartnerOf(words[0]);
-      std::vector<WordId>& band = bands[BandOf(corpus, partner)];
-      const auto at = std::find(band.begin(), band.end(), partner);
-      if (at == band.end()) break;
-      words.push_back(partner);
-      band.erase(at);
-      continue;
+  std::vector<WordId> words(length);
+  for (size_t i = 0; i < length; ++i) {
+    if (partners && i == 1) {
+      words[i] = PartnerOf(words[0]);
+    } else {
+      const std::vector<WordId>& band = bands[DrawBand(random)];
+      if (band.empty()) return {};
+      words[i] = band[Below(random, band.size())];
     }
-    std::vector<WordId>& band = bands[DrawBand(random)];
-    if (band.empty()) break;
-    const auto at = band.begin() + static_cast<std::ptrdiff_t>(Below(random, band.size()));
-    words.push_back(*at);
-    band.erase(at);
+    if (!Take(words[i], &bands[BandOf(corpus, words[i])])) return {};
   }
   return words;
 }
