@@ -22,10 +22,6 @@ inline constexpr int kMaxTextFields = 64;  // of a collection
 // The source that is the objects' content.
 inline constexpr std::string_view kContentSource = "$content";
 
-// Positions left free between two elements of a list of texts: more than the slop of any
-// phrase spans, so that no phrase reaches from one element to the next.
-inline constexpr uint32_t kTextElementGap = 256;
-
 // The field with every default filled in. Resolving again changes nothing. `path` is the
 // field's path in the request: INVALID_ARGUMENT names it and the setting.
 absl::StatusOr<v1::TextField> ResolveTextField(const v1::TextField& given, std::string_view path);
@@ -55,14 +51,10 @@ absl::StatusOr<std::shared_ptr<const Analyzer>> AnalyzerFor(const v1::TextField&
 absl::StatusOr<std::vector<TextQueryField>> TextQueryFields(const v1::Collection& collection);
 
 // Calls `each` with every text that the resolved field has in `record`, in order: one, or
-// each element of a list of texts. Texts without a byte are left out. Borrowed from
-// `record`.
+// each element of a list of texts, which are separate texts for an index (TextElements).
+// Texts without a byte are left out. Borrowed from `record`.
 void ForEachText(const internal::v1::ObjectRecord& record, const v1::TextField& field,
                  absl::FunctionRef<void(std::string_view text)> each);
-
-// The same as one vector.
-std::vector<std::string_view> TextsOf(const internal::v1::ObjectRecord& record,
-                                      const v1::TextField& field);
 
 }  // namespace cookix::engine
 

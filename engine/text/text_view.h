@@ -33,6 +33,10 @@ namespace cookix::engine {
 struct TextViewOptions {
   // Bytes that all indexes together may take. Writes of texts beyond are refused.
   int64_t max_bytes = 2LL << 30;
+  // Texts that may wait to be put into segments before writers wait, and the same during a
+  // bulk load.
+  int64_t tail_texts = 200'000;
+  int64_t bulk_tail_texts = 2'000'000;
   // Threads that seal and merge segments; 0 = one for each processor.
   int threads = 0;
   // Receives what a person should know, such as why an index is built again. Called from
@@ -56,7 +60,7 @@ class TextView : public View {
   int64_t MemoryBytes() const override;
   bool HasRoom(bool bulk) const override;
   uint64_t indexed(uint64_t applied) const override;
-  // indexes, building, failed, documents, segments, dead.
+  // indexes, building, failed, documents, waiting, dead, segments.
   std::map<std::string, int64_t> Counters() const override;
   uint32_t checkpoint_version() const override { return 1; }
   std::unique_ptr<ViewSave> BeginSave() override;
