@@ -10,7 +10,7 @@
 #include "absl/functional/function_ref.h"
 #include "engine/text/object_texts.h"
 #include "engine/text/text_document.h"
-#include "engine/text/text_scoring.h"
+#include "engine/text/document_scorer.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
 #include "storage/store.h"

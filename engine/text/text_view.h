@@ -32,7 +32,7 @@ namespace cookix::engine {
 
 struct TextViewOptions {
   // Bytes that all indexes together may take. Writes of texts beyond are refused.
-  int64_t max_bytes = 2LL << 30;
+  int64_t max_bytes = 1LL << 30;
   // Texts that may wait to be put into segments before writers wait, and the same during a
   // bulk load.
   int64_t tail_texts = 200'000;
