@@ -118,6 +118,7 @@ class TextIndex {
   absl::Status Load(storage::CheckedFileReader& reader);
 
  private:
+  friend class TextSearcher;
   struct Impl;
   const std::unique_ptr<Impl> impl_;
 };

@@ -202,10 +202,10 @@ std::shared_ptr<const TextSegment> MergeSegments(std::span<const MergeSource> so
   Renumbering numbering = Renumber(sources);
   std::vector<std::vector<uint32_t>> lengths(with_positions.size());
   for (size_t field = 0; field < lengths.size(); ++field) {
-    lengths[field].resize(numbering.ordinals.size());
     for (size_t s = 0; s < sources.size(); ++s) {
       const SegmentField& from = sources[s].segment->field(field);
       if (from.totals().documents == 0) continue;
+      lengths[field].resize(numbering.ordinals.size());
       for (DocId doc = 0; doc < numbering.numbers[s].size(); ++doc) {
         const DocId number = numbering.numbers[s][doc];
         if (number != kNoDoc) lengths[field][number] = from.lengths()[doc];

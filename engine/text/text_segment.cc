@@ -30,8 +30,9 @@ DocLengths::DocLengths(std::span<const uint32_t> lengths) {
 }
 
 DocId TextSegment::Find(Ordinal ordinal) const {
+  if (ordinals_.empty() || ordinal > ordinals_.back() || ordinal < ordinals_.front()) return kNoDoc;
   const auto found = std::lower_bound(ordinals_.begin(), ordinals_.end(), ordinal);
-  if (found == ordinals_.end() || *found != ordinal) return kNoDoc;
+  if (*found != ordinal) return kNoDoc;
   return static_cast<DocId>(found - ordinals_.begin());
 }
 

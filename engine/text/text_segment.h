@@ -24,6 +24,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -62,6 +63,12 @@ class DocLengths {
   const uint16_t* shorts() const { return shorts_.empty() ? nullptr : shorts_.data(); }
   const uint32_t* longs() const { return shorts_.empty() ? longs_.data() : nullptr; }
   size_t MemoryBytes() const { return shorts_.capacity() * 2 + longs_.capacity() * 4; }
+
+  // As saved: one of the two is empty.
+  DocLengths(std::vector<uint16_t> shorts, std::vector<uint32_t> longs)
+      : shorts_(std::move(shorts)), longs_(std::move(longs)) {}
+  const std::vector<uint16_t>& all_shorts() const { return shorts_; }
+  const std::vector<uint32_t>& all_longs() const { return longs_; }
 
  private:
   std::vector<uint16_t> shorts_;
@@ -148,6 +155,7 @@ class SegmentField {
     uint64_t postings = 0;
     uint64_t positions = 0;
     uint32_t block = 0;
+    uint32_t unused = 0;
   };
 
   static uint64_t Head(std::string_view text);
@@ -156,7 +164,7 @@ class SegmentField {
   absl::Status Save(storage::CheckedFileWriter& writer) const;
   absl::Status Load(uint32_t documents, storage::CheckedFileReader& reader);
   absl::Status Validate(uint32_t documents) const;
-  absl::Status ValidateDictionary() const;
+  absl::Status ValidateDictionary(uint32_t documents) const;
   absl::Status ValidatePostings(const PackedPostings& postings, uint32_t documents,
                                 std::vector<uint64_t>* words) const;
 
