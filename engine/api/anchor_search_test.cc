@@ -168,7 +168,7 @@ class AnchorSearchTest : public testing::TestWithParam<uint64_t> {
 TEST_P(AnchorSearchTest, AnswersAsItsAnchorsDoTogether) {
   std::map<std::string, int> answered;
   int anchors_answered = 0;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 600; ++round) {
     v1::QueryRequest request;
     v1::AnchorSearch* search = request.mutable_anchor_search();
     AskForAnchors(search);

@@ -67,7 +67,7 @@ std::vector<BadSearch> BadText() {
          r->mutable_text()->set_mode(v1::TEXT_QUERY_MODE_PHRASE);
          r->mutable_text()->add_fields("content");
        },
-       "32"},
+       "33"},
       {"UnknownMode", kInvalid, "INVALID_FIELD", "text.mode",
        [](v1::SearchRequest* r) {
          r->mutable_text()->set_mode(static_cast<v1::TextQueryMode>(99));
@@ -280,7 +280,7 @@ std::vector<BadSearch> BadLanes() {
       {"EmptyAnchor", kInvalid, "INVALID_FIELD", "lanes[2].neighbourhood.anchors[0].key",
        [=](v1::SearchRequest* r) { neighbourhood(r)->add_anchors(); }, ""},
       {"AnchorOfNoCollection", kNotFound, "COLLECTION_NOT_FOUND",
-       "lanes[2].neighbourhood.anchors[0]",
+       "lanes[2].neighbourhood.anchors[0].collection",
        [=](v1::SearchRequest* r) {
          v1::ObjectRef* anchor = neighbourhood(r)->add_anchors();
          anchor->set_collection("nowhere");

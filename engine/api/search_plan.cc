@@ -318,7 +318,7 @@ class Planner {
       LanePlan& lane = plan_.lanes[i];
       lane.candidates = by_default;
       if (!plan_.by_lanes) {
-        if (!plan_.fused()) lane.candidates = plan_.limit;
+        if (!plan_.fused()) lane.candidates = wanted;
       } else {
         const int64_t asked = request_.lanes(static_cast<int>(i)).candidates();
         const std::string path = absl::StrCat(prefix_, "lanes[", i, "].candidates");

@@ -393,7 +393,9 @@ absl::Status SearchRun::FillLaneLists() {
     v1::LaneResult* list = response_->add_lanes();
     list->set_name(plan_.lanes[i].name);
     const std::vector<LaneHit>& found = lanes_[i]->found().hits;
-    for (size_t rank = 0; rank < found.size(); ++rank) {
+    // Groups may have needed more than the list is to show.
+    const size_t shown = std::min(found.size(), static_cast<size_t>(plan_.lanes[i].candidates));
+    for (size_t rank = 0; rank < shown; ++rank) {
       if (rank % 256 == 255) COOKIX_RETURN_IF_ERROR(context_.Check());
       v1::Hit* hit = list->add_hits();
       COOKIX_ASSIGN_OR_RETURN(const bool named,
@@ -403,7 +405,7 @@ absl::Status SearchRun::FillLaneLists() {
       hit->set_distance(found[rank].distance);
       COOKIX_RETURN_IF_ERROR(lanes_[i]->FillHit(rank, hit));
     }
-    hits += static_cast<int64_t>(found.size());
+    hits += static_cast<int64_t>(shown);
   }
   AddStage("lanes", "the lanes' own lists", hits, hits, watch.Lap());
   return absl::OkStatus();
