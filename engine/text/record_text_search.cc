@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "engine/text/document_scorer.h"
 #include "engine/text/object_texts.h"
 #include "engine/text/text_document.h"
-#include "engine/text/document_scorer.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
 #include "storage/store.h"
@@ -109,8 +109,7 @@ absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& 
   COOKIX_RETURN_IF_ERROR(documents.Init());
   COOKIX_RETURN_IF_ERROR(CheckPhrases(*search.query, documents.fields()));
   result->strategy = "records";
-  const bool counted = search.count || search.limit == 0;
-  if (counted) result->total = 0;
+  if (search.count) result->total = 0;
   if (search.query->kind == AnalyzedQuery::Kind::kNothing) return absl::OkStatus();
 
   // The statistics are those of all documents, whichever are accepted.
@@ -120,7 +119,7 @@ absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& 
   scorer.Finish();
   // The worst on top.
   std::priority_queue<TextHit> best;
-  const auto limit = static_cast<size_t>(search.limit);
+  const auto limit = static_cast<size_t>(std::max<int64_t>(0, search.limit));
   COOKIX_RETURN_IF_ERROR(
       documents.ForEach(search.accept.get(), [&](Ordinal ordinal, const TextDocument& document) {
         TextHit hit{ordinal, 0};
@@ -135,7 +134,7 @@ absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& 
     result->hits[i - 1] = best.top();
     best.pop();
   }
-  if (counted) result->total = result->scored;
+  if (search.count) result->total = result->scored;
   result->expansions = scorer.Expansions();
   result->search_us += std::chrono::duration_cast<std::chrono::microseconds>(
                            std::chrono::steady_clock::now() - begin)

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/text/document_scorer.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -136,9 +137,13 @@ absl::StatusOr<bool> TextCollection::Search(const CallContext& context, const Te
   const TextIndex* const present = index();
   if (present != nullptr) return present->Search(context, mine, commit, result);
   COOKIX_RETURN_IF_ERROR(CheckPhrases(*mine.query, index_fields_));
-  result->strategy = "empty";
-  if (search.count || search.limit == 0) result->total = 0;
+  result->strategy = "inverted";
+  if (search.count) result->total = 0;
   return true;
+}
+
+void TextCollection::TrimChanges(size_t bytes) {
+  if (owned_ != nullptr) owned_->TrimChanges(bytes);
 }
 
 bool TextCollection::WorkSome() {

@@ -46,6 +46,8 @@ class TextCollection {
   size_t noted_bytes() const { return noted_bytes_; }
   // Applies what was noted: from now on searches find it. `commit` ascends.
   absl::Status Flush(uint64_t commit);
+  // As TextIndex.
+  void TrimChanges(size_t bytes);
   // Forgets what was noted.
   void Forget();
 

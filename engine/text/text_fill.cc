@@ -45,6 +45,12 @@ absl::StatusOr<CollectionId> CollectionOf(const internal::v1::ObjectChange& chan
 absl::Status FillTexts(const storage::Snapshot& snapshot, NamespaceId ns,
                        absl::FunctionRef<TextEntryPtr(CollectionId)> index_of, TextFillStep step) {
   absl::flat_hash_set<TextEntryPtr> noted;
+  const auto flush = [&](const TextEntryPtr& entry) -> absl::Status {
+    COOKIX_RETURN_IF_ERROR(entry->texts().Flush(snapshot.commit()));
+    // Readers of earlier commits go to the store.
+    entry->texts().TrimChanges(0);
+    return step(entry);
+  };
   storage::ScanBounds bounds = storage::PrefixBounds(NamespacePrefix(ns));
   bounds.bypass_cache = true;
   const auto it = snapshot.Scan(storage::Family::kObjects, std::move(bounds));
@@ -68,14 +74,10 @@ absl::Status FillTexts(const storage::Snapshot& snapshot, NamespaceId ns,
       continue;
     }
     noted.erase(entry);
-    COOKIX_RETURN_IF_ERROR(entry->texts().Flush(snapshot.commit()));
-    COOKIX_RETURN_IF_ERROR(step(entry));
+    COOKIX_RETURN_IF_ERROR(flush(entry));
   }
   COOKIX_RETURN_IF_ERROR(it->status());
-  for (const TextEntryPtr& entry : noted) {
-    COOKIX_RETURN_IF_ERROR(entry->texts().Flush(snapshot.commit()));
-    COOKIX_RETURN_IF_ERROR(step(entry));
-  }
+  for (const TextEntryPtr& entry : noted) COOKIX_RETURN_IF_ERROR(flush(entry));
   return absl::OkStatus();
 }
 

@@ -178,7 +178,16 @@ void TextIndex::Impl::CountLocked(const TextDocument& document, int sign) {
 void TextIndex::Impl::RememberLocked(TextChange change) {
   change_bytes += BytesOf(change);
   changes.push_back(std::move(change));
-  while (changes.size() > options.changes || change_bytes > options.change_bytes) {
+  TrimLocked(options.changes, options.change_bytes);
+}
+
+void TextIndex::TrimChanges(size_t bytes) {
+  std::lock_guard<std::shared_mutex> lock(impl_->mutex);
+  impl_->TrimLocked(impl_->options.changes, bytes);
+}
+
+void TextIndex::Impl::TrimLocked(size_t count, size_t bytes) {
+  while (changes.size() > count || change_bytes > bytes) {
     forgotten = changes.front().commit;
     change_bytes -= BytesOf(changes.front());
     changes.pop_front();

@@ -75,6 +75,9 @@ class TextIndex {
   // RESOURCE_EXHAUSTED when the system has no memory.
   absl::Status Apply(std::span<const TextPut> puts, uint64_t commit);
 
+  // Keeps no more than so many bytes of recent changes. Writer.
+  void TrimChanges(size_t bytes);
+
   // Answers as of `commit`. False when it cannot: too much has changed since.
   // LIMIT_EXCEEDED (a prefix or fuzzy word), FAILED_PRECONDITION (a phrase in a field
   // without positions), and what context.Check() says.

@@ -102,6 +102,7 @@ struct TextIndex::Impl {
   bool KillLocked(const TextChange& change);
   void CountLocked(const TextDocument& document, int sign);
   void RememberLocked(TextChange change);
+  void TrimLocked(size_t count, size_t bytes);
   TextBufferSource& BufferForLocked();
   void AddBufferLocked();
 

@@ -26,6 +26,8 @@ namespace {
 constexpr int64_t kIndexBytesPerTextByte = 2;
 
 constexpr uint64_t kCommitsPerLook = 256;
+// Of recent changes, kept of each index when memory is short.
+constexpr size_t kLeastChangeBytes = 1 << 20;
 
 absl::Status MalformedFile() {
   return Corruption("a saved text index is malformed", "It is built again from the store");
@@ -300,6 +302,11 @@ absl::Status TextView::Impl::ApplyObjects(const AppliedCommit& commit) {
     if (entry == nullptr || entry->filled_to >= commit.commit) continue;
     COOKIX_RETURN_IF_ERROR(entry->texts().Flush(commit.commit));
     entry->CountMemory();
+    // Of what memory is needed for, what readers of older commits use goes first.
+    if (memory.load() > options.max_bytes / 4 * 3) {
+      entry->texts().TrimChanges(kLeastChangeBytes);
+      entry->CountMemory();
+    }
     // Merges are looked for now and then, for deletions make them worth while too.
     if (entry->texts().backlog() > 0 || commit.commit % kCommitsPerLook == 0) {
       workers.Queue(entry);

@@ -32,8 +32,8 @@ using storage::FaultInjectionFileSystem;
 
 // Few, so that they meet; with cases, accents, stop words and inflections.
 const std::vector<std::string> kWords = {
-    "rain", "Rain",  "rains",  "storm", "the",  "and",   "caf\xc3\xa9", "cafe",   "sun",
-    "sunny", "winds", "wind",  "cloud", "a",    "Berlin", "berlin",     "walked", "walking"};
+    "rain",  "Rain",  "rains", "storm", "the", "and",    "caf\xc3\xa9", "cafe",   "sun",
+    "sunny", "winds", "wind",  "cloud", "a",   "Berlin", "berlin",      "walked", "walking"};
 
 class TextViewTest : public testing::Test {
  protected:
@@ -209,8 +209,9 @@ class TextViewTest : public testing::Test {
         break;
       case 5:
         mode = TextQueryMode::kRaw;
-        text = definition.text_fields(static_cast<int>(rng_() % static_cast<unsigned>(
-                                          definition.text_fields_size())))
+        text = definition
+                   .text_fields(static_cast<int>(
+                       rng_() % static_cast<unsigned>(definition.text_fields_size())))
                    .name() +
                ":" + word();
         break;
@@ -256,7 +257,9 @@ class TextViewTest : public testing::Test {
     ASSERT_TRUE(status.ok()) << status;
     status = (*database_)->FindByText(context, view, search, &result);
     ASSERT_TRUE(status.ok()) << status;
-    if (by_index) EXPECT_NE(result.strategy, "records");
+    if (by_index) {
+      EXPECT_NE(result.strategy, "records");
+    }
     EXPECT_EQ(result.total, truth.total);
     EXPECT_EQ(result.expansions, truth.expansions);
     ASSERT_EQ(result.hits.size(), truth.hits.size());
@@ -272,8 +275,8 @@ class TextViewTest : public testing::Test {
     const NamespaceView view = *InNamespace(read, "");
     CallContext context;
     v1::DescribeIndexResponse response;
-    const absl::Status status = (*database_)->DescribeText(
-        context, view, *view.ns->FindCollection(name), &response);
+    const absl::Status status =
+        (*database_)->DescribeText(context, view, *view.ns->FindCollection(name), &response);
     EXPECT_TRUE(status.ok()) << status;
     return response;
   }
@@ -502,8 +505,7 @@ TEST_F(TextViewTest, WhatChangedAfterTheSaveIsCaughtUp) {
   database_.reset();
   std::string bytes;
   ASSERT_TRUE(rocksdb::ReadFileToString(saved.get(), "/store/views/text.view", &bytes).ok());
-  ASSERT_TRUE(
-      rocksdb::WriteStringToFile(files_.get(), bytes, "/store/views/text.view", true).ok());
+  ASSERT_TRUE(rocksdb::WriteStringToFile(files_.get(), bytes, "/store/views/text.view", true).ok());
   OpenAgain();
   EXPECT_TRUE(Status().restored);
   WaitReady();
@@ -700,7 +702,9 @@ TEST_F(TextViewTest, ManyThreads) {
     Compare("", "", false);
     AddField("title");
     Compare("", "", false);
-    if (round % 3 == 2) ASSERT_TRUE((*database_)->views().Rebuild("text").ok());
+    if (round % 3 == 2) {
+      ASSERT_TRUE((*database_)->views().Rebuild("text").ok());
+    }
     RemoveField("title");
   }
   stop.store(true);

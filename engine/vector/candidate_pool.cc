@@ -18,6 +18,14 @@ constexpr size_t kLanes = 8;
 // Nodes that are looked at together.
 constexpr size_t kAtOnce = 64;
 
+// Where GCC 12 checks addresses it does not align blocks that it puts on the stack. What is
+// not checked must not hand out references to its own variables either.
+#define COOKIX_UNSANITIZED __attribute__((no_sanitize_address))
+template <typename T>
+constexpr T Least(T a, T b) {
+  return a < b ? a : b;
+}
+
 constexpr int64_t kLeast = std::numeric_limits<int64_t>::min();
 constexpr int64_t kGreatest = std::numeric_limits<int64_t>::max();
 
@@ -35,7 +43,7 @@ namespace hn = hwy::HWY_NAMESPACE;
 // In a sorted row, what lies at a place after `entry` came in is
 //   max(what lay one place before, min(what lay there, entry)),
 // so a block takes three instructions and no branch.
-HWY_INLINE __m512i Shifted(__m512i block, __m512i before, __m512i entry) {
+HWY_INLINE COOKIX_UNSANITIZED __m512i Shifted(__m512i block, __m512i before, __m512i entry) {
   const __m512i left = _mm512_alignr_epi64(block, before, 7);
   return _mm512_max_epi64(left, _mm512_min_epi64(block, entry));
 }
@@ -43,7 +51,8 @@ HWY_INLINE __m512i Shifted(__m512i block, __m512i before, __m512i entry) {
 // A pool of few blocks stays in registers: what was just stored could not be loaded one
 // place beside without waiting.
 template <size_t kBlocks>
-HWY_INLINE void InsertInRegisters(int64_t* entries, const int64_t* coming, size_t count) {
+HWY_INLINE COOKIX_UNSANITIZED void InsertInRegisters(int64_t* entries, const int64_t* coming,
+                                                     size_t count) {
   __m512i blocks[kBlocks];
   for (size_t b = 0; b < kBlocks; ++b) blocks[b] = _mm512_load_si512(entries + b * kLanes);
   const __m512i least = _mm512_set1_epi64(kLeast);
@@ -55,8 +64,8 @@ HWY_INLINE void InsertInRegisters(int64_t* entries, const int64_t* coming, size_
   for (size_t b = 0; b < kBlocks; ++b) _mm512_store_si512(entries + b * kLanes, blocks[b]);
 }
 
-HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int64_t* coming,
-                          size_t count) {
+HWY_INLINE COOKIX_UNSANITIZED void InsertAll(int64_t* entries, size_t size, size_t limit,
+                                             const int64_t* coming, size_t count) {
   switch ((limit + kLanes - 1) / kLanes) {
     case 1:
       return InsertInRegisters<1>(entries, coming, count);
@@ -79,7 +88,7 @@ HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int
   }
   for (size_t i = 0; i < count; ++i) {
     const __m512i entry = _mm512_set1_epi64(coming[i]);
-    int64_t* at = entries + std::min(size++, limit - 1) / kLanes * kLanes;
+    int64_t* at = entries + Least(size++, limit - 1) / kLanes * kLanes;
     __m512i block = _mm512_load_si512(at);
     for (bool moves = true; moves; at -= kLanes) {
       const __m512i before = _mm512_load_si512(at - kLanes);
@@ -92,11 +101,11 @@ HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int
 
 #else
 
-HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int64_t* coming,
-                          size_t count) {
+HWY_INLINE COOKIX_UNSANITIZED void InsertAll(int64_t* entries, size_t size, size_t limit,
+                                             const int64_t* coming, size_t count) {
   for (size_t i = 0; i < count; ++i) {
     // The last of a full pool is dropped.
-    int64_t* at = entries + std::min(size++, limit - 1);
+    int64_t* at = entries + Least(size++, limit - 1);
     if (*at < coming[i]) continue;
     for (; at[-1] > coming[i]; --at) *at = at[-1];
     *at = coming[i];
@@ -106,7 +115,7 @@ HWY_INLINE void InsertAll(int64_t* entries, size_t size, size_t limit, const int
 #endif
 
 // Bit i is set when distances[i] < bound, for `count` up to 64.
-HWY_INLINE uint64_t Below(const float* distances, size_t count, float bound) {
+HWY_INLINE COOKIX_UNSANITIZED uint64_t Below(const float* distances, size_t count, float bound) {
   uint64_t below = 0;
   size_t i = 0;
 #if HWY_TARGET != HWY_SCALAR
@@ -123,10 +132,10 @@ HWY_INLINE uint64_t Below(const float* distances, size_t count, float bound) {
   return below;
 }
 
-void Insert(const float* distances, const uint32_t* nodes, size_t count, int64_t* entries,
-            PoolState* pool) {
+COOKIX_UNSANITIZED void Insert(const float* distances, const uint32_t* nodes, size_t count,
+                               int64_t* entries, PoolState* pool) {
   for (size_t begin = 0; begin < count; begin += kAtOnce) {
-    const size_t n = std::min(kAtOnce, count - begin);
+    const size_t n = Least(kAtOnce, count - begin);
     uint64_t near = pool->size < pool->limit
                         ? ~uint64_t{0} >> (kAtOnce - n)
                         : Below(distances + begin, n, PoolEntryDistance(entries[pool->size - 1]));
@@ -137,11 +146,11 @@ void Insert(const float* distances, const uint32_t* nodes, size_t count, int64_t
     for (; near != 0; near &= near - 1) {
       const size_t i = begin + static_cast<size_t>(std::countr_zero(near));
       coming[m] = PoolEntry(distances[i], nodes[i]);
-      least = std::min(least, coming[m++]);
+      least = Least(least, coming[m++]);
     }
     InsertAll(entries, pool->size, pool->limit, coming, m);
-    pool->size = std::min(pool->size + m, pool->limit);
-    pool->next = std::min(pool->next, pool->size);
+    pool->size = Least(pool->size + m, pool->limit);
+    pool->next = Least(pool->next, pool->size);
     while (entries[pool->next - 1] >= least) --pool->next;
   }
 }

@@ -2,13 +2,9 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <thread>
-#include <unordered_map>
-#include <unordered_set>
 
 #include "absl/strings/str_cat.h"
 #include "engine/vector/exact_distance.h"
@@ -19,35 +15,9 @@
 namespace cookix::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-// Up to so many vectors there is no graph: comparing them all is as fast.
-constexpr size_t kScanBelow = 2048;
-// With a filter, so many matches are compared one by one, or this part of all.
-constexpr size_t kScanMatches = 4096;
-constexpr size_t kScanPart = 64;
-// Candidates compared again by their residues, beyond the hits wanted.
-constexpr size_t kRefined = 16;
-// Where all that matches is compared, this part of it too: among what is far from the query
-// there are many whose codes are not told apart. At most so many.
-constexpr size_t kRefinedPart = 64;
-constexpr size_t kMostRefined = 1024;
 // Slots that a thread inserts before it looks up.
 constexpr size_t kInsertBlock = 64;
 constexpr size_t kDeadToRepair = 512;
-// A filter that lets through less than this share of what is expected near the query is
-// taken to be against it.
-constexpr double kFewerThanExpected = 0.35;
-// About how many distances a search takes for each candidate that it keeps.
-constexpr size_t kDistancesPerCandidate = 24;
-// What a distance costs that a search of the graph takes, next to one of a scan, about.
-constexpr size_t kGraphDistance = 3;
-// A scan of so many times the matches reads which slots match from a set of slots, which is
-// kept from search to search.
-constexpr size_t kSlotsPerMatch = 512;
-// Stored vectors that are read, and slots that are compared, between two looks at the clock.
-constexpr size_t kReadsPerCheck = 64;
-constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // Product quantization learns from so many vectors at least.
 constexpr size_t kTrainFrom = 4096;
 // Floats whose codes are written anew before a writer gets its turn.
@@ -58,25 +28,9 @@ constexpr size_t kCheckVectors = 10'000;
 constexpr size_t kCheckFloats = size_t{1} << 21;
 constexpr size_t kCheckNearest = 10;
 
-int64_t MicrosSince(Clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
-}
-
 absl::Status Malformed(std::string_view what) {
   return Corruption(absl::StrCat("a saved vector index is malformed: ", ToAbsl(what)),
                     "It is rebuilt from the store");
-}
-
-double Norm(const float* v, size_t n) {
-  double sum = 0;
-  for (size_t d = 0; d < n; ++d) sum += static_cast<double>(v[d]) * v[d];
-  return std::sqrt(sum);
-}
-
-void Normalise(float* v, size_t n) {
-  const double norm = Norm(v, n);
-  if (norm == 0) return;
-  for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] / norm);
 }
 
 Quantization QuantizationOf(const v1::VectorField& field) {
@@ -95,19 +49,15 @@ Quantization QuantizationOf(const v1::VectorField& field) {
 
 }  // namespace
 
-// One search under way.
-struct DenseIndex::Question {
-  const VectorSearch* search = nullptr;
-  const CallContext* context = nullptr;
-  // Which it is prepared for.
-  const VectorStorage* storage = nullptr;
-  PreparedQuery query;
-  // What was compared, ascending by distance of codes, at most `want`.
-  CandidatePool pool;
-  size_t want = 0;
-  std::vector<Range> tail;
-  VectorSearchResult* result = nullptr;
-};
+void DenseIndex::Normalise(float* v, size_t n) {
+  // Four sums, which do not wait for one another.
+  double sums[4] = {};
+  for (size_t d = 0; d < n; ++d) sums[d % 4] += static_cast<double>(v[d]) * v[d];
+  const double norm = std::sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
+  if (norm == 0) return;
+  const double factor = 1 / norm;
+  for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] * factor);
+}
 
 DenseIndex::DenseIndex(v1::VectorField field) : field_(std::move(field)) {}
 
@@ -589,6 +539,14 @@ DenseIndex::Stats DenseIndex::stats() const {
           std::min({kCheckFloats, (kCheckQueries + kCheckVectors) * dimension, end * dimension});
       stats.memory_bytes += static_cast<int64_t>(floats * sizeof(float));
     }
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    for (const AcceptCache& cached : accept_cache_) {
+      stats.memory_bytes += static_cast<int64_t>(8 * cached.slots->words().size());
+      if (cached.copies == nullptr) continue;
+      stats.memory_bytes +=
+          static_cast<int64_t>(cached.copies->codes.size() +
+                               cached.copies->slots.size() * (sizeof(Slot) + sizeof(CodeParams)));
+    }
   }
   return stats;
 }
@@ -605,430 +563,6 @@ int64_t DenseIndex::BytesPerVector(const v1::VectorField& field) {
 }
 
 // ---- searching --------------------------------------------------------------
-
-double DenseIndex::WireDistance(float distance) const {
-  if (field_.metric() == v1::VECTOR_METRIC_L2) {
-    return std::sqrt(std::max(0.0, static_cast<double>(distance)));
-  }
-  return distance;
-}
-
-// Compares slots and keeps the nearest: one block while the next comes from memory.
-class DenseIndex::Scanner {
- public:
-  explicit Scanner(Question& question) : question_(question) {}
-
-  void Add(Slot slot) {
-    Block& block = blocks_[now_];
-    question_.storage->Fetch(
-        question_.query, 1, [slot](size_t) { return slot; }, &block.codes[block.count],
-        &block.params[block.count]);
-    block.slots[block.count++] = slot;
-    if (block.count < VectorStorage::kBlock) return;
-    now_ = 1 - now_;
-    Compare(blocks_[now_]);
-  }
-  void Finish() {
-    Compare(blocks_[1 - now_]);
-    Compare(blocks_[now_]);
-  }
-
- private:
-  struct Block {
-    const uint8_t* codes[VectorStorage::kBlock];
-    const CodeParams* params[VectorStorage::kBlock];
-    Slot slots[VectorStorage::kBlock];
-    size_t count = 0;
-  };
-  void Compare(Block& block) {
-    float distances[VectorStorage::kBlock];
-    question_.storage->codec().Distances(question_.query, block.codes, block.params, block.count,
-                                         distances);
-    question_.pool.Insert(distances, block.slots, block.count);
-    question_.result->candidates_considered += static_cast<int64_t>(block.count);
-    block.count = 0;
-  }
-
-  Question& question_;
-  Block blocks_[2];
-  int now_ = 0;
-};
-
-void DenseIndex::ScanAll(Question& question) const {
-  const std::shared_ptr<const SlotBits> accepted =
-      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
-  const size_t words = (table_.end() + 63) / 64;
-  Scanner scanner(question);
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word = table_.alive().word(i);
-    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
-    for (; word != 0; word &= word - 1) {
-      scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
-    }
-    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
-  }
-  scanner.Finish();
-}
-
-void DenseIndex::ScanAccepted(Question& question) const {
-  Scanner scanner(question);
-  const bool lists = keeps_all();
-  size_t looked_at = 0;
-  bool stopped = false;
-  question.search->accept->ForEach([&](Ordinal ordinal) {
-    if (stopped) return;
-    if (++looked_at % kSlotsPerCheck == 0) stopped = !question.context->Check().ok();
-    Slot slot = table_.First(ordinal);
-    if (slot == kNoSlot) return;
-    scanner.Add(slot);
-    if (!lists) return;
-    while ((slot = table_.Next(slot)) != kNoSlot) scanner.Add(slot);
-  });
-  scanner.Finish();
-}
-
-void DenseIndex::ScanTail(Question& question) const {
-  Scanner scanner(question);
-  const OrdinalSet* accept = question.search->accept.get();
-  for (const Range& range : question.tail) {
-    for (Slot slot = range.begin; slot < range.end; ++slot) {
-      if (!table_.Alive(slot)) continue;
-      if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
-      scanner.Add(slot);
-      const int64_t scanned = ++question.result->tail_scanned;
-      if (static_cast<size_t>(scanned) % kSlotsPerCheck == 0 && !question.context->Check().ok())
-        return;
-    }
-  }
-  scanner.Finish();
-}
-
-void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
-  const std::shared_ptr<const SlotBits> accepted =
-      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
-  const size_t words = (table_.end() + 63) / 64;
-  candidates->clear();
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word = table_.alive().word(i);
-    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
-    for (; word != 0; word &= word - 1) {
-      const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
-      candidates->push_back({question.storage->Refine(question.query, slot), slot});
-    }
-    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
-  }
-  question.result->candidates_considered += static_cast<int64_t>(candidates->size());
-}
-
-std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
-    const std::shared_ptr<const OrdinalSet>& accept) const {
-  const uint64_t stamp = table_.stamp();
-  {
-    std::lock_guard<std::mutex> lock(accept_mutex_);
-    for (const AcceptCache& cached : accept_cache_) {
-      if (cached.stamp == stamp && cached.accept.lock() == accept) return cached.slots;
-    }
-  }
-  auto slots = std::make_shared<SlotBits>(table_.end());
-  accept->ForEach([&](Ordinal ordinal) {
-    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
-      slots->Set(slot);
-    }
-  });
-  std::lock_guard<std::mutex> lock(accept_mutex_);
-  accept_cache_.push_back({accept, stamp, slots});
-  if (accept_cache_.size() > 4) accept_cache_.pop_front();
-  return slots;
-}
-
-void DenseIndex::ScanMatches(Question& question, size_t matches) const {
-  question.want += std::min(kMostRefined, matches / kRefinedPart);
-  question.pool.Reset(question.want);
-  ScanAll(question);
-  question.result->strategy = "scan";
-}
-
-void DenseIndex::SearchFiltered(Question& question, size_t ef, std::vector<Candidate>* found,
-                                HnswSearchStats* stats) const {
-  const auto& accept = question.search->accept;
-  const size_t matches = accept->Count();
-  const double share =
-      static_cast<double>(matches) / static_cast<double>(std::max<size_t>(1, table_.alive_count()));
-  const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(accept);
-  question.result->strategy = "filtered_graph";
-  // What is near the query, whatever it is, shows how the filter lies to it.
-  for (size_t width = ef;; width *= 4) {
-    graph_->Search(question.query, width, found, stats);
-    const auto looked_at = static_cast<double>(found->size());
-    std::erase_if(*found,
-                  [&](const Candidate& candidate) { return !accepted->Test(candidate.slot); });
-    if (found->size() * 2 >= ef) return;
-    if (static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) break;
-    // The filter is against the query: what matches is elsewhere, and no greedy search is
-    // sure to find its nearest part. Look further, or at all that matches.
-    if (width * kDistancesPerCandidate * kGraphDistance > matches) {
-      found->clear();
-      ScanMatches(question, matches);
-      return;
-    }
-  }
-  thread_local std::vector<Slot> seeds;
-  seeds.clear();
-  for (const Candidate& candidate : *found) seeds.push_back(candidate.slot);
-  if (!graph_->SearchAccepted(question.query, ef, *accepted, seeds, static_cast<int64_t>(matches),
-                              found, stats)) {
-    found->clear();
-    ScanMatches(question, matches);
-  }
-}
-
-void DenseIndex::SearchGraph(Question& question, size_t ef) const {
-  thread_local std::vector<Candidate> found;
-  HnswSearchStats stats;
-  const auto& accept = question.search->accept;
-  if (accept == nullptr) {
-    graph_->Search(question.query, ef, &found, &stats);
-    question.result->strategy = "graph";
-  } else {
-    SearchFiltered(question, ef, &found, &stats);
-    if (question.result->strategy == "scan") return;
-  }
-  question.result->candidates_considered += stats.distances;
-  for (const Candidate& candidate : found) {
-    question.pool.Insert(candidate.distance, candidate.slot);
-  }
-}
-
-absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const VectorSearch& search,
-                                        uint64_t commit, const ReadStored& stored,
-                                        VectorSearchResult* result) const {
-  const auto begin = Clock::now();
-  result->strategy = "scan";
-  if (!ready_.load(std::memory_order_acquire)) {
-    // Nothing was ever put, up to what the view shows.
-    result->exact = true;
-    return true;
-  }
-  const ReaderGate::Visit visit = gate_.Enter();
-  std::vector<SlotTable::Change> changes;
-  if (!table_.ChangesAfter(commit, &changes)) return false;
-
-  // Kept by the thread for its next search.
-  thread_local Question question;
-  // In this order: the graph is of the storage that was there before it was wanted.
-  const bool graph_wanted = graph_wanted_.load();
-  const VectorStorage* const storage = current_.load();
-  const VectorCodec& codec = storage->codec();
-  question.storage = storage;
-  question.search = &search;
-  question.context = &context;
-  question.result = result;
-  std::vector<float> values;
-  if (bits()) {
-    codec.PrepareQuery(search.vector->bits().data(), &question.query);
-  } else {
-    values.assign(search.vector->values().begin(), search.vector->values().end());
-    if (field_.metric() == v1::VECTOR_METRIC_COSINE) Normalise(values.data(), values.size());
-    codec.PrepareQuery(values.data(), &question.query);
-  }
-  const auto limit = static_cast<size_t>(search.limit);
-  const size_t ef = search.ef > 0 ? static_cast<size_t>(search.ef)
-                                  : static_cast<size_t>(search.field->hnsw().ef_search());
-  const bool mean =
-      field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
-  const bool floats = codec.exact();
-
-  question.tail.clear();
-  // Hits may need more candidates than there are hits: several vectors of one object, dead
-  // slots, slots of later commits. Then all is done again with more.
-  size_t more = mean ? 8 * limit : limit;
-  for (int round = 0; round < 6; ++round, more *= 4) {
-    COOKIX_RETURN_IF_ERROR(context.Check());
-    result->strategy = "scan";
-    const size_t total = table_.alive_count();
-    const size_t dead = table_.dead_count();
-    const size_t matches =
-        search.accept == nullptr ? total : std::min<size_t>(total, search.accept->Count());
-    const bool graph =
-        hnsw() && graph_wanted && !search.exact && total > kScanBelow && in_graph_count_.load() > 0;
-    result->exact = search.exact || (floats && !graph);
-    // Compared again.
-    const size_t wanted = more * codec.refine_factor() + kRefined;
-    size_t width = wanted;
-    if (!floats) width += std::min(kMostRefined, matches / kRefinedPart);
-    if (graph) {
-      // Where codes are good enough, what a search keeps is what it asked for.
-      width = std::max(codec.refine_factor() == 1 ? more : wanted, ef);
-      // Dead slots take places among the candidates.
-      width += width * dead / std::max<size_t>(1, total);
-    }
-    question.want = width + changes.size();
-    question.pool.Reset(question.want);
-    std::vector<Candidate> candidates;
-    bool truncated = false;
-    // The nearest by their means need not have vectors that are among the nearest.
-    if ((search.exact && !floats) || (mean && !graph)) {
-      CollectAll(question, &candidates);
-    } else {
-      if (!graph) {
-        if (search.accept != nullptr && matches * kSlotsPerMatch < table_.end()) {
-          ScanAccepted(question);
-        } else {
-          ScanAll(question);
-        }
-      } else {
-        question.tail = Tail();
-        if (search.accept != nullptr &&
-            (matches <= std::max({kScanMatches, total / kScanPart, more}))) {
-          if (!floats) question.want += std::min(kMostRefined, matches / kRefinedPart);
-          question.pool.Reset(question.want);
-          if (matches * kSlotsPerMatch < table_.end()) {
-            ScanAccepted(question);
-          } else {
-            ScanAll(question);
-          }
-        } else {
-          SearchGraph(question, question.want);
-          if (result->strategy != "scan") ScanTail(question);
-        }
-      }
-      // What is compared again: the best, by residues.
-      const CandidatePool& pool = question.pool;
-      truncated = pool.size() == question.want;
-      const size_t refined = floats || result->strategy == "scan"
-                                 ? pool.size()
-                                 : std::min(pool.size(), wanted + changes.size());
-      candidates.resize(refined);
-      for (size_t i = 0; i < refined; ++i) {
-        candidates[i] = {pool.distance(i), pool.node(i)};
-        if (!floats && i < 64) storage->PrefetchResidue(pool.node(i));
-      }
-    }
-    COOKIX_RETURN_IF_ERROR(context.Check());
-    result->search_us = MicrosSince(begin);
-    const auto rerank = Clock::now();
-    if (!floats && !search.exact) {
-      for (Candidate& candidate : candidates) {
-        candidate.distance = storage->Refine(question.query, candidate.slot);
-      }
-    }
-    // The same slot may have come from the tail and from the graph.
-    std::sort(candidates.begin(), candidates.end());
-    candidates.erase(
-        std::unique(candidates.begin(), candidates.end(),
-                    [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
-        candidates.end());
-
-    // What holds at `commit`. What is dead already died before it, or is put back below;
-    // what dies from here on did not die for this reader.
-    std::erase_if(candidates,
-                  [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
-    std::unordered_map<Ordinal, Slot> firsts;
-    if (mean) {
-      for (const Candidate& candidate : candidates) {
-        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
-        firsts.emplace(ordinal, table_.First(ordinal));
-      }
-    }
-    if (!table_.ChangesAfter(commit, &changes)) return false;
-    std::unordered_set<Slot> born, died;
-    for (const SlotTable::Change& change : changes) {
-      (change.born ? born : died).insert(change.slot);
-    }
-    for (const Slot slot : died) {
-      if (born.count(slot) > 0) continue;
-      if (search.accept != nullptr && !search.accept->Contains(table_.OrdinalOf(slot))) continue;
-      candidates.push_back({storage->Refine(question.query, slot), slot});
-    }
-    if (!died.empty()) {
-      std::sort(candidates.begin(), candidates.end());
-      candidates.erase(
-          std::unique(candidates.begin(), candidates.end(),
-                      [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
-          candidates.end());
-    }
-    std::erase_if(candidates,
-                  [&](const Candidate& candidate) { return born.count(candidate.slot) > 0; });
-
-    std::vector<VectorHit>& hits = result->hits;
-    hits.clear();
-    if (search.exact && !floats) {
-      // Of what may be among the best, the stored vectors decide.
-      std::vector<double> bounds;
-      bounds.reserve(candidates.size());
-      const auto error = [&](const Candidate& candidate) {
-        return codec.RefineError(question.query, storage->Residue(candidate.slot),
-                                 storage->Params(candidate.slot), candidate.distance);
-      };
-      for (const Candidate& candidate : candidates) {
-        bounds.push_back(candidate.distance + error(candidate));
-      }
-      // For several vectors of one object all of them are looked at again.
-      const size_t sure = std::min(bounds.size(), keeps_all() ? bounds.size() : more);
-      double worst = std::numeric_limits<double>::infinity();
-      if (sure > 0 && sure < bounds.size()) {
-        std::nth_element(bounds.begin(), bounds.begin() + static_cast<ptrdiff_t>(sure) - 1,
-                         bounds.end());
-        worst = bounds[sure - 1];
-      }
-      std::unordered_set<Ordinal> seen;
-      v1::Vector vector;
-      for (const Candidate& candidate : candidates) {
-        if (candidate.distance - error(candidate) > worst) continue;
-        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
-        if (!seen.insert(ordinal).second) continue;
-        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
-        COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
-        if (!found) continue;
-        hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
-      }
-      std::sort(hits.begin(), hits.end());
-    } else if (codec.ranks_by_stored()) {
-      std::unordered_set<Ordinal> seen;
-      v1::Vector vector;
-      for (const Candidate& candidate : candidates) {
-        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
-        if (!seen.insert(ordinal).second) continue;
-        if (seen.size() % kReadsPerCheck == 0) COOKIX_RETURN_IF_ERROR(context.Check());
-        COOKIX_ASSIGN_OR_RETURN(const bool found, stored(ordinal, &vector));
-        if (found) hits.push_back({ordinal, ObjectDistance(field_, vector, *search.vector)});
-      }
-      std::sort(hits.begin(), hits.end());
-    } else {
-      // Where the object's vectors begin: they lived and died together.
-      const auto begin_of = [&](Slot slot) {
-        const Ordinal ordinal = table_.OrdinalOf(slot);
-        if (died.count(slot) == 0) return firsts.at(ordinal);
-        for (const SlotTable::Change& change : changes) {
-          if (!change.born && table_.OrdinalOf(change.slot) == ordinal) return change.slot;
-        }
-        return slot;
-      };
-      std::unordered_set<Ordinal> seen;
-      for (const Candidate& candidate : candidates) {
-        const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
-        if (keeps_all() && !seen.insert(ordinal).second) continue;
-        double distance = WireDistance(candidate.distance);
-        if (mean) {
-          double sum = 0;
-          size_t count = 0;
-          for (Slot slot = begin_of(candidate.slot); slot != kNoSlot; slot = table_.Next(slot)) {
-            sum += WireDistance(storage->Refine(question.query, slot));
-            ++count;
-          }
-          distance = sum / static_cast<double>(count);
-        }
-        hits.push_back({ordinal, distance});
-      }
-      std::sort(hits.begin(), hits.end());
-    }
-    result->rerank_us = MicrosSince(rerank);
-    const bool enough = hits.size() >= limit || !truncated;
-    if (hits.size() > limit) hits.resize(limit);
-    if (enough) return true;
-  }
-  return false;
-}
 
 // ---- saving -----------------------------------------------------------------
 

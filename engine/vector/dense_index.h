@@ -11,8 +11,10 @@
 //                near the query matches. If it is enough, that is the answer. If it is about
 //                the share that is to be expected, the search goes on from there among what
 //                matches ("filtered_graph"). If it is much less, the filter is against the
-//                query: the search is widened, and when that would cost more than comparing
-//                all that matches, all are compared ("scan").
+//                query: one wider look is taken where that costs less than comparing all
+//                that matches, and where it does not find enough, all are compared ("scan").
+// What a filter lets through is kept, for the last four, and from the second use on the codes
+// of it too, where they take at most 4 MiB.
 //
 // Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
 // the graph and frees them.
@@ -117,6 +119,27 @@ class DenseIndex {
   };
   struct Question;
   class Scanner;
+  // Of what a filter lets through, the codes side by side: reading them where they lie
+  // takes most of the time of a scan.
+  struct Copies {
+    const VectorStorage* storage = nullptr;
+    std::vector<Slot> slots;
+    std::vector<uint8_t> codes;
+    std::vector<CodeParams> params;
+  };
+  // What a filter lets through, for its next search.
+  struct AcceptCache {
+    std::weak_ptr<const OrdinalSet> accept;
+    uint64_t stamp = 0;
+    std::shared_ptr<const SlotBits> slots;
+    // Null until the filter is used again.
+    std::shared_ptr<const Copies> copies;
+  };
+
+  // Up to so many vectors there is no graph: comparing them all is as fast.
+  static constexpr size_t kScanBelow = 2048;
+  // Candidates compared again by their residues, beyond the hits wanted.
+  static constexpr size_t kRefined = 16;
 
   bool hnsw() const { return field_.index() == v1::VECTOR_INDEX_KIND_HNSW; }
   bool bits() const { return field_.metric() == v1::VECTOR_METRIC_HAMMING; }
@@ -145,20 +168,50 @@ class DenseIndex {
   // Of running_. REQUIRES: tail_mutex_.
   std::vector<Range>::iterator RunningFrom(Slot begin);
 
-  // Fill question.found with candidates, ascending by distance of codes.
+  // How a search goes (dense_search.cc). Makes the query ready for the codec.
+  void Prepare(Question& question) const;
+  // What may be among the nearest `more`, by codes.
+  void FindCandidates(Question& question, size_t more) const;
+  // Compares candidates again, by code and residue, until `more` are sure to be the nearest.
+  void Refine(Question& question, size_t more) const;
+  // Leaves of the candidates those that were there at the reader's commit, and adds those
+  // that died since. False when that is forgotten.
+  bool Rewind(Question& question) const;
+  // Make hits of the candidates: by what the store holds, of those that may be as near as
+  // `worst`; or by codes.
+  absl::Status RankByStored(Question& question, double worst) const;
+  void RankByCodes(Question& question) const;
+
+  // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
-  void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
+  void ScanCopies(Question& question, const Copies& copies) const;
+  void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
-  void SearchGraph(Question& question, size_t ef) const;
+  // Fill question.candidates, ascending.
+  static void TakePool(Question& question);
+  void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
+  void SearchGraph(Question& question) const;
+  void SearchFiltered(Question& question, HnswSearchStats* stats) const;
   void ScanMatches(Question& question, size_t matches) const;
-  void SearchFiltered(Question& question, size_t ef, std::vector<Candidate>* found,
-                      HnswSearchStats* stats) const;
+
   std::shared_ptr<const SlotBits> AcceptedSlots(
       const std::shared_ptr<const OrdinalSet>& accept) const;
+  // Null where they are not worth the memory, or not yet.
+  std::shared_ptr<const Copies> CopiedMatches(const Question& question, size_t matches) const;
+  // The entry of a filter, or null. REQUIRES: accept_mutex_.
+  AcceptCache* CachedMatches(const std::shared_ptr<const OrdinalSet>& accept, uint64_t stamp) const;
+  // By how much the distance of a candidate may be wrong.
+  double ErrorOf(const Question& question, const Candidate& candidate) const;
+  // So far away the nearest `more` may be.
+  double WorstThatMayCount(const Question& question, size_t more) const;
+  double MeanDistance(const Question& question, Slot slot) const;
+  double WireDistance(float distance) const;
+  // To length 1, if it has any.
+  static void Normalise(float* v, size_t n);
+
   // Reads which slots are one object's, in their order.
   absl::Status LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader);
-  double WireDistance(float distance) const;
 
   const v1::VectorField field_;
   mutable ReaderGate gate_;
@@ -201,11 +254,6 @@ class DenseIndex {
   mutable std::condition_variable unpinned_;
   mutable int pins_ = 0;
 
-  struct AcceptCache {
-    std::weak_ptr<const OrdinalSet> accept;
-    uint64_t stamp = 0;
-    std::shared_ptr<const SlotBits> slots;
-  };
   mutable std::mutex accept_mutex_;
   mutable std::deque<AcceptCache> accept_cache_;  // guarded by accept_mutex_
 };

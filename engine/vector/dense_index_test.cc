@@ -429,6 +429,37 @@ TEST(DenseIndexFilterTest, RecallHoldsAtEverySelectivity) {
   }
 }
 
+// From its second use on, a filter's matches are scanned where their codes were copied to.
+TEST(DenseIndexFilterTest, AFilterUsedAgainSeesWhatChanged) {
+  for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_NONE,
+                                  v1::VECTOR_QUANTIZATION_BINARY}) {
+    World world(Field(48, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, quantization), 23);
+    world.Fill(0, 4000);
+    world.IndexAll();
+    std::set<Ordinal> matches;
+    for (Ordinal ordinal = 0; ordinal < 5000; ordinal += 4) matches.insert(ordinal);
+    const auto accept = std::make_shared<Set>(matches);
+    const auto check = [&] {
+      for (int i = 0; i < 3; ++i) EXPECT_GE(world.Recall(20, 10, accept), 0.99);
+    };
+    check();
+    // Deaths leave the copies as they are.
+    for (Ordinal ordinal = 0; ordinal < 2000; ordinal += 8) world.Remove(ordinal);
+    world.Commit();
+    check();
+    // What comes is not in them, and may take the place of what is.
+    world.Fill(3000, 5000);
+    check();
+    world.IndexAll();
+    world.index_.Maintain(true);
+    check();
+    // Of what matches, next to nothing lives.
+    for (Ordinal ordinal = 0; ordinal < 4980; ordinal += 4) world.Remove(ordinal);
+    world.Commit();
+    check();
+  }
+}
+
 TEST(DenseIndexChurnTest, RecallDoesNotDecay) {
   const auto field =
       Field(32, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8);

@@ -28,7 +28,8 @@ class Int8Codec final : public VectorCodec {
  public:
   Int8Codec(Metric metric, size_t dimension, std::vector<float> centre, const Kernels& kernels)
       : VectorCodec(metric, Quantization::kInt8, dimension, Padded(dimension), dimension,
-                    std::move(centre), kernels) {}
+                    std::move(centre), kernels),
+        root_(std::sqrt(static_cast<float>(dimension))) {}
 
   void Encode(const void* vector, uint8_t* code, uint8_t* residue,
               CodeParams* params) const override {
@@ -126,6 +127,17 @@ class Int8Codec final : public VectorCodec {
     }
   }
 
+  float CodeSpread(const PreparedQuery& query, const CodeParams& params) const override {
+    // Both are rounded: the vector, by up to half a step in each component, and the query.
+    // Of the vector's length it is only known what it is at most; half of that is above what
+    // it mostly is.
+    constexpr float kRoundingOfStep = 0.2887f;  // 1 / sqrt(12)
+    const float vector = params.scale * static_cast<float>(query.length);
+    const float length = 63.5f * params.scale * root_;
+    const float spread = kRoundingOfStep * (vector + query.scale * length);
+    return metric_ == Metric::kL2 ? 2 * spread : spread;
+  }
+
   double RefineError(const PreparedQuery& query, const uint8_t*, const CodeParams& params,
                      float) const override {
     const double root = std::sqrt(static_cast<double>(dimension_));
@@ -139,6 +151,9 @@ class Int8Codec final : public VectorCodec {
     const double length = std::max(query.length, norm);
     return 2 * step * (query.length + norm + step) + kRounding * (length * length + 1e-30);
   }
+
+ private:
+  const float root_;
 };
 
 // ---- floats -----------------------------------------------------------------

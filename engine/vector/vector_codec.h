@@ -29,6 +29,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -124,6 +125,11 @@ class VectorCodec {
   virtual double RefineError(const PreparedQuery& query, const uint8_t* residue,
                              const CodeParams& params, float distance) const {
     return 0;
+  }
+  // The distance by code differs from the refined one by about so much, as a standard
+  // deviation; infinite where that is not known.
+  virtual float CodeSpread(const PreparedQuery& query, const CodeParams& params) const {
+    return std::numeric_limits<float>::infinity();
   }
   // What vectors have in common, for LoadModel().
   virtual void SaveModel(std::string* model) const;

@@ -260,6 +260,34 @@ TEST_F(VectorViewTest, DropsFieldsAndCollections) {
   Compare();
 }
 
+// Indexes are made with the newest catalog, readers have their own.
+TEST_F(VectorViewTest, ReadersOfAnotherFieldOfTheNameGoToTheStore) {
+  Open(false);
+  for (int i = 0; i < 50; ++i) Put("k" + std::to_string(i));
+  const ReadView read = (*database_)->Read();
+  const NamespaceView view = *InNamespace(read, "default");
+  const CollectionInfo* collection = view.ns->FindCollection("");
+  v1::VectorField field = *FindVectorField(collection->record.collection(), "flat");
+  const auto strategy = [&] {
+    v1::Vector query;
+    for (int d = 0; d < field.dimension(); ++d) query.add_values(1);
+    VectorSearch search;
+    search.collection = collection->id;
+    search.field = &field;
+    search.vector = &query;
+    search.limit = 10;
+    CallContext context;
+    VectorSearchResult result;
+    EXPECT_TRUE((*database_)->FindNearest(context, view, search, &result).ok());
+    return result.strategy;
+  };
+  EXPECT_EQ(strategy(), "scan");
+  for (const int dimension : {4, 24}) {
+    field.set_dimension(dimension);
+    EXPECT_EQ(strategy(), "records") << dimension;
+  }
+}
+
 TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   Open(false);
   // Slow to link.

@@ -1,0 +1,633 @@
+// How DenseIndex answers: what it compares, what it compares again, and what of that holds at
+// the reader's commit.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "engine/vector/dense_index.h"
+#include "engine/vector/exact_distance.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// With a filter, so many matches are compared one by one, or this part of all.
+constexpr size_t kScanMatches = 4096;
+constexpr size_t kScanPart = 64;
+// Where all that matches is compared, this part of it is compared again: among what is far
+// from the query there are many whose codes are not told apart. At most so many.
+constexpr size_t kRefinedPart = 64;
+constexpr size_t kMostRefined = 1024;
+// A filter that lets through less than this share of what is expected near the query is
+// taken to be against it.
+constexpr double kFewerThanExpected = 0.35;
+// About how many distances a search takes for each candidate that it keeps.
+constexpr size_t kDistancesPerCandidate = 24;
+// What a distance costs that a search of the graph takes, next to one of a scan, about.
+constexpr size_t kGraphDistance = 3;
+// A scan of so many times the matches reads which slots match from a set of slots, which is
+// kept from search to search.
+constexpr size_t kSlotsPerMatch = 512;
+// Bytes of codes that are copied for a filter, at most, and filters that are remembered.
+constexpr size_t kMostCopied = size_t{4} << 20;
+constexpr size_t kFiltersKept = 4;
+// Stored vectors that are read, and slots that are compared, between two looks at the clock.
+constexpr size_t kReadsPerCheck = 64;
+constexpr size_t kSlotsPerCheck = size_t{1} << 14;
+// By so many standard deviations a distance by code is taken to be wrong at most.
+constexpr float kSpreads = 4;
+// Of what is compared again, so many are asked for before the first is.
+constexpr size_t kFetched = 64;
+// Hits may need more candidates than there are hits: several vectors of one object, dead
+// slots, slots of later commits. So often all is done again, with four times as many.
+constexpr int kRounds = 6;
+
+int64_t MicrosSince(Clock::time_point begin) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
+}
+
+// Ascending, each slot once: the same may have come from the tail and from the graph.
+void SortAndMerge(std::vector<Candidate>* candidates) {
+  std::sort(candidates->begin(), candidates->end());
+  candidates->erase(
+      std::unique(candidates->begin(), candidates->end(),
+                  [](const Candidate& a, const Candidate& b) { return a.slot == b.slot; }),
+      candidates->end());
+}
+
+}  // namespace
+
+// One search under way. A thread keeps it for its next search, for the memory that it has.
+struct DenseIndex::Question {
+  const VectorSearch* search = nullptr;
+  const CallContext* context = nullptr;
+  const ReadStored* stored = nullptr;
+  VectorSearchResult* result = nullptr;
+  uint64_t commit = 0;
+  size_t limit = 0;
+  size_t ef = 0;
+  bool graph_wanted = false;
+  // Of several vectors of an object, the mean of their distances counts.
+  bool mean = false;
+
+  // Which the query is prepared for.
+  const VectorStorage* storage = nullptr;
+  PreparedQuery query;
+  std::vector<float> values;
+
+  // Of one round: what was compared, ascending by distance of codes, at most `want`.
+  size_t want = 0;
+  CandidatePool pool;
+  std::vector<Range> tail;
+  // What may be a hit: ascending by the best distance there is without reading what is stored.
+  std::vector<Candidate> candidates;
+  // There was more than `want`.
+  bool truncated = false;
+  // Since `commit`, and the slots that it was about.
+  std::vector<SlotTable::Change> changes;
+  std::unordered_set<Slot> born;
+  std::unordered_set<Slot> died;
+  // Where the vectors of an object begin; with `mean`.
+  std::unordered_map<Ordinal, Slot> firsts;
+  std::unordered_set<Ordinal> seen;
+
+  const VectorCodec& codec() const { return storage->codec(); }
+};
+
+double DenseIndex::WireDistance(float distance) const {
+  if (field_.metric() == v1::VECTOR_METRIC_L2) {
+    return std::sqrt(std::max(0.0, static_cast<double>(distance)));
+  }
+  return distance;
+}
+
+// Compares slots and keeps the nearest: one block while the next comes from memory.
+class DenseIndex::Scanner {
+ public:
+  explicit Scanner(Question& question) : question_(question) {}
+
+  void Add(Slot slot) {
+    Block& block = blocks_[now_];
+    question_.storage->Fetch(
+        question_.query, 1, [slot](size_t) { return slot; }, &block.codes[block.count],
+        &block.params[block.count]);
+    block.slots[block.count++] = slot;
+    if (block.count < VectorStorage::kBlock) return;
+    now_ = 1 - now_;
+    Compare(blocks_[now_]);
+  }
+  void Finish() {
+    Compare(blocks_[1 - now_]);
+    Compare(blocks_[now_]);
+  }
+
+ private:
+  struct Block {
+    const uint8_t* codes[VectorStorage::kBlock];
+    const CodeParams* params[VectorStorage::kBlock];
+    Slot slots[VectorStorage::kBlock];
+    size_t count = 0;
+  };
+  void Compare(Block& block) {
+    float distances[VectorStorage::kBlock];
+    question_.storage->codec().Distances(question_.query, block.codes, block.params, block.count,
+                                         distances);
+    question_.pool.Insert(distances, block.slots, block.count);
+    question_.result->candidates_considered += static_cast<int64_t>(block.count);
+    block.count = 0;
+  }
+
+  Question& question_;
+  Block blocks_[2];
+  int now_ = 0;
+};
+
+void DenseIndex::ScanAll(Question& question) const {
+  const std::shared_ptr<const SlotBits> accepted =
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+  const size_t words = (table_.end() + 63) / 64;
+  Scanner scanner(question);
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word = table_.alive().word(i);
+    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
+    for (; word != 0; word &= word - 1) {
+      scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
+    }
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
+  }
+  scanner.Finish();
+}
+
+void DenseIndex::ScanAccepted(Question& question) const {
+  Scanner scanner(question);
+  const bool lists = keeps_all();
+  size_t looked_at = 0;
+  bool stopped = false;
+  question.search->accept->ForEach([&](Ordinal ordinal) {
+    if (stopped) return;
+    if (++looked_at % kSlotsPerCheck == 0) stopped = !question.context->Check().ok();
+    Slot slot = table_.First(ordinal);
+    if (slot == kNoSlot) return;
+    scanner.Add(slot);
+    if (!lists) return;
+    while ((slot = table_.Next(slot)) != kNoSlot) scanner.Add(slot);
+  });
+  scanner.Finish();
+}
+
+void DenseIndex::ScanTail(Question& question) const {
+  Scanner scanner(question);
+  const OrdinalSet* accept = question.search->accept.get();
+  for (const Range& range : question.tail) {
+    for (Slot slot = range.begin; slot < range.end; ++slot) {
+      if (!table_.Alive(slot)) continue;
+      if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
+      scanner.Add(slot);
+      const int64_t scanned = ++question.result->tail_scanned;
+      if (static_cast<size_t>(scanned) % kSlotsPerCheck == 0 && !question.context->Check().ok())
+        return;
+    }
+  }
+  scanner.Finish();
+}
+
+void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
+  const std::shared_ptr<const SlotBits> accepted =
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+  const size_t words = (table_.end() + 63) / 64;
+  candidates->clear();
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word = table_.alive().word(i);
+    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
+    for (; word != 0; word &= word - 1) {
+      const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
+      candidates->push_back({question.storage->Refine(question.query, slot), slot});
+    }
+    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
+  }
+  question.result->candidates_considered += static_cast<int64_t>(candidates->size());
+}
+
+DenseIndex::AcceptCache* DenseIndex::CachedMatches(const std::shared_ptr<const OrdinalSet>& accept,
+                                                   uint64_t stamp) const {
+  for (AcceptCache& cached : accept_cache_) {
+    if (cached.stamp == stamp && cached.accept.lock() == accept) return &cached;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
+    const std::shared_ptr<const OrdinalSet>& accept) const {
+  const uint64_t stamp = table_.stamp();
+  {
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    const AcceptCache* const cached = CachedMatches(accept, stamp);
+    if (cached != nullptr) return cached->slots;
+  }
+  auto slots = std::make_shared<SlotBits>(table_.end());
+  accept->ForEach([&](Ordinal ordinal) {
+    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
+      slots->Set(slot);
+    }
+  });
+  std::lock_guard<std::mutex> lock(accept_mutex_);
+  accept_cache_.push_back({accept, stamp, slots, nullptr});
+  if (accept_cache_.size() > kFiltersKept) accept_cache_.pop_front();
+  return slots;
+}
+
+std::shared_ptr<const DenseIndex::Copies> DenseIndex::CopiedMatches(const Question& question,
+                                                                    size_t matches) const {
+  const std::shared_ptr<const OrdinalSet>& accept = question.search->accept;
+  const size_t code_bytes = question.codec().code_bytes();
+  if (accept == nullptr || matches * (code_bytes + sizeof(CodeParams)) > kMostCopied) {
+    return nullptr;
+  }
+  const uint64_t stamp = table_.stamp();
+  std::shared_ptr<const SlotBits> slots;
+  {
+    std::lock_guard<std::mutex> lock(accept_mutex_);
+    const AcceptCache* const cached = CachedMatches(accept, stamp);
+    if (cached == nullptr) return nullptr;
+    if (cached->copies != nullptr && cached->copies->storage == question.storage) {
+      return cached->copies;
+    }
+    slots = cached->slots;
+  }
+  auto copies = std::make_shared<Copies>();
+  copies->storage = question.storage;
+  slots->ForEach([&](Slot slot) {
+    copies->slots.push_back(slot);
+    copies->params.push_back(question.storage->Params(slot));
+    const uint8_t* const code = question.storage->Code(slot);
+    copies->codes.insert(copies->codes.end(), code, code + code_bytes);
+  });
+  std::lock_guard<std::mutex> lock(accept_mutex_);
+  AcceptCache* const cached = CachedMatches(accept, stamp);
+  if (cached != nullptr) cached->copies = copies;
+  return copies;
+}
+
+void DenseIndex::ScanCopies(Question& question, const Copies& copies) const {
+  constexpr size_t kBlock = VectorStorage::kBlock;
+  const size_t code_bytes = question.codec().code_bytes();
+  const uint8_t* codes[kBlock];
+  const CodeParams* params[kBlock];
+  float distances[kBlock];
+  for (size_t begin = 0; begin < copies.slots.size(); begin += kBlock) {
+    const size_t n = std::min(kBlock, copies.slots.size() - begin);
+    for (size_t i = 0; i < n; ++i) {
+      codes[i] = &copies.codes[(begin + i) * code_bytes];
+      params[i] = &copies.params[begin + i];
+    }
+    question.codec().Distances(question.query, codes, params, n, distances);
+    question.pool.Insert(distances, &copies.slots[begin], n);
+    if (begin % kSlotsPerCheck == 0 && !question.context->Check().ok()) return;
+  }
+  question.result->candidates_considered += static_cast<int64_t>(copies.slots.size());
+}
+
+void DenseIndex::ScanMatches(Question& question, size_t matches) const {
+  question.want += std::min(kMostRefined, matches / kRefinedPart);
+  question.pool.Reset(question.want);
+  ScanAll(question);
+  TakePool(question);
+  question.result->strategy = "scan";
+}
+
+void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) const {
+  std::vector<Candidate>* const found = &question.candidates;
+  const size_t ef = question.want;
+  const auto& accept = question.search->accept;
+  const size_t matches = accept->Count();
+  const double share =
+      static_cast<double>(matches) / static_cast<double>(std::max<size_t>(1, table_.alive_count()));
+  const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(accept);
+  question.result->strategy = "filtered_graph";
+  // What is near the query, whatever it is, shows how the filter lies to it.
+  size_t width = ef;
+  for (const bool widened : {false, true}) {
+    graph_->Search(question.query, width, found, stats);
+    const auto looked_at = static_cast<double>(found->size());
+    std::erase_if(*found,
+                  [&](const Candidate& candidate) { return !accepted->Test(candidate.slot); });
+    if (found->size() * 2 >= ef) return;
+    if (!widened && static_cast<double>(found->size()) >= kFewerThanExpected * share * looked_at) {
+      break;
+    }
+    // The filter is against the query: what matches is elsewhere, and no greedy search is
+    // sure to find its nearest part. Where it is not far, a wider look finds it.
+    width = width * ef / std::max<size_t>(1, found->size());
+    if (widened || width * kDistancesPerCandidate * kGraphDistance > matches) {
+      ScanMatches(question, matches);
+      return;
+    }
+  }
+  thread_local std::vector<Slot> seeds;
+  seeds.clear();
+  for (const Candidate& candidate : *found) seeds.push_back(candidate.slot);
+  if (!graph_->SearchAccepted(question.query, ef, *accepted, seeds, static_cast<int64_t>(matches),
+                              found, stats)) {
+    ScanMatches(question, matches);
+  }
+}
+
+void DenseIndex::SearchGraph(Question& question) const {
+  std::vector<Candidate>& found = question.candidates;
+  HnswSearchStats stats;
+  question.result->strategy = "graph";
+  if (question.search->accept == nullptr) {
+    graph_->Search(question.query, question.want, &found, &stats);
+  } else {
+    SearchFiltered(question, &stats);
+  }
+  question.result->candidates_considered += stats.distances;
+  if (question.result->strategy == "scan" || question.tail.empty()) return;
+  for (const Candidate& candidate : found) {
+    question.pool.Insert(candidate.distance, candidate.slot);
+  }
+  ScanTail(question);
+  TakePool(question);
+}
+
+void DenseIndex::TakePool(Question& question) {
+  const CandidatePool& pool = question.pool;
+  question.candidates.resize(pool.size());
+  for (size_t i = 0; i < pool.size(); ++i) {
+    question.candidates[i] = {pool.distance(i), pool.node(i)};
+  }
+}
+
+void DenseIndex::ScanMatching(Question& question, size_t matches) const {
+  if (question.search->accept != nullptr && matches * kSlotsPerMatch < table_.end()) {
+    ScanAccepted(question);
+  } else if (const auto copies = CopiedMatches(question, matches); copies != nullptr) {
+    // The dead among them are found later, and take places.
+    question.want += question.want * table_.dead_count() / std::max<size_t>(1, matches);
+    question.pool.Reset(question.want);
+    ScanCopies(question, *copies);
+  } else {
+    ScanAll(question);
+  }
+}
+
+void DenseIndex::Prepare(Question& question) const {
+  const v1::Vector& vector = *question.search->vector;
+  if (bits()) {
+    question.codec().PrepareQuery(vector.bits().data(), &question.query);
+    return;
+  }
+  question.values.assign(vector.values().begin(), vector.values().end());
+  if (field_.metric() == v1::VECTOR_METRIC_COSINE) {
+    Normalise(question.values.data(), question.values.size());
+  }
+  question.codec().PrepareQuery(question.values.data(), &question.query);
+}
+
+void DenseIndex::FindCandidates(Question& question, size_t more) const {
+  const VectorSearch& search = *question.search;
+  const VectorCodec& codec = question.codec();
+  const bool floats = codec.exact();
+  const size_t total = table_.alive_count();
+  const size_t dead = table_.dead_count();
+  const size_t matches =
+      search.accept == nullptr ? total : std::min<size_t>(total, search.accept->Count());
+  const bool graph = hnsw() && question.graph_wanted && !search.exact && total > kScanBelow &&
+                     in_graph_count_.load() > 0;
+  question.truncated = false;
+  question.tail.clear();
+  question.result->strategy = "scan";
+  question.result->exact = search.exact || (floats && !graph);
+  // The nearest by their means need not have vectors that are among the nearest.
+  if ((search.exact && !floats) || (question.mean && !graph)) {
+    CollectAll(question, &question.candidates);
+    return;
+  }
+
+  const size_t wanted = more * codec.refine_factor() + kRefined;
+  const size_t of_matches = floats ? 0 : std::min(kMostRefined, matches / kRefinedPart);
+  const bool few = !graph || (search.accept != nullptr &&
+                              matches <= std::max({kScanMatches, total / kScanPart, more}));
+  size_t width = wanted + of_matches;
+  if (!few) {
+    // Where codes are good enough, what a search keeps is what it asked for.
+    width = std::max(codec.refine_factor() == 1 ? more : wanted, question.ef);
+    // Dead slots take places among the candidates.
+    width += width * dead / std::max<size_t>(1, total);
+  }
+  // There are no more than that, the slots that died since included.
+  question.want = std::min(width, table_.end()) + question.changes.size();
+  question.pool.Reset(question.want);
+  if (graph) question.tail = Tail();
+  if (few) {
+    ScanMatching(question, matches);
+    TakePool(question);
+  } else {
+    SearchGraph(question);
+  }
+
+  // What is compared again: the best.
+  std::vector<Candidate>& candidates = question.candidates;
+  question.truncated = candidates.size() >= question.want;
+  candidates.resize(std::min(candidates.size(), question.want));
+  if (floats) return;
+  if (question.result->strategy != "scan") {
+    candidates.resize(std::min(candidates.size(), wanted + question.changes.size()));
+  }
+  for (size_t i = 0; i < std::min(candidates.size(), kFetched); ++i) {
+    question.storage->PrefetchResidue(candidates[i].slot);
+  }
+}
+
+void DenseIndex::Refine(Question& question, size_t more) const {
+  std::vector<Candidate>& candidates = question.candidates;
+  if (!question.codec().exact() && !question.search->exact) {
+    const VectorStorage& storage = *question.storage;
+    float worst = -std::numeric_limits<float>::infinity();
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      Candidate& candidate = candidates[i];
+      // Of those that came after as many as are wanted, most are too far away to become one
+      // of them.
+      if (i >= more && !keeps_all()) {
+        const float spread =
+            question.codec().CodeSpread(question.query, storage.Params(candidate.slot));
+        if (candidate.distance - kSpreads * spread > worst) {
+          candidates.resize(i);
+          question.truncated = true;
+          break;
+        }
+      }
+      candidate.distance = storage.Refine(question.query, candidate.slot);
+      if (i < more) worst = std::max(worst, candidate.distance);
+    }
+  }
+  SortAndMerge(&candidates);
+}
+
+bool DenseIndex::Rewind(Question& question) const {
+  std::vector<Candidate>& candidates = question.candidates;
+  // What is dead already died before `commit`, or is put back below; what dies from here on
+  // did not die for this reader.
+  std::erase_if(candidates,
+                [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
+  if (question.mean) {
+    question.firsts.clear();
+    for (const Candidate& candidate : candidates) {
+      const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+      question.firsts.emplace(ordinal, table_.First(ordinal));
+    }
+  }
+  if (!table_.ChangesAfter(question.commit, &question.changes)) return false;
+  question.born.clear();
+  question.died.clear();
+  if (question.changes.empty()) return true;
+  for (const SlotTable::Change& change : question.changes) {
+    (change.born ? question.born : question.died).insert(change.slot);
+  }
+  const OrdinalSet* const accept = question.search->accept.get();
+  for (const Slot slot : question.died) {
+    if (question.born.count(slot) > 0) continue;
+    if (accept != nullptr && !accept->Contains(table_.OrdinalOf(slot))) continue;
+    candidates.push_back({question.storage->Refine(question.query, slot), slot});
+  }
+  SortAndMerge(&candidates);
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return question.born.count(candidate.slot) > 0;
+  });
+  return true;
+}
+
+absl::Status DenseIndex::RankByStored(Question& question, double worst) const {
+  v1::Vector vector;
+  question.seen.clear();
+  for (const Candidate& candidate : question.candidates) {
+    if (candidate.distance - ErrorOf(question, candidate) > worst) continue;
+    const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+    if (!question.seen.insert(ordinal).second) continue;
+    if (question.seen.size() % kReadsPerCheck == 0) {
+      COOKIX_RETURN_IF_ERROR(question.context->Check());
+    }
+    COOKIX_ASSIGN_OR_RETURN(const bool found, (*question.stored)(ordinal, &vector));
+    if (!found) continue;
+    question.result->hits.push_back(
+        {ordinal, ObjectDistance(field_, vector, *question.search->vector)});
+  }
+  return absl::OkStatus();
+}
+
+double DenseIndex::ErrorOf(const Question& question, const Candidate& candidate) const {
+  return question.codec().RefineError(question.query, question.storage->Residue(candidate.slot),
+                                      question.storage->Params(candidate.slot), candidate.distance);
+}
+
+double DenseIndex::WorstThatMayCount(const Question& question, size_t more) const {
+  // For several vectors of one object all of them are looked at again.
+  const std::vector<Candidate>& candidates = question.candidates;
+  if (keeps_all() || more == 0 || more >= candidates.size()) {
+    return std::numeric_limits<double>::infinity();
+  }
+  std::vector<double> bounds;
+  bounds.reserve(candidates.size());
+  for (const Candidate& candidate : candidates) {
+    bounds.push_back(candidate.distance + ErrorOf(question, candidate));
+  }
+  const auto last = bounds.begin() + static_cast<ptrdiff_t>(more) - 1;
+  std::nth_element(bounds.begin(), last, bounds.end());
+  return *last;
+}
+
+void DenseIndex::RankByCodes(Question& question) const {
+  question.seen.clear();
+  for (const Candidate& candidate : question.candidates) {
+    const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
+    if (keeps_all() && !question.seen.insert(ordinal).second) continue;
+    const double distance =
+        question.mean ? MeanDistance(question, candidate.slot) : WireDistance(candidate.distance);
+    question.result->hits.push_back({ordinal, distance});
+  }
+}
+
+double DenseIndex::MeanDistance(const Question& question, Slot slot) const {
+  // An object's vectors lived and died together.
+  const Ordinal ordinal = table_.OrdinalOf(slot);
+  Slot first = slot;
+  if (question.died.count(slot) == 0) {
+    first = question.firsts.at(ordinal);
+  } else {
+    const auto change = std::find_if(question.changes.begin(), question.changes.end(),
+                                     [&](const SlotTable::Change& each) {
+                                       return !each.born && table_.OrdinalOf(each.slot) == ordinal;
+                                     });
+    if (change != question.changes.end()) first = change->slot;
+  }
+  double sum = 0;
+  size_t count = 0;
+  for (Slot each = first; each != kNoSlot; each = table_.Next(each)) {
+    sum += WireDistance(question.storage->Refine(question.query, each));
+    ++count;
+  }
+  return sum / static_cast<double>(count);
+}
+
+absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const VectorSearch& search,
+                                        uint64_t commit, const ReadStored& stored,
+                                        VectorSearchResult* result) const {
+  const auto begin = Clock::now();
+  result->strategy = "scan";
+  if (!ready_.load(std::memory_order_acquire)) {
+    // Nothing was ever put, up to what the view shows.
+    result->exact = true;
+    return true;
+  }
+  const ReaderGate::Visit visit = gate_.Enter();
+  thread_local Question question;
+  if (!table_.ChangesAfter(commit, &question.changes)) return false;
+  question.search = &search;
+  question.context = &context;
+  question.stored = &stored;
+  question.result = result;
+  question.commit = commit;
+  question.limit = static_cast<size_t>(search.limit);
+  question.ef = static_cast<size_t>(search.ef > 0 ? search.ef : search.field->hnsw().ef_search());
+  question.mean = field_.multi() && keeps_all() && field_.aggregate() == v1::VECTOR_AGGREGATE_MEAN;
+  // In this order: the graph is of the storage that was there before it was wanted.
+  question.graph_wanted = graph_wanted_.load();
+  question.storage = current_.load();
+  Prepare(question);
+
+  size_t more = question.mean ? 8 * question.limit : question.limit;
+  for (int round = 0; round < kRounds; ++round, more *= 4) {
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    FindCandidates(question, more);
+    COOKIX_RETURN_IF_ERROR(context.Check());
+    result->search_us = MicrosSince(begin);
+    const auto rerank = Clock::now();
+    Refine(question, more);
+    if (!Rewind(question)) return false;
+    std::vector<VectorHit>& hits = result->hits;
+    hits.clear();
+    if (search.exact && !question.codec().exact()) {
+      COOKIX_RETURN_IF_ERROR(RankByStored(question, WorstThatMayCount(question, more)));
+    } else if (question.codec().ranks_by_stored()) {
+      COOKIX_RETURN_IF_ERROR(RankByStored(question, std::numeric_limits<double>::infinity()));
+    } else {
+      RankByCodes(question);
+    }
+    std::sort(hits.begin(), hits.end());
+    result->rerank_us = MicrosSince(rerank);
+    const bool enough = hits.size() >= question.limit || !question.truncated;
+    if (hits.size() > question.limit) hits.resize(question.limit);
+    if (enough) return true;
+  }
+  return false;
+}
+
+}  // namespace cookix::engine
