@@ -193,7 +193,7 @@ const std::vector<CommandGroup>& AllCommands() {
   static const auto* groups = new std::vector<CommandGroup>{
       {"Server", ServerCommands()},   {"Objects", ObjectCommands()},
       {"Graph", GraphCommands()},     {"Questions", ReasoningCommands()},
-      {"Vectors", VectorCommands()},  {"Catalog", CatalogCommands()},
+      {"Search", SearchCommands()},  {"Catalog", CatalogCommands()},
       {"Keys", KeyCommands()},        {"Transfer", TransferCommands()},
       {"Operation", AdminCommands()}, {"Try it", DemoCommands()},
       {"Measure", BenchCommands()},   {"Help", HelpCommands()},

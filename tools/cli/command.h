@@ -97,7 +97,7 @@ std::vector<Command> ServerCommands();
 std::vector<Command> ObjectCommands();
 std::vector<Command> GraphCommands();
 std::vector<Command> ReasoningCommands();
-std::vector<Command> VectorCommands();
+std::vector<Command> SearchCommands();
 std::vector<Command> CatalogCommands();
 std::vector<Command> KeyCommands();
 std::vector<Command> TransferCommands();
