@@ -181,7 +181,7 @@ class DenseIndex {
   // Make hits of the candidates: by what the store holds, of those that may be as near as
   // `worst`; or by codes.
   absl::Status RankByStored(Question& question, double worst) const;
-  void RankByCodes(Question& question) const;
+  absl::Status RankByCodes(Question& question) const;
 
   // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;

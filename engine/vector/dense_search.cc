@@ -39,8 +39,10 @@ constexpr size_t kSlotsPerMatch = 512;
 // Bytes of codes that are copied for a filter, at most, and filters that are remembered.
 constexpr size_t kMostCopied = size_t{4} << 20;
 constexpr size_t kFiltersKept = 4;
-// Stored vectors that are read, and slots that are compared, between two looks at the clock.
+// Stored vectors that are read, objects that are ranked, and slots that are compared, between
+// two looks at the clock.
 constexpr size_t kReadsPerCheck = 64;
+constexpr size_t kObjectsPerCheck = 1024;
 constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
@@ -587,15 +589,18 @@ double DenseIndex::WorstThatMayCount(Question& question, size_t more) const {
   return *last;
 }
 
-void DenseIndex::RankByCodes(Question& question) const {
+absl::Status DenseIndex::RankByCodes(Question& question) const {
   question.seen.clear();
+  size_t looked_at = 0;
   for (const Candidate& candidate : question.candidates) {
+    if (++looked_at % kObjectsPerCheck == 0) COOKIX_RETURN_IF_ERROR(question.context->Check());
     const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
     if (keeps_all() && !question.seen.insert(ordinal).second) continue;
     const double distance =
         question.mean ? MeanDistance(question, candidate.slot) : WireDistance(candidate.distance);
     question.result->hits.push_back({ordinal, distance});
   }
+  return absl::OkStatus();
 }
 
 double DenseIndex::MeanDistance(const Question& question, Slot slot) const {
@@ -665,14 +670,13 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     } else if (question.codec().ranks_by_stored()) {
       COOKIX_RETURN_IF_ERROR(RankByStored(question, std::numeric_limits<double>::infinity()));
     } else {
-      RankByCodes(question);
+      COOKIX_RETURN_IF_ERROR(RankByCodes(question));
     }
     std::sort(hits.begin(), hits.end());
     result->rerank_us = MicrosSince(rerank);
     const bool enough = hits.size() >= question.limit || !question.truncated;
     if (hits.size() > question.limit) hits.resize(question.limit);
     if (!enough) continue;
-    COOKIX_RETURN_IF_ERROR(context.Check());
     // All was compared, and there was nothing.
     if (hits.empty() && result->strategy == "scan") result->exact = true;
     return true;

@@ -1,6 +1,7 @@
 #include "engine/vector/vector_view.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <limits>
@@ -33,6 +34,7 @@ constexpr size_t kLoadBatch = 1024;
 // Times that a thread links some vectors before it looks at other indexes.
 constexpr int kRoundsOfWork = 16;
 constexpr std::string_view kLocalName = "vectors";
+constexpr std::chrono::milliseconds kLocalPoll(1);
 // Of what is saved: sparse indexes are there from this version on.
 constexpr uint32_t kSparseSavedVersion = 2;
 
@@ -83,6 +85,8 @@ struct VectorView::Impl {
     const v1::VectorField field;
     std::unique_ptr<DenseIndex> dense;
     std::unique_ptr<SparseField> sparse;
+    // Where `cells` lie: it goes after them.
+    std::shared_ptr<storage::LocalStore> local;
     std::unique_ptr<CellField> cells;
     // What went wrong while cells were brought into shape. Guarded by work_mutex.
     absl::Status cells_status;
@@ -144,6 +148,7 @@ struct VectorView::Impl {
     auto entry = std::make_shared<Entry>(field);
     if (IsCells(field)) {
       COOKIX_ASSIGN_OR_RETURN(const uint32_t number, NumberOf(key));
+      entry->local = local;
       COOKIX_ASSIGN_OR_RETURN(entry->cells,
                               CellField::Open(*local, number, field, options.cell_bytes / 2));
     }
@@ -345,18 +350,19 @@ struct VectorView::Impl {
 
   int64_t MemoryBytes() const {
     int64_t bytes = 0;
-    bool any_cells = false;
+    std::shared_ptr<storage::LocalStore> of_cells;
     for (const EntryPtr& entry : All()) {
       bytes += entry->MemoryBytes();
-      any_cells = any_cells || entry->cells != nullptr;
+      if (entry->local != nullptr) of_cells = entry->local;
     }
-    return any_cells ? bytes + local->MemoryBytes() : bytes;
+    return of_cells != nullptr ? bytes + of_cells->MemoryBytes() : bytes;
   }
 
   storage::Store& store;
   const VectorViewOptions options;
-  // Where cells are. Null until there is a field of that kind. The writer's to open.
-  std::unique_ptr<storage::LocalStore> local;
+  // Where cells are. Null until there is a field of that kind. The writer's; others use that
+  // of an entry.
+  std::shared_ptr<storage::LocalStore> local;
   mutable std::shared_mutex mutex;
   std::map<Key, EntryPtr> entries;  // guarded by mutex; changed by the writer only
   // Readers of commits before these go to the store.
@@ -653,6 +659,11 @@ void VectorView::Drop() {
   }
   impl.memory.store(0);
   impl.excused.store(0);
+  // The database of cells may be what is damaged: what comes next opens or makes its own. That
+  // cannot be before the last search or thread has left this one.
+  entries.clear();
+  while (impl.local.use_count() > 1) std::this_thread::sleep_for(kLocalPoll);
+  impl.local.reset();
 }
 
 int64_t VectorView::MemoryBytes() const { return impl_->MemoryBytes(); }
@@ -760,8 +771,8 @@ void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_v
     response->set_indexed_vectors(stats.vectors);
     response->set_cells(stats.cells);
     // The database is that of all fields with cells.
-    response->set_memory_bytes(stats.memory_bytes + impl_->local->MemoryBytes());
-    response->set_disk_bytes(impl_->local->DiskBytes());
+    response->set_memory_bytes(stats.memory_bytes + entry->local->MemoryBytes());
+    response->set_disk_bytes(entry->local->DiskBytes());
   } else {
     const SparseField::Stats stats = entry->sparse->stats();
     response->set_vectors(stats.vectors);

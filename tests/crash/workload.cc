@@ -33,13 +33,13 @@ v1::Mutation Workload::Put(const std::string& key, int64_t counter) {
   // Some kilobytes now and then, so that memory tables are flushed under load.
   object->set_content(std::string(static_cast<size_t>(Below(10) == 0 ? 8192 : Below(200)), 'x'));
   object->add_labels(absl::StrCat("worker", worker_));
-  AddVectors(object);
+  AddVectors(3, object);
   return mutation;
 }
 
-void Workload::AddVectors(v1::Object* object) {
+void Workload::AddVectors(int64_t of_four, v1::Object* object) {
   for (const std::string field : kVectorFields) {
-    if (Below(4) != 0) (*object->mutable_vectors())[field] = RandomVector(field, random_);
+    if (Below(4) < of_four) (*object->mutable_vectors())[field] = RandomVector(field, random_);
   }
 }
 
@@ -51,7 +51,9 @@ void Workload::PutMany(v1::WriteRequest* request) {
     v1::Object* object = request->add_mutations()->mutable_put_object()->mutable_object();
     object->mutable_ref()->set_key(absl::StrCat("w", worker_, "/b", (first + i) % kBulkKeys));
     (*object->mutable_properties())["counter"].set_int_value(++counter_);
-    AddVectors(object);
+    // All in this one, which has a graph from some thousand vectors on.
+    (*object->mutable_vectors())["graph"] = RandomVector("graph", random_);
+    AddVectors(1, object);
   }
 }
 
@@ -83,7 +85,7 @@ v1::WriteRequest Workload::Next(const GraphState& state) {
   const auto any_present = [&] {
     return present[static_cast<size_t>(Below(static_cast<int64_t>(present.size())))];
   };
-  if (bulk_ && Below(4) == 0) {
+  if (bulk_ && Below(6) == 0) {
     PutMany(&request);
     return request;
   }

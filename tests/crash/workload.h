@@ -23,7 +23,7 @@ class Workload {
 
   // Up to so many keys "w<worker>/b<i>" beside, which are written many at a time as parts of
   // a bulk load.
-  static constexpr int kBulkKeys = 1500;
+  static constexpr int kBulkKeys = 1200;
 
   Workload(int worker, bool bulk, uint64_t seed);
 
@@ -37,8 +37,8 @@ class Workload {
   int64_t Below(int64_t bound);
   std::string AnyKey();
   v1::Mutation Put(const std::string& key, int64_t counter);
-  // Some with vectors in some fields.
-  void AddVectors(v1::Object* object);
+  // In each field with the chance of `of_four` in four.
+  void AddVectors(int64_t of_four, v1::Object* object);
   void PutMany(v1::WriteRequest* request);
   void Patch(const std::string& key, v1::ObjectPatch* patch);
   v1::Mutation Link(const std::string& source, const std::string& target);
