@@ -13,10 +13,13 @@
 // text, without positions and with.
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
+#include <set>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,8 +77,7 @@ class Corpus {
     return text;
   }
   std::span<const uint32_t> Ranks(size_t document) const {
-    return std::span(ranks_).subspan(begins_[document],
-                                     begins_[document + 1] - begins_[document]);
+    return std::span(ranks_).subspan(begins_[document], begins_[document + 1] - begins_[document]);
   }
 
  private:
@@ -140,10 +142,10 @@ std::string Analyzed(const std::string& word) {
 }
 
 AnalyzedQuery MakeQuery(QueryKind kind, std::mt19937_64* random) {
-  const size_t words = kind == kTerm || kind == kPrefix                             ? 1
-                       : kind == kOr2 || kind == kAnd2 || kind == kPhrase2          ? 2
+  const size_t words = kind == kTerm || kind == kPrefix                    ? 1
+                       : kind == kOr2 || kind == kAnd2 || kind == kPhrase2 ? 2
                        : kind == kOr3 || kind == kAnd3 || kind == kPhrase3 ? 3
-                                                                                    : 4;
+                                                                           : 4;
   std::uniform_real_distribution<double> logarithm(std::log(10.0), std::log(50'000.0));
   while (true) {
     const auto ranks = GetCorpus().Ranks((*random)() % kDocuments);
@@ -210,23 +212,29 @@ TextSearchResult Run(const AnalyzedQuery& query, bool exhaustive) {
   return result;
 }
 
-void Search(benchmark::State& state, QueryKind kind) {
-  std::mt19937_64 random(static_cast<uint64_t>(kind) + 99);
-  std::vector<AnalyzedQuery> queries;
-  while (queries.size() < kQueries) queries.push_back(MakeQuery(kind, &random));
-  int64_t found = 0;
-  for (size_t i = 0; i < 40; ++i) {
-    const TextSearchResult best = Run(queries[i], false);
-    const TextSearchResult all = Run(queries[i], true);
-    found += static_cast<int64_t>(best.hits.size());
+// Pruned against exhaustive.
+void CheckBest(std::span<const AnalyzedQuery> queries) {
+  size_t found = 0;
+  for (const AnalyzedQuery& query : queries) {
+    const TextSearchResult best = Run(query, false);
+    const TextSearchResult all = Run(query, true);
+    found += best.hits.size();
     if (best.hits.size() != all.hits.size()) std::abort();
-    for (size_t h = 0; h < best.hits.size(); ++h) {
-      if (best.hits[h].ordinal != all.hits[h].ordinal || best.hits[h].score != all.hits[h].score) {
+    for (size_t i = 0; i < best.hits.size(); ++i) {
+      if (best.hits[i].ordinal != all.hits[i].ordinal || best.hits[i].score != all.hits[i].score) {
         std::abort();
       }
     }
   }
   if (found == 0) std::abort();
+}
+
+void Search(benchmark::State& state, QueryKind kind) {
+  std::mt19937_64 random(static_cast<uint64_t>(kind) + 99);
+  std::vector<AnalyzedQuery> queries;
+  while (queries.size() < kQueries) queries.push_back(MakeQuery(kind, &random));
+  static std::set<QueryKind> checked;
+  if (checked.insert(kind).second) CheckBest(std::span(queries).first(40));
   std::vector<double> times;
   size_t next = 0;
   int64_t scored = 0;

@@ -330,15 +330,19 @@ TEST(TextIndexTest, TiesAreInTheOrderOfOrdinals) {
 TEST(TextIndexTest, Extremes) {
   World world(2);
   std::string many = "needle";
-  for (int i = 0; i < 1'000'000; ++i) many += i % 10 == 0 ? " often" : " w" + std::to_string(i % 50);
+  for (int i = 0; i < 1'000'000; ++i)
+    many += i % 10 == 0 ? " often" : " w" + std::to_string(i % 50);
   world.Set(1, {{many}, {}});
   world.Set(2, {{""}, {"  "}});
   world.Set(3, {{std::string(1 << 20, 'x')}, {"short"}});
   world.Set(4, {{"often needle"}, {"short"}});
   world.Set(uint64_t{1} << 39, {{"needle"}, {}});
   world.Commit();
-  const AnalyzedQuery queries[] = {Term("often"), Term("needle"), Term("short", 1),
-                                   Phrase({"needle", "often"}), Or({Term("often"), Term("needle")}),
+  const AnalyzedQuery queries[] = {Term("often"),
+                                   Term("needle"),
+                                   Term("short", 1),
+                                   Phrase({"needle", "often"}),
+                                   Or({Term("often"), Term("needle")}),
                                    Prefix("w")};
   // A megabyte of one letter is no term here, though it is a word to the model.
   ModelState state = world.state_;
@@ -438,8 +442,8 @@ TEST(TextIndexTest, Errors) {
   }
   CallContext cancelled;
   cancelled.Cancel();
-  EXPECT_TRUE(absl::IsCancelled(
-      world.index_->Search(cancelled, search, world.commit_, &result).status()));
+  EXPECT_TRUE(
+      absl::IsCancelled(world.index_->Search(cancelled, search, world.commit_, &result).status()));
   // A reader from before what is remembered.
   for (Ordinal ordinal = 100; ordinal < 700; ++ordinal) {
     world.Set(ordinal, {{"more"}});
