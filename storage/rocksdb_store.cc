@@ -69,6 +69,27 @@ bool IsNeutralName(std::string_view name) {
          name == kLockName || name == std::string(kStoreFileName) + ".new" || name == "COOKIX.try";
 }
 
+// Commits put the records of these families in key order.
+bool IsPutInOrder(Family family) {
+  return family == Family::kIdentity || family == Family::kObjects || family == Family::kEdges ||
+         family == Family::kReverseEdges;
+}
+
+constexpr size_t kNamespaceBytes = 4;
+
+// By namespace, RocksDB remembers where in a memory table the last record went, and looks
+// from there. It does so for ranges to delete as well, which lie in a table of their own,
+// and takes places in one table for places in the other: so nothing is remembered for what
+// is no longer than a namespace, which no record is and every such range is.
+class NamespaceOfRecord final : public rocksdb::SliceTransform {
+ public:
+  const char* Name() const override { return "cookix.NamespaceOfRecord"; }
+  rocksdb::Slice Transform(const rocksdb::Slice& key) const override {
+    return rocksdb::Slice(key.data(), kNamespaceBytes);
+  }
+  bool InDomain(const rocksdb::Slice& key) const override { return key.size() > kNamespaceBytes; }
+};
+
 // Cuts a file down to `size` bytes, durably. By way of a handle: the operating
 // system's file system of RocksDB has no call that takes a path.
 rocksdb::IOStatus CutFile(rocksdb::FileSystem& fs, const std::string& path, uint64_t size) {
@@ -165,6 +186,10 @@ class RocksDbStore::Batch final : public CommitBatch {
   }
   void DeleteRange(Family family, std::string_view begin, std::string_view end) override {
     if (!Allowed(family) || begin >= end) return;
+    if (IsPutInOrder(family) && begin.size() > kNamespaceBytes) {
+      Note(rocksdb::Status::InvalidArgument("a range to delete begins inside a namespace"));
+      return;
+    }
     Note(operations.DeleteRange(store_->Handle(family), ToSlice(begin), ToSlice(end)));
   }
   absl::StatusOr<bool> Get(Family family, std::string_view key, std::string* value) override {
@@ -487,22 +512,14 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
       default:
         break;
     }
-    switch (family) {
-      case Family::kIdentity:
-        // A new object's key is looked for before it is put.
-        options.memtable_prefix_bloom_size_ratio = 0.02;
-        options.memtable_whole_key_filtering = true;
-        [[fallthrough]];
-      case Family::kObjects:
-      case Family::kEdges:
-      case Family::kReverseEdges:
-        // Commits put their records in key order: each one's place in the memory table
-        // is found from that of the one before, in the same namespace (4 bytes).
-        options.memtable_insert_with_hint_prefix_extractor.reset(
-            rocksdb::NewFixedPrefixTransform(4));
-        break;
-      default:
-        break;
+    if (family == Family::kIdentity) {
+      // A new object's key is looked for before it is put.
+      options.memtable_prefix_bloom_size_ratio = 0.02;
+      options.memtable_whole_key_filtering = true;
+    }
+    // Each one's place in the memory table is found from that of the one before.
+    if (IsPutInOrder(family)) {
+      options.memtable_insert_with_hint_prefix_extractor = std::make_shared<NamespaceOfRecord>();
     }
     options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
     descriptors.emplace_back(std::string(FamilyName(family)), options);

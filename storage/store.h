@@ -47,7 +47,8 @@ class CommitBatch {
 
   virtual void Put(Family family, std::string_view key, std::string_view value) = 0;
   virtual void Delete(Family family, std::string_view key) = 0;
-  // Deletes [begin, end). Costs one record whatever it covers.
+  // Deletes [begin, end). Costs one record whatever it covers. Of identity, objects and
+  // edges, `begin` is at most 4 bytes long, as a namespace is.
   virtual void DeleteRange(Family family, std::string_view begin, std::string_view end) = 0;
 
   // Reads the state that this commit builds upon: every earlier commit, those

@@ -201,6 +201,42 @@ TEST_P(StoreTest, DeletesAndRangesOfThem) {
   EXPECT_EQ(Get("d"), "d");
 }
 
+// Its records and the range that deletes them lie in memory side by side.
+TEST_P(StoreTest, ANamespaceIsDeletedThatWasJustWritten) {
+  const auto key = [](char ns, int i) {
+    return std::string(3, '\0') + ns + std::to_string(i * 7919 % 1000);
+  };
+  const auto put = [&](char ns) {
+    for (int i = 0; i < 200; ++i) {
+      ASSERT_TRUE(Put(key(ns, i), "before").ok());
+    }
+  };
+  put(1);
+  put(2);
+  const auto erase = [&](const std::string& begin, const std::string& end) {
+    return store_
+        ->Commit({},
+                 [&](CommitBatch& batch) {
+                   batch.DeleteRange(Family::kObjects, begin, end);
+                   batch.SetChange("delete");
+                   return absl::OkStatus();
+                 })
+        .status();
+  };
+  const std::string begin = key(2, 0).substr(0, 4);
+  const std::string end = key(3, 0).substr(0, 4);
+  ASSERT_TRUE(erase(begin, end).ok());
+  ASSERT_TRUE(Put(key(2, 5), "after").ok());
+  ASSERT_TRUE(Put(key(1, 5), "after").ok());
+  // The log is read again into memory.
+  if (!in_memory()) Reopen();
+  for (int i = 0; i < 200; ++i) {
+    EXPECT_EQ(Get(key(1, i)), i == 5 ? "after" : "before");
+    EXPECT_EQ(Get(key(2, i)), i == 5 ? std::optional<std::string>("after") : std::nullopt);
+  }
+  EXPECT_FALSE(erase(key(1, 1), end).ok());
+}
+
 TEST_P(StoreTest, ABuildersErrorIsReturnedUnchangedAndWritesNothing) {
   ASSERT_TRUE(Put("a", "1").ok());
   const absl::Status mine = NotFound("OBJECT_NOT_FOUND", "ref", "no such object", "Look again.");

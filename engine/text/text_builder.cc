@@ -62,6 +62,13 @@ absl::Status TextBuilder::Build(const TextBuildPtr& build) {
   COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<TextCollection> texts,
                           TextCollection::Create(build->fields));
   const auto entry = std::make_shared<TextEntry>(std::move(texts), *host_.memory);
+  const absl::Status status = Fill(build, entry);
+  // What is not published is not to be worked on either.
+  if (!status.ok()) host_.workers->Remove(entry.get());
+  return status;
+}
+
+absl::Status TextBuilder::Fill(const TextBuildPtr& build, const TextEntryPtr& entry) {
   const auto step = [&](const TextEntryPtr& filled) -> absl::Status {
     if (stopping_.load() || build->cancelled.load()) return Cancelled();
     if (filled == nullptr) return absl::OkStatus();

@@ -68,6 +68,7 @@ class TextBuilder {
  private:
   void Run();
   absl::Status Build(const TextBuildPtr& build);
+  absl::Status Fill(const TextBuildPtr& build, const TextEntryPtr& entry);
   storage::Store& store_;
   const Host host_;
   std::mutex mutex_;

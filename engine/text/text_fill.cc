@@ -16,7 +16,7 @@ namespace cookix::engine {
 namespace {
 
 // Texts applied at a time while an index is filled.
-constexpr size_t kFillBytes = 1 << 20;
+constexpr size_t kFillBytes = 256 << 10;
 // Objects between two steps when there is nothing to apply.
 constexpr int64_t kObjectsPerStep = 1024;
 constexpr size_t kCommitsAtATime = 256;
