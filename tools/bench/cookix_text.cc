@@ -49,16 +49,20 @@ AnalyzedQuery Analyzed(const WordQuery& query, const Vocabulary& vocabulary) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<CookixText>> CookixText::Create(const TextCorpus& corpus,
-                                                               bool positions) {
+absl::StatusOr<std::unique_ptr<CookixText>> CookixText::Create(
+    const TextCorpus& corpus, bool positions, const engine::TextIndex::Options& options) {
   engine::TextIndexField field;
   COOKIX_ASSIGN_OR_RETURN(field.analyzer, engine::Analyzer::Create({}, "analyzer"));
   field.positions = positions;
-  return std::unique_ptr<CookixText>(new CookixText(corpus, std::move(field)));
+  return std::unique_ptr<CookixText>(new CookixText(corpus, std::move(field), options));
 }
 
-CookixText::CookixText(const TextCorpus& corpus, engine::TextIndexField field)
-    : corpus_(corpus), field_(std::move(field)), index_({field_}), worker_([this] { Work(); }) {}
+CookixText::CookixText(const TextCorpus& corpus, engine::TextIndexField field,
+                       const engine::TextIndex::Options& options)
+    : corpus_(corpus),
+      field_(std::move(field)),
+      index_({field_}, options),
+      worker_([this] { Work(); }) {}
 
 CookixText::~CookixText() { StopWorker(); }
 

@@ -17,8 +17,8 @@ namespace cookix::bench {
 class CookixText : public TextContestant {
  public:
   // The corpus is borrowed.
-  static absl::StatusOr<std::unique_ptr<CookixText>> Create(const TextCorpus& corpus,
-                                                            bool positions);
+  static absl::StatusOr<std::unique_ptr<CookixText>> Create(
+      const TextCorpus& corpus, bool positions, const engine::TextIndex::Options& options = {});
   ~CookixText() override;
 
   std::string name() const override { return "cookix"; }
@@ -37,7 +37,8 @@ class CookixText : public TextContestant {
   absl::Status CheckAnalysis(size_t document) const;
 
  private:
-  CookixText(const TextCorpus& corpus, engine::TextIndexField field);
+  CookixText(const TextCorpus& corpus, engine::TextIndexField field,
+             const engine::TextIndex::Options& options);
   absl::Status Search(const WordQuery& query, size_t k, bool exhaustive,
                       std::vector<RankedDocument>* hits);
   void Work();

@@ -62,14 +62,15 @@ std::vector<WordId> DrawWords(const TextCorpus& corpus, std::span<const WordId> 
   return words;
 }
 
-// Words of the document that stand side by side; none where they make no query.
+// Words of the document that stand side by side, a word and its partner first; none where
+// there are none at the place that is drawn.
 std::vector<WordId> DrawPhrase(const TextCorpus& corpus, std::span<const WordId> document,
-                               size_t length, bool partners, std::mt19937_64& random) {
+                               size_t length, std::mt19937_64& random) {
   if (document.size() < length) return {};
   const size_t begin = Below(random, document.size() - length + 1);
   const std::span<const WordId> phrase = document.subspan(begin, length);
   const WordId partner = PartnerOf(phrase[0]);
-  if (partners && (partner == phrase[0] || partner != phrase[1])) return {};
+  if (partner == phrase[0] || partner != phrase[1]) return {};
   const bool content = std::any_of(phrase.begin(), phrase.end(),
                                    [&](WordId word) { return BandOf(corpus, word) > 0; });
   if (!content) return {};
@@ -87,7 +88,7 @@ std::vector<WordQuery> MakeQueries(const TextCorpus& corpus, TextQueryKind kind,
     const std::span<const WordId> document = corpus.Words(Below(random, corpus.size()));
     const bool partners = queries.size() % 2 == 1;
     WordQuery query{kind, kind == TextQueryKind::kPhrase
-                              ? DrawPhrase(corpus, document, length, partners, random)
+                              ? DrawPhrase(corpus, document, length, random)
                               : DrawWords(corpus, document, length, partners, random)};
     // Another document, for what was wanted: how long queries are does not depend on it.
     if (query.words.size() < length) continue;

@@ -26,10 +26,10 @@ struct WordQuery {
 // all of them find something.
 //
 // Words are drawn by how many of the documents have them: a tenth a tenth of them or more,
-// four tenths 1 % or more, three tenths one in a thousand or more, a fifth fewer. Every other
-// query begins with a word and its partner. No query of kAnyWords or kAllWords has a word
-// twice. Phrases are words side by side, none of such words alone as a tenth of the
-// documents have.
+// four tenths 1 % or more, three tenths one in a thousand or more, a fifth fewer; every other
+// of these queries begins with a word and its partner, and none has a word twice. Phrases are
+// words side by side that begin with a word and its partner, so that they come up as often as
+// phrases do that people ask for; none is of such words alone as a tenth of the documents have.
 std::vector<WordQuery> MakeQueries(const TextCorpus& corpus, TextQueryKind kind, size_t count,
                                    uint64_t seed);
 
