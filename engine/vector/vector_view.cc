@@ -888,7 +888,7 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     COOKIX_RETURN_IF_ERROR(entry->sparse != nullptr ? entry->sparse->Load(reader)
                                                     : entry->dense->Load(reader));
     entry->filled_to = commit;
-    entry->NoteWaiting(commit, entry->dense->backlog());
+    if (entry->dense != nullptr) entry->NoteWaiting(commit, entry->dense->backlog());
     loaded.push_back(entry);
     monitor.Report(static_cast<double>(i + 1) / static_cast<double>(count));
   }

@@ -550,51 +550,6 @@ TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
   }
 }
 
-// Of a view that was built in this run, and is built again by itself.
-TEST_F(VectorViewTest, DamagedCellsOfARunningViewAreBuiltAgain) {
-  Open(true, [](DatabaseOptions& options) {
-    options.views.rebuild_delay = std::chrono::milliseconds(1);
-  });
-  AddField("wide", 4096, v1::VECTOR_INDEX_KIND_CELLS);
-  v1::InsertVectorsRequest insert;
-  insert.set_field("wide");
-  for (int i = 0; i < 100; ++i) {
-    insert.add_keys("w" + std::to_string(i));
-    for (int d = 0; d < 4096; ++d) insert.add_values(normal_(rng_));
-  }
-  insert.mutable_options()->set_wait_for_views(true);
-  CallContext context;
-  v1::InsertVectorsResponse inserted;
-  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
-  ASSERT_TRUE((*database_)->views().Rebuild("vectors").ok());
-  WaitBuilt();
-  // Saved, so that cells are in files.
-  while (Status().checkpoint_commit == 0) std::this_thread::yield();
-  int damaged = 0;
-  for (const auto& file : std::filesystem::directory_iterator(dir_ + "/views/vectors.local")) {
-    if (file.path().extension() != ".blob") continue;
-    std::fstream stream(file.path(), std::ios::in | std::ios::out | std::ios::binary);
-    for (std::streamoff at = 1000; at < static_cast<std::streamoff>(file.file_size()) / 2;
-         at += 500) {
-      stream.seekp(at);
-      stream.put('\x5a');
-    }
-    ++damaged;
-  }
-  ASSERT_GT(damaged, 0);
-  Compare(/*store_may_answer=*/true);
-  // The next commit makes it known.
-  Put("k");
-  const auto end = CallContext::Clock::now() + std::chrono::seconds(30);
-  while (Status().rebuilds == 0 && CallContext::Clock::now() < end) std::this_thread::yield();
-  WaitBuilt();
-  const ViewStatus status = Status();
-  EXPECT_EQ(status.state, ViewState::kReady) << status.error;
-  EXPECT_GE(status.rebuilds, 1);
-  EXPECT_EQ(status.error, "");
-  Compare();
-}
-
 // A commit is seen with the catalog of a later one, in which its field may have gone and come
 // back as another.
 TEST_F(VectorViewTest, VectorsOfAnEarlierFieldOfTheNameAreNotTaken) {

@@ -13,10 +13,10 @@ class RunCommandsTest : public CliTest {
  protected:
   void SetUp() override {
     CliTest::SetUp();
-    Ok({"put", "umbrella", "--content", "blocks rain", "--edge", "prevents:rain", "--set",
-        "price=12", "--set", "kind=tool"});
-    Ok({"put", "rain", "--edge", "causes:wet_coat", "--set", "kind=weather"});
-    Ok({"put", "wet_coat", "--set", "price=80", "--set", "kind=thing"});
+    Ok({"put", "umbrella", "--content", "blocks rain", "--edge", "prevents:rain", "--prop",
+        "price=12", "--prop", "kind=tool"});
+    Ok({"put", "rain", "--edge", "causes:wet_coat", "--prop", "kind=weather"});
+    Ok({"put", "wet_coat", "--prop", "price=80", "--prop", "kind=thing"});
   }
 };
 
@@ -28,7 +28,7 @@ TEST_F(RunCommandsTest, PrintsRows) {
   EXPECT_TRUE(Contains(Ok({"run", "SEARCH default WHERE price > 100"}), "no rows"));
   const Json json = OkJson({"run", "SEARCH default WHERE price > 1 ORDER BY price LIMIT 1"});
   EXPECT_EQ(json["hits"].size(), 1u);
-  EXPECT_EQ(json["hits"][0]["ref"]["key"], "umbrella");
+  EXPECT_EQ(json["hits"][0]["key"], "umbrella");
 }
 
 TEST_F(RunCommandsTest, PrintsPaths) {
@@ -59,7 +59,7 @@ TEST_F(RunCommandsTest, ShowsPlans) {
   EXPECT_EQ(Ok({"run", "-", "--plan"}, statement), plan);
   const Json json = OkJson({"run", statement, "--plan"});
   EXPECT_EQ(json["plan"]["steps"].size(), 3u);
-  EXPECT_EQ(json["searchText"].is_null() ? json["search_text"] : json["searchText"], statement);
+  EXPECT_EQ(json["search_text"], statement);
 }
 
 TEST_F(RunCommandsTest, ExplainsEachStep) {
