@@ -21,10 +21,9 @@ def cookix_cc_library(name, copts = [], **kwargs):
 def cookix_cc_binary(name, copts = [], **kwargs):
     cc_binary(name = name, copts = COPTS + copts, **kwargs)
 
-def cookix_cc_test(name, deps = [], size = "small", copts = [], **kwargs):
+def _test(name, deps, copts, **kwargs):
     cc_test(
         name = name,
-        size = size,
         copts = COPTS + copts,
         deps = deps + [
             "//third_party/tsan:suppressions",
@@ -32,6 +31,21 @@ def cookix_cc_test(name, deps = [], size = "small", copts = [], **kwargs):
         ],
         **kwargs
     )
+
+def cookix_cc_test(name, deps = [], size = "small", copts = [], threads = False, **kwargs):
+    """A test. With threads, also NAME without _test and with _threads_test: its cases named
+    *Threads*, for the thread sanitizer, which would take many minutes for the rest."""
+    _test(name, deps, copts, size = size, **kwargs)
+    if threads:
+        _test(
+            name[:-len("_test")] + "_threads_test",
+            deps,
+            copts,
+            srcs = kwargs["srcs"],
+            size = size,
+            args = ["--gtest_filter=*Threads*"],
+            tags = ["tsan"],
+        )
 
 def cookix_cc_benchmark(name, deps = [], **kwargs):
     cc_binary(
