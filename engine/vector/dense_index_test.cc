@@ -282,10 +282,8 @@ TEST_P(DenseIndexTest, GraphFindsTheNearest) {
   world.IndexAll();
   EXPECT_EQ(world.index_.stats().indexed, 9999);
   EXPECT_EQ(world.Search(world.RandomVector(), 10).strategy, "graph");
-  // Two threads link in any order, so that no two graphs are the same: of few queries the
-  // recall varies by a hundredth, and by codes as coarse as these it is near the bound.
-  const bool coarse = GetParam().quantization == v1::VECTOR_QUANTIZATION_PRODUCT;
-  EXPECT_GE(world.Recall(100, 10), coarse ? 0.93 : 0.95);
+  // Many queries, for the order in which two threads link differs from run to run.
+  EXPECT_GE(world.Recall(200, 10), 0.975);
   // What comes later is found before it is linked.
   const v1::Vector late = world.RandomVector();
   world.Put(20000, late);

@@ -167,8 +167,8 @@ void HnswGraph::Insert(Slot slot, const AtomicSlotBits* dead, size_t extra) {
     if (other == slot || (dead != nullptr && dead->Test(other))) continue;
     scratch.candidates.push_back({scratch.pool.distance(i), other});
   }
-  ChooseNeighbours(storage_, scratch.candidates, static_cast<size_t>(options_.m), kSame, scratch,
-                   &neighbours);
+  ChooseNeighbours(storage_, slot, scratch.candidates, static_cast<size_t>(options_.m), kSame,
+                   scratch, &neighbours);
   // Distances again, by what was chosen: they follow the candidates' order.
   thread_local std::vector<float> distances;
   distances.clear();
@@ -226,7 +226,7 @@ void HnswGraph::LinkBack(Slot from, Slot to, float distance, HnswScratch& scratc
   }
   candidates.push_back({distance, to});
   std::sort(candidates.begin(), candidates.end());
-  ChooseNeighbours(storage_, candidates, m0, kSame, scratch, &scratch.chosen);
+  ChooseNeighbours(storage_, from, candidates, m0, kSame, scratch, &scratch.chosen);
   Rewrite(from, scratch.chosen);
 }
 
@@ -274,7 +274,8 @@ void HnswGraph::Repair(const SlotBits& dead, const SlotBits& linked, Slot begin,
     candidates.clear();
     for (size_t i = 0; i < near.size(); ++i) candidates.push_back({distances[i], near[i]});
     std::sort(candidates.begin(), candidates.end());
-    AddNeighbours(storage_, candidates, std::min(m0, neighbours.size()), kSame, scratch, &chosen);
+    AddNeighbours(storage_, slot, candidates, std::min(m0, neighbours.size()), kSame, scratch,
+                  &chosen);
     Rewrite(slot, scratch.chosen);
   }
 }

@@ -188,41 +188,64 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
   visited.Clear();
 }
 
-// Adds to `chosen`, up to `most`, of `candidates`, ascending by distance from some base:
-// each that is nearer to the base than to all chosen before (Malkov and Yashunin, algorithm
-// 4). `slot_of` turns a candidate's number into its slot.
+// Adds to `chosen`, up to `most`, of `candidates`, ascending by distance from `base`: each
+// that is nearer to the base than to all chosen before (Malkov and Yashunin, algorithm 4).
+// `slot_of` turns a candidate's number into its slot.
+//
+// Inner products are no distances: by them all would choose the longest vectors, and nothing
+// would lead to the others. Nearness is then |a - b|^2 = |a|^2 + |b|^2 - 2 <a, b>, without
+// the square of the candidate's length, which both sides have.
 template <typename SlotOf>
-void AddNeighbours(const VectorStorage& storage, const std::vector<Candidate>& candidates,
-                   size_t most, const SlotOf& slot_of, HnswScratch& scratch,
-                   std::vector<Slot>* chosen) {
+void AddNeighbours(const VectorStorage& storage, Slot base,
+                   const std::vector<Candidate>& candidates, size_t most, const SlotOf& slot_of,
+                   HnswScratch& scratch, std::vector<Slot>* chosen) {
   Slot slots[256];
+  float squares[256];  // of the lengths of what is chosen
   float distances[8];
-  for (size_t i = 0; i < chosen->size(); ++i) slots[i] = slot_of((*chosen)[i]);
+  const bool products = storage.codec().metric() == Metric::kDot;
+  // Leaves the slot prepared in scratch.other.
+  const auto square = [&](Slot slot) {
+    storage.Prepare(slot, &scratch.other);
+    return -storage.Distance(scratch.other, slot);
+  };
+  for (size_t i = 0; i < chosen->size(); ++i) {
+    slots[i] = slot_of((*chosen)[i]);
+    if (products) squares[i] = square(slots[i]);
+  }
+  const float base_square = products ? square(base) : 0;
   for (const Candidate& candidate : candidates) {
     if (chosen->size() >= most) break;
     const Slot slot = slot_of(candidate.slot);
-    bool good = true;
-    if (!chosen->empty()) {
+    float own_square = 0;
+    if (products) {
+      own_square = square(slot);
+    } else if (!chosen->empty()) {
       storage.Prepare(slot, &scratch.other);
-      for (size_t begin = 0; begin < chosen->size() && good; begin += 8) {
-        const size_t n = std::min<size_t>(8, chosen->size() - begin);
-        storage.Distances(scratch.other, slots + begin, n, distances);
-        for (size_t i = 0; i < n; ++i) good = good && distances[i] >= candidate.distance;
+    }
+    bool good = true;
+    for (size_t begin = 0; begin < chosen->size() && good; begin += 8) {
+      const size_t n = std::min<size_t>(8, chosen->size() - begin);
+      storage.Distances(scratch.other, slots + begin, n, distances);
+      for (size_t i = 0; i < n; ++i) {
+        good = good && (products ? squares[begin + i] + 2 * distances[i] >=
+                                       base_square + 2 * candidate.distance
+                                 : distances[i] >= candidate.distance);
       }
     }
     if (!good) continue;
     slots[chosen->size()] = slot;
+    squares[chosen->size()] = own_square;
     chosen->push_back(candidate.slot);
   }
 }
 
 // The same from nothing.
 template <typename SlotOf>
-void ChooseNeighbours(const VectorStorage& storage, const std::vector<Candidate>& candidates,
-                      size_t most, const SlotOf& slot_of, HnswScratch& scratch,
-                      std::vector<Slot>* chosen) {
+void ChooseNeighbours(const VectorStorage& storage, Slot base,
+                      const std::vector<Candidate>& candidates, size_t most, const SlotOf& slot_of,
+                      HnswScratch& scratch, std::vector<Slot>* chosen) {
   chosen->clear();
-  AddNeighbours(storage, candidates, most, slot_of, scratch, chosen);
+  AddNeighbours(storage, base, candidates, most, slot_of, scratch, chosen);
 }
 
 }  // namespace cookix::engine

@@ -130,7 +130,7 @@ void HnswUpper::Insert(Slot slot, HnswScratch& scratch) {
       scratch.candidates.push_back({scratch.pool.distance(i), scratch.pool.node(i)});
     }
     std::vector<Slot> neighbours;
-    ChooseNeighbours(storage_, scratch.candidates, m_, slot_of, scratch, &neighbours);
+    ChooseNeighbours(storage_, slot, scratch.candidates, m_, slot_of, scratch, &neighbours);
     Link* own = Links(node, at);
     for (size_t i = 0; i < neighbours.size(); ++i) {
       own[i].store(neighbours[i] + 1, std::memory_order_release);
@@ -153,7 +153,8 @@ void HnswUpper::Insert(Slot slot, HnswScratch& scratch) {
       }
       scratch.candidates.push_back({storage_.Distance(base, slot), node});
       std::sort(scratch.candidates.begin(), scratch.candidates.end());
-      ChooseNeighbours(storage_, scratch.candidates, m_, slot_of, scratch, &scratch.chosen);
+      ChooseNeighbours(storage_, HeaderOf(neighbour)->slot, scratch.candidates, m_, slot_of,
+                       scratch, &scratch.chosen);
       for (size_t i = 0; i < m_; ++i) {
         links[i].store(i < scratch.chosen.size() ? scratch.chosen[i] + 1 : 0,
                        std::memory_order_release);
