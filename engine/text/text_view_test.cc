@@ -545,12 +545,13 @@ TEST_F(TextViewTest, CrashesAtAnyStepOfASave) {
     for (int64_t step = 0; failed; ++step) {
       OpenAgain();
       WriteSome(2);
+      // The view has something to save.
+      Compare();
       // The save that closing makes.
       files_->FailAt(FaultInjectionFileSystem::kAnyWrite, step,
                      FaultInjectionFileSystem::Fault::kIoError, /*sticky=*/true, "/views");
       database_.reset();
       failed = files_->Failures() > 0;
-      printf("DEBUG step %d ops %d failures %d\n", (int)step, (int)files_->Count(31), (int)files_->Failures());
       failures += failed;
       files_->PowerFailure(seed);
       files_->Heal();
@@ -560,7 +561,8 @@ TEST_F(TextViewTest, CrashesAtAnyStepOfASave) {
       database_.reset();
     }
   }
-  EXPECT_GT(failures, 6);
+  // Created, header, block, end, sync, rename, directory.
+  EXPECT_GE(failures, 3 * 7);
 }
 
 TEST_F(TextViewTest, AnyFlippedBitIsSaidAndTheIndexBuiltAgain) {
@@ -606,7 +608,6 @@ TEST_F(TextViewTest, RefusesTextsBeyondItsMemory) {
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(GetErrorDetail(status)->reason, "MEMORY_LIMIT");
   EXPECT_GT(put, 1000);
-  printf("DEBUG put %d memory %ld\n", put, (long)Status().memory_bytes);
   EXPECT_LE(Status().memory_bytes, kMaxBytes + kMaxBytes / 5);
   // Nothing was half written, and what needs no memory is taken.
   v1::CountObjectsRequest count;
