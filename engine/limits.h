@@ -38,6 +38,31 @@ struct Limits {
   int64_t max_cells_probed = 10'000;
   // Anchors of a query that a search finds.
   int64_t max_anchors = 100;
+  // Of a search by words: bytes and words of the query, words of a phrase, terms that one
+  // prefix or fuzzy word stands for.
+  int64_t max_text_query_bytes = 64 << 10;
+  int64_t max_text_query_terms = 64;
+  int64_t max_phrase_words = 32;
+  int64_t max_text_expansions = 1024;
+  // Lanes of a search, and what each of them passes on.
+  int64_t max_search_lanes = 16;
+  int64_t max_lane_candidates = 10'000;
+  int64_t max_neighbourhood_anchors = 1000;
+  int64_t max_neighbourhood_hops = 16;
+  int64_t max_snippet_words = 1000;
+  int64_t max_snippets = 10;
+  // Text of a query in one of the grammars.
+  int64_t max_query_text_bytes = 1 << 20;
+  // Parts of a query.
+  int64_t max_follow_steps = 16;
+  int64_t max_order_fields = 16;
+  int64_t max_group_fields = 16;
+  int64_t max_aggregates = 64;
+  int64_t max_select_fields = 1000;
+  int64_t max_query_offset = 1'000'000;
+  // Rows that a query may hold while it works, and bytes of them and of their groups.
+  int64_t max_query_rows = 1'000'000;
+  int64_t max_query_bytes = 256LL << 20;
   // Edges that one query may look at before it fails with QUERY_TIMEOUT.
   int64_t max_edges_examined = 200'000'000;
   // Longest time of a query, when the caller sets no earlier deadline.

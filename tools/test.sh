@@ -7,8 +7,8 @@
 #
 # The last line is `N passed, N failed`, counting single test cases; the exit
 # code is 0 only when none failed. Logs of failures are shown.
-# COOKIX_DATA_DIR may name a folder with wn18rr/ and fb15k-237/ for the tests of
-# real data, which say so and pass when it is unset.
+# COOKIX_DATA_DIR may name a folder with wn18rr/, fb15k-237/, cacm/, cisi/ and
+# cranfield/ for the tests of real data, which say so and pass when it is unset.
 set -uo pipefail
 
 # shellcheck source=tools/lib.sh

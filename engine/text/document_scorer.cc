@@ -10,7 +10,9 @@ namespace {
 
 using Kind = AnalyzedQuery::Kind;
 
-bool IsInner(const AnalyzedQuery& node) { return node.kind == Kind::kAnd || node.kind == Kind::kOr; }
+bool IsInner(const AnalyzedQuery& node) {
+  return node.kind == Kind::kAnd || node.kind == Kind::kOr;
+}
 
 bool Expands(const AnalyzedQuery& leaf) {
   return leaf.kind == Kind::kPrefix || leaf.kind == Kind::kFuzzy;

@@ -89,15 +89,8 @@ uint32_t LeafPostings::Tf(DocId doc) {
   const size_t at = FindBlock(doc);
   if (at == blocks() || BlockBegin(at) > doc) return 0;
   const Block& block = Load(at);
-  // Without branches: half of the rest is passed over, or not.
-  const uint32_t* begin = block.docs;
-  for (size_t left = block.size; left > 1;) {
-    const size_t half = left / 2;
-    begin += begin[half - 1] < doc ? half : 0;
-    left -= half;
-  }
-  found_ = static_cast<size_t>(begin - block.docs);
-  return *begin == doc ? block.tfs[found_] : 0;
+  found_ = block.Find(doc);
+  return block.docs[found_] == doc ? block.tfs[found_] : 0;
 }
 
 void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {

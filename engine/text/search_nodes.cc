@@ -60,17 +60,28 @@ class TermNode final : public SearchNode {
     return true;
   }
 
+  // Block by block: the candidates of a block are looked up and scored together.
   void Refine(size_t window, bool required, float cut, Candidates* candidates) override {
     size_t kept = 0;
-    for (size_t i = 0; i < candidates->count; ++i) {
-      const DocId doc = candidates->docs[i];
-      float score = candidates->scores[i];
-      const size_t block = postings_.FindBlock(doc);
-      const bool out = block == block_bounds_.size() || postings_.BlockBegin(block) > doc;
-      if (score + (out ? 0 : block_bounds_[block]) < cut) continue;
-      if ((out || !Probe(doc, &score)) && required) continue;
-      candidates->docs[kept] = doc;
-      candidates->scores[kept++] = score;
+    for (size_t i = 0; i < candidates->count;) {
+      const size_t block = postings_.FindBlock(candidates->docs[i]);
+      const bool behind = block == block_bounds_.size();
+      const DocId last = behind ? kNoDoc : postings_.BlockLast(block);
+      const float bound = behind ? 0 : block_bounds_[block];
+      // Those that can reach the cut.
+      size_t count = 0;
+      for (; i < candidates->count && count < kPostingBlock && candidates->docs[i] <= last; ++i) {
+        group_docs_[count] = candidates->docs[i];
+        group_scores_[count] = candidates->scores[i];
+        count += candidates->scores[i] + bound >= cut;
+      }
+      if (count == 0) continue;
+      if (behind || group_docs_[count - 1] < postings_.BlockBegin(block)) {
+        if (!required) kept = Keep(count, kept, cut, candidates);
+        continue;
+      }
+      AddGroup(postings_.Load(block), required, &count);
+      kept = Keep(count, kept, cut, candidates);
     }
     candidates->count = kept;
   }
@@ -106,6 +117,32 @@ class TermNode final : public SearchNode {
     }
   }
 
+  // Adds to the scores of the group; `required`: leaves out what is not in the block.
+  void AddGroup(const LeafPostings::Block& block, bool required, size_t* count) {
+    size_t found = 0;
+    for (size_t i = 0; i < *count; ++i) {
+      const DocId doc = group_docs_[i];
+      const size_t at = block.Find(doc);
+      const uint32_t tf = block.docs[at] == doc ? block.tfs[at] : 0;
+      group_docs_[found] = doc;
+      group_scores_[found] = group_scores_[i];
+      group_tfs_[found] = tf;
+      found += !required || tf > 0;
+    }
+    *count = found;
+    if (found == 0) return;
+    counters_.scored += static_cast<int64_t>(found);
+    // A tf of 0 scores 0.
+    ScorePostings(scoring_.single, group_docs_, group_tfs_, found, scores_);
+    for (size_t i = 0; i < found; ++i) group_scores_[i] += scores_[i];
+  }
+
+  // Puts those of the group that have reached the cut behind the candidates kept.
+  size_t Keep(size_t count, size_t kept, float cut, Candidates* candidates) const {
+    return kept + SelectAbove(group_docs_, group_scores_, count, cut, candidates->docs + kept,
+                              candidates->scores + kept);
+  }
+
   static size_t Below(const LeafPostings::Block& block, DocId doc) {
     return static_cast<size_t>(std::lower_bound(block.docs, block.docs + block.size, doc) -
                                block.docs);
@@ -116,6 +153,10 @@ class TermNode final : public SearchNode {
   SearchCounters& counters_;
   std::vector<float> block_bounds_;
   float scores_[kPostingBlock + kKernelPadding];
+  // Candidates that fall into one block.
+  uint32_t group_docs_[kPostingBlock + kKernelPadding];
+  uint32_t group_tfs_[kPostingBlock + kKernelPadding];
+  float group_scores_[kPostingBlock + kKernelPadding];
 };
 
 // ---- phrases ------------------------------------------------------------------

@@ -65,7 +65,8 @@ bool TermExpander::MatchesFuzzy(std::string_view text) const {
       size_t distance = std::min(row[j] + 1, far);
       if (j == 0) distance = std::min(i, far);
       if (j > 0) {
-        distance = std::min({distance, next[j - 1] + 1, row[j - 1] + (other[i - 1] != rest_[j - 1])});
+        distance =
+            std::min({distance, next[j - 1] + 1, row[j - 1] + (other[i - 1] != rest_[j - 1])});
       }
       next[j] = distance;
       least = std::min(least, distance);
@@ -79,8 +80,9 @@ bool TermExpander::MatchesFuzzy(std::string_view text) const {
 absl::Status TooManyExpansions(const AnalyzedQuery& leaf, size_t limit) {
   const bool fuzzy = leaf.kind == AnalyzedQuery::Kind::kFuzzy;
   return LimitExceeded(
-      "text", "'" + leaf.term + (fuzzy ? "~'" : "*'") + " stands for more than " +
-                  std::to_string(limit) + " words",
+      "text",
+      "'" + leaf.term + (fuzzy ? "~'" : "*'") + " stands for more than " + std::to_string(limit) +
+          " words",
       fuzzy ? "Ask for fewer edits, or for more letters to be right." : "Give more letters.");
 }
 

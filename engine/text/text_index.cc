@@ -232,4 +232,11 @@ int64_t TextIndex::MemoryBytes() const {
   return static_cast<int64_t>(bytes);
 }
 
+int64_t TextIndex::SegmentBytes() const {
+  std::shared_lock<std::shared_mutex> lock(impl_->mutex);
+  size_t bytes = 0;
+  for (const auto& source : impl_->segments) bytes += source->segment->MemoryBytes();
+  return static_cast<int64_t>(bytes);
+}
+
 }  // namespace cookix::engine

@@ -81,8 +81,8 @@ class TextIndex {
   // Answers as of `commit`. False when it cannot: too much has changed since.
   // LIMIT_EXCEEDED (a prefix or fuzzy word), FAILED_PRECONDITION (a phrase in a field
   // without positions), and what context.Check() says.
-  absl::StatusOr<bool> Search(const CallContext& context, const TextSearch& search,
-                              uint64_t commit, TextSearchResult* result) const;
+  absl::StatusOr<bool> Search(const CallContext& context, const TextSearch& search, uint64_t commit,
+                              TextSearchResult* result) const;
 
   // Makes a segment of a full buffer, or merges some segments; false when there is nothing
   // to do. Several threads may work at the same time.
@@ -110,6 +110,8 @@ class TextIndex {
   };
   Stats stats() const;
   int64_t MemoryBytes() const;
+  // Of segments alone: without buffers and recent changes.
+  int64_t SegmentBytes() const;
 
   // The index as it is now, for a save. By the writer.
   class Snapshot;

@@ -107,8 +107,8 @@ std::shared_ptr<const TextIndex::Snapshot> TextIndex::TakeSnapshot() const {
     snapshot->segments.push_back({source->segment, source->dead, source->dead_df});
   }
   for (const auto& source : impl_->buffers) {
-    snapshot->buffers.push_back({source->buffer, source->buffer->documents(),
-                                 source->buffer->newest(), source->dead});
+    snapshot->buffers.push_back(
+        {source->buffer, source->buffer->documents(), source->buffer->newest(), source->dead});
   }
   return snapshot;
 }

@@ -121,9 +121,9 @@ struct TextIndex::Impl {
   void CountLoadedLocked(const TextSegmentSource& source);
 
   // ---- searching (text_index_search.cc)
-  std::shared_ptr<const DocBits> AcceptedBits(const std::shared_ptr<const OrdinalSet>& set,
-                                              const std::shared_ptr<const TextSegment>& segment)
-      const;
+  std::shared_ptr<const DocBits> AcceptedBits(
+      const std::shared_ptr<const OrdinalSet>& set,
+      const std::shared_ptr<const TextSegment>& segment) const;
 };
 
 // Makes the bits the caller's alone, with room for so many documents.

@@ -105,8 +105,8 @@ class Model {
           d[i][j] = i + j;
           continue;
         }
-        d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1,
-                            d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+        d[i][j] = std::min(
+            {d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
       }
     }
     return d[a.size()][b.size()];
@@ -181,9 +181,8 @@ class Model {
       weight = idf(df[""]);
     }
     for (const auto& [ordinal, tf] : tfs) {
-      (*leaves)[&node][ordinal] =
-          node.boost * weight * tf * 2.2 /
-          (tf + 1.2 * (0.25 + 0.75 * lengths[ordinal] / (words / n)));
+      (*leaves)[&node][ordinal] = node.boost * weight * tf * 2.2 /
+                                  (tf + 1.2 * (0.25 + 0.75 * lengths[ordinal] / (words / n)));
     }
   }
 
@@ -231,7 +230,8 @@ class ModelRandom {
   }
   static std::string WordNumber(size_t number) {
     std::string word = "q";
-    for (size_t i = 0; i < 3; ++i, number /= 5) word += "bdfgk"[number % 5], word += "aeiou"[number % 3];
+    for (size_t i = 0; i < 3; ++i, number /= 5)
+      word += "bdfgk"[number % 5], word += "aeiou"[number % 3];
     return word;
   }
   std::string Text(size_t words) {

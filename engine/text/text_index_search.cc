@@ -42,10 +42,10 @@ struct SourceView {
 
 // What a leaf is in one source: a posting list for each of its words, once.
 struct LeafInSource {
-  std::vector<PackedPostings> packed;           // of a segment
-  std::vector<const TextBuffer::Term*> terms;   // of a buffer
-  bool found = false;                           // all words are there
-  std::vector<uint32_t> docs, tfs;              // of a prefix or fuzzy word
+  std::vector<PackedPostings> packed;          // of a segment
+  std::vector<const TextBuffer::Term*> terms;  // of a buffer
+  bool found = false;                          // all words are there
+  std::vector<uint32_t> docs, tfs;             // of a prefix or fuzzy word
 };
 
 std::vector<std::string_view> WordsOf(const AnalyzedQuery& leaf) {
@@ -152,9 +152,8 @@ bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* chang
 }
 
 void TextSearcher::CaptureSegment(const TextSegmentSource& source) {
-  sources_.push_back({.segment = source.segment,
-                      .documents = source.segment->documents(),
-                      .dead = source.dead});
+  sources_.push_back(
+      {.segment = source.segment, .documents = source.segment->documents(), .dead = source.dead});
   std::vector<LeafInSource>& found = found_.emplace_back(leaves_.size());
   for (size_t i = 0; i < leaves_.size(); ++i) {
     const SegmentField& field = source.segment->field(leaves_[i]->field);
@@ -455,7 +454,8 @@ absl::Status TextSearcher::Finish() {
     roots_[entries[i].source]->Match(entries[i].doc, &score);
     hits_.push_back({sources_[entries[i].source].ordinal(entries[i].doc), score});
   }
-  const size_t limit = std::min(hits_.size(), static_cast<size_t>(std::max<int64_t>(0, search_.limit)));
+  const size_t limit =
+      std::min(hits_.size(), static_cast<size_t>(std::max<int64_t>(0, search_.limit)));
   std::partial_sort(hits_.begin(), hits_.begin() + static_cast<ptrdiff_t>(limit), hits_.end());
   hits_.resize(limit);
   result_.hits = std::move(hits_);

@@ -126,7 +126,8 @@ std::vector<std::shared_ptr<TextSegmentSource>> TextIndex::Impl::PickMergeLocked
   const size_t width = std::max<size_t>(options.merge_width, 2);
   // The smallest of a tier and what is less than `width` times its size.
   for (size_t begin = 0; begin + width <= idle.size(); ++begin) {
-    const size_t limit = std::max(LiveDocuments(*idle[begin]), options.buffer_documents / 4) * width;
+    const size_t limit =
+        std::max(LiveDocuments(*idle[begin]), options.buffer_documents / 4) * width;
     if (LiveDocuments(*idle[begin + width - 1]) >= limit) continue;
     auto taken = take(begin, begin + width);
     if (taken.size() > 1) return taken;
@@ -153,8 +154,7 @@ bool TextIndex::Impl::MergeSome(bool all) {
   }
   auto made = MergeSegments(parts, with_positions);
   dead.clear();
-  Replace(&segments, std::span<const std::shared_ptr<TextSegmentSource>>(sources),
-          std::move(made));
+  Replace(&segments, std::span<const std::shared_ptr<TextSegmentSource>>(sources), std::move(made));
   return true;
 }
 

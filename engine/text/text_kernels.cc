@@ -104,8 +104,7 @@ void Bound(const FloatLeaf& leaf, const Impacts* impacts, size_t blocks, float* 
       const auto whole = hn::And(pair, low);
       auto tf = hn::ConvertTo(df, whole);
       tf = hn::IfThenElse(hn::RebindMask(df, hn::Eq(whole, low)), any_tf, tf);
-      const auto length =
-          hn::ConvertTo(df, hn::And(hn::ShiftRight<16>(pair), low));
+      const auto length = hn::ConvertTo(df, hn::And(hn::ShiftRight<16>(pair), low));
       const auto norm = hn::MulAdd(slope, length, hn::Add(tf, base));
       hn::StoreU(hn::Div(hn::Mul(weight, tf), norm), df, each + i);
     }

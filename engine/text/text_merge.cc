@@ -142,10 +142,9 @@ std::vector<const TextBuffer::Term*> SortedTerms(const TextBuffer::Term* newest)
   for (const TextBuffer::Term* term = newest; term != nullptr; term = term->previous) {
     terms.push_back(term);
   }
-  std::sort(terms.begin(), terms.end(),
-            [](const TextBuffer::Term* a, const TextBuffer::Term* b) {
-              return a->field < b->field || (a->field == b->field && a->text < b->text);
-            });
+  std::sort(terms.begin(), terms.end(), [](const TextBuffer::Term* a, const TextBuffer::Term* b) {
+    return a->field < b->field || (a->field == b->field && a->text < b->text);
+  });
   return terms;
 }
 

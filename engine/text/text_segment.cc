@@ -18,8 +18,8 @@ const uint8_t* Bytes(std::string_view text) {
 // ---- documents ----------------------------------------------------------------
 
 DocLengths::DocLengths(std::span<const uint32_t> lengths) {
-  const bool fit = std::all_of(lengths.begin(), lengths.end(),
-                               [](uint32_t length) { return length <= 0xFFFF; });
+  const bool fit =
+      std::all_of(lengths.begin(), lengths.end(), [](uint32_t length) { return length <= 0xFFFF; });
   if (fit) {
     shorts_.reserve(lengths.size() + 1);
     shorts_.assign(lengths.begin(), lengths.end());
@@ -166,11 +166,11 @@ bool SegmentField::Cursor::Next() {
 void SegmentField::Cursor::Seek(std::string_view text) {
   const std::vector<uint64_t>& heads = field_->heads_;
   const uint64_t head = Head(text);
-  auto begin = static_cast<size_t>(std::lower_bound(heads.begin(), heads.end(), head) -
-                                   heads.begin());
-  auto end = static_cast<size_t>(std::upper_bound(heads.begin() + static_cast<ptrdiff_t>(begin),
-                                                  heads.end(), head) -
-                                 heads.begin());
+  auto begin =
+      static_cast<size_t>(std::lower_bound(heads.begin(), heads.end(), head) - heads.begin());
+  auto end = static_cast<size_t>(
+      std::upper_bound(heads.begin() + static_cast<ptrdiff_t>(begin), heads.end(), head) -
+      heads.begin());
   // The last block whose first term is not above `text`.
   while (begin < end) {
     const size_t middle = (begin + end) / 2;

@@ -56,9 +56,7 @@ class DocLengths {
  public:
   DocLengths() = default;
   explicit DocLengths(std::span<const uint32_t> lengths);
-  uint32_t operator[](DocId doc) const {
-    return shorts_.empty() ? longs_[doc] : shorts_[doc];
-  }
+  uint32_t operator[](DocId doc) const { return shorts_.empty() ? longs_[doc] : shorts_[doc]; }
   // One of the two is null; followed by two bytes that may be read.
   const uint16_t* shorts() const { return shorts_.empty() ? nullptr : shorts_.data(); }
   const uint32_t* longs() const { return shorts_.empty() ? longs_.data() : nullptr; }

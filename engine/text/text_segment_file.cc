@@ -24,8 +24,8 @@ absl::Status SaveAll(const Container& elements, storage::CheckedFileWriter& writ
   using Element = typename Container::value_type;
   static_assert(std::is_trivially_copyable_v<Element>);
   COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint64_t>(elements.size())));
-  return writer.Append({reinterpret_cast<const char*>(elements.data()),
-                        elements.size() * sizeof(Element)});
+  return writer.Append(
+      {reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(Element)});
 }
 
 template <typename Container>
@@ -201,8 +201,7 @@ absl::Status SegmentField::ValidateDictionary(uint32_t documents) const {
     postings += postings_bytes;
     positions += positions_bytes;
     if (df >= kPostingBlock) block += (df + kPostingBlock - 1) / kPostingBlock;
-    if (postings > postings_.size() || positions > positions_.size() ||
-        block > last_docs_.size()) {
+    if (postings > postings_.size() || positions > positions_.size() || block > last_docs_.size()) {
       return Malformed("the bytes of a term");
     }
   }
@@ -222,8 +221,7 @@ absl::Status SegmentField::ValidatePostings(const PackedPostings& postings, uint
   uint32_t docs[kPostingBlock], tfs[kPostingBlock];
   for (size_t block = 0; block < postings.blocks(); ++block) {
     const size_t size = postings.BlockSize(block);
-    const size_t bytes =
-        size == kPostingBlock ? FullBlockBytes(at, end) : TailBytes(at, end, size);
+    const size_t bytes = size == kPostingBlock ? FullBlockBytes(at, end) : TailBytes(at, end, size);
     if (bytes == 0) return Malformed("a block of postings");
     if (postings.offsets != nullptr &&
         postings.offsets[block] != static_cast<uint64_t>(at - Begin(postings.postings))) {

@@ -30,8 +30,8 @@ void Reduce(double mean, std::vector<Impacts::Pair>* pairs) {
     double least = 2;
     for (size_t i = 0; i + 1 < pairs->size(); ++i) {
       const Impacts::Pair joined{(*pairs)[i + 1].tf, (*pairs)[i].length};
-      const double lift = Worth(joined, mean) -
-                          std::max(Worth((*pairs)[i], mean), Worth((*pairs)[i + 1], mean));
+      const double lift =
+          Worth(joined, mean) - std::max(Worth((*pairs)[i], mean), Worth((*pairs)[i + 1], mean));
       if (lift >= least) continue;
       least = lift;
       best = i;
@@ -153,9 +153,8 @@ Impacts TextSegmentWriter::ImpactsOf(const SegmentField& field, const TermPostin
                                      size_t begin, size_t end) const {
   std::array<Impacts::Pair, kPostingBlock> all;
   for (size_t i = begin; i < end; ++i) {
-    all[i - begin] = {
-        static_cast<uint16_t>(std::min(postings.tfs[i], kMost)),
-        static_cast<uint16_t>(std::min(field.lengths_[postings.docs[i]], kMost))};
+    all[i - begin] = {static_cast<uint16_t>(std::min(postings.tfs[i], kMost)),
+                      static_cast<uint16_t>(std::min(field.lengths_[postings.docs[i]], kMost))};
   }
   std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(end - begin),
             [](const Impacts::Pair& a, const Impacts::Pair& b) {

@@ -118,6 +118,7 @@ class DenseIndex {
     Slot end = 0;
   };
   struct Question;
+  struct ObjectBounds;
   class Scanner;
   // Of what a filter lets through, the codes side by side: reading them where they lie
   // takes most of the time of a scan.
@@ -180,7 +181,7 @@ class DenseIndex {
   // Make hits of the candidates: by what the store holds, of those that may be as near as
   // `worst`; or by codes.
   absl::Status RankByStored(Question& question, double worst) const;
-  void RankByCodes(Question& question) const;
+  absl::Status RankByCodes(Question& question) const;
 
   // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;
@@ -195,18 +196,20 @@ class DenseIndex {
   void SearchFiltered(Question& question, HnswSearchStats* stats) const;
   void ScanMatches(Question& question, size_t matches) const;
 
-  std::shared_ptr<const SlotBits> AcceptedSlots(
-      const std::shared_ptr<const OrdinalSet>& accept) const;
+  // Of the question's filter. Incomplete when nobody waits for the answer any more.
+  std::shared_ptr<const SlotBits> AcceptedSlots(const Question& question) const;
   // Null where they are not worth the memory, or not yet.
   std::shared_ptr<const Copies> CopiedMatches(const Question& question, size_t matches) const;
   // The entry of a filter, or null. REQUIRES: accept_mutex_.
   AcceptCache* CachedMatches(const std::shared_ptr<const OrdinalSet>& accept, uint64_t stamp) const;
   // By how much the distance of a candidate may be wrong.
   double ErrorOf(const Question& question, const Candidate& candidate) const;
-  // So far away the nearest `more` may be.
-  double WorstThatMayCount(const Question& question, size_t more) const;
+  // So far away the nearest `more` may be; on the wire where objects have several vectors,
+  // and question.bounds is then filled.
+  double WorstThatMayCount(Question& question, size_t more) const;
+  void BoundObjects(Question& question) const;
   double MeanDistance(const Question& question, Slot slot) const;
-  double WireDistance(float distance) const;
+  double WireDistance(double distance) const;
   // To length 1, if it has any.
   static void Normalise(float* v, size_t n);
 

@@ -140,6 +140,7 @@ class World {
     const auto answered = index_.Search(
         context, search, commit_,
         [&](Ordinal ordinal, v1::Vector* vector) -> absl::StatusOr<bool> {
+          ++stored_read_;
           const auto it = held_.find(ordinal);
           if (it == held_.end()) return false;
           *vector = it->second;
@@ -174,6 +175,7 @@ class World {
   std::map<Ordinal, v1::Vector> held_;
   std::vector<Ordinal> puts_;
   uint64_t commit_ = 0;
+  int stored_read_ = 0;
 };
 
 void ExpectSame(const std::vector<VectorHit>& hits, const std::vector<VectorHit>& truth,
@@ -192,6 +194,63 @@ struct Kind {
 };
 
 class DenseIndexTest : public testing::TestWithParam<Kind> {};
+
+// Exactly means by what is stored, but only what may be among the nearest is read.
+TEST(DenseIndexManyTest, ExactSearchReadsFewObjects) {
+  for (const auto metric :
+       {v1::VECTOR_METRIC_COSINE, v1::VECTOR_METRIC_DOT, v1::VECTOR_METRIC_L2}) {
+    for (const auto aggregate : {v1::VECTOR_AGGREGATE_MAX, v1::VECTOR_AGGREGATE_MEAN}) {
+      v1::VectorField field =
+          Field(24, metric, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_INT8);
+      field.set_multi(true);
+      field.set_aggregate(aggregate);
+      World world(field, 17);
+      for (int count = 1; count <= 4; ++count) {
+        world.Fill(static_cast<Ordinal>(1000 * count), static_cast<Ordinal>(1000 * count + 500),
+                   count);
+      }
+      world.Fill(1100, 1200, 3);
+      for (int i = 0; i < 5; ++i) {
+        const v1::Vector query = world.RandomVector();
+        world.stored_read_ = 0;
+        const auto result = world.Search(query, 10, nullptr, true);
+        EXPECT_TRUE(result.exact);
+        ExpectSame(result.hits, world.Truth(query, 10, nullptr), 1e-5);
+        EXPECT_GE(world.stored_read_, 10);
+        EXPECT_LT(world.stored_read_, 200) << metric << " " << aggregate;
+      }
+    }
+  }
+}
+
+// Whatever is kept in its slots, and in no other.
+TEST(DenseIndexManyTest, FewerVectorsThanWantedAreAnAnswer) {
+  for (const auto metric : {v1::VECTOR_METRIC_L2, v1::VECTOR_METRIC_HAMMING}) {
+    World world(Field(24, metric, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE), 19);
+    for (Ordinal ordinal = 1; ordinal < 4; ++ordinal) {
+      world.Fill(ordinal, ordinal + 1);
+      const auto result = world.Search(world.RandomVector(), 10);
+      EXPECT_EQ(result.hits.size(), ordinal);
+      EXPECT_EQ(result.candidates_considered, static_cast<int64_t>(ordinal));
+    }
+  }
+}
+
+TEST(DenseIndexManyTest, WhereNothingMatchesNothingIsMissed) {
+  for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {
+    World world(Field(24, v1::VECTOR_METRIC_L2, kind, v1::VECTOR_QUANTIZATION_INT8), 18);
+    world.Fill(1, 3000);
+    world.IndexAll();
+    const v1::Vector query = world.RandomVector();
+    // Nothing at all, and only what has no vectors.
+    for (const std::set<Ordinal>& ordinals : {std::set<Ordinal>{}, std::set<Ordinal>{5000}}) {
+      const auto result = world.Search(query, 10, std::make_shared<Set>(ordinals));
+      EXPECT_TRUE(result.hits.empty());
+      EXPECT_TRUE(result.exact);
+    }
+    EXPECT_FALSE(world.Search(query, 10).exact);
+  }
+}
 
 TEST_P(DenseIndexTest, ExactSearchIsBruteForce) {
   for (const auto kind : {v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_INDEX_KIND_HNSW}) {

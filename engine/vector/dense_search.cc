@@ -39,8 +39,10 @@ constexpr size_t kSlotsPerMatch = 512;
 // Bytes of codes that are copied for a filter, at most, and filters that are remembered.
 constexpr size_t kMostCopied = size_t{4} << 20;
 constexpr size_t kFiltersKept = 4;
-// Stored vectors that are read, and slots that are compared, between two looks at the clock.
+// Stored vectors that are read, objects that are ranked, and slots that are compared, between
+// two looks at the clock.
 constexpr size_t kReadsPerCheck = 64;
+constexpr size_t kObjectsPerCheck = 1024;
 constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
@@ -64,6 +66,13 @@ void SortAndMerge(std::vector<Candidate>* candidates) {
 }
 
 }  // namespace
+
+// The least and the most that the distance of an object may be, as on the wire.
+struct DenseIndex::ObjectBounds {
+  double least = 0;
+  double most = 0;
+  size_t vectors = 0;
+};
 
 // One search under way. A thread keeps it for its next search, for the memory that it has.
 struct DenseIndex::Question {
@@ -98,15 +107,14 @@ struct DenseIndex::Question {
   // Where the vectors of an object begin; with `mean`.
   std::unordered_map<Ordinal, Slot> firsts;
   std::unordered_set<Ordinal> seen;
+  // Of an exact search where objects have several vectors: how near each may be.
+  std::unordered_map<Ordinal, ObjectBounds> bounds;
 
   const VectorCodec& codec() const { return storage->codec(); }
 };
 
-double DenseIndex::WireDistance(float distance) const {
-  if (field_.metric() == v1::VECTOR_METRIC_L2) {
-    return std::sqrt(std::max(0.0, static_cast<double>(distance)));
-  }
-  return distance;
+double DenseIndex::WireDistance(double distance) const {
+  return field_.metric() == v1::VECTOR_METRIC_L2 ? std::sqrt(std::max(0.0, distance)) : distance;
 }
 
 // Compares slots and keeps the nearest: one block while the next comes from memory.
@@ -152,7 +160,7 @@ class DenseIndex::Scanner {
 
 void DenseIndex::ScanAll(Question& question) const {
   const std::shared_ptr<const SlotBits> accepted =
-      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question);
   const size_t words = (table_.end() + 63) / 64;
   Scanner scanner(question);
   for (size_t i = 0; i < words; ++i) {
@@ -201,7 +209,7 @@ void DenseIndex::ScanTail(Question& question) const {
 
 void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
   const std::shared_ptr<const SlotBits> accepted =
-      question.search->accept == nullptr ? nullptr : AcceptedSlots(question.search->accept);
+      question.search->accept == nullptr ? nullptr : AcceptedSlots(question);
   const size_t words = (table_.end() + 63) / 64;
   candidates->clear();
   for (size_t i = 0; i < words; ++i) {
@@ -224,8 +232,8 @@ DenseIndex::AcceptCache* DenseIndex::CachedMatches(const std::shared_ptr<const O
   return nullptr;
 }
 
-std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
-    const std::shared_ptr<const OrdinalSet>& accept) const {
+std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(const Question& question) const {
+  const std::shared_ptr<const OrdinalSet>& accept = question.search->accept;
   const uint64_t stamp = table_.stamp();
   {
     std::lock_guard<std::mutex> lock(accept_mutex_);
@@ -233,11 +241,16 @@ std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(
     if (cached != nullptr) return cached->slots;
   }
   auto slots = std::make_shared<SlotBits>(table_.end());
+  size_t looked_at = 0;
+  bool over = false;
   accept->ForEach([&](Ordinal ordinal) {
+    if (over) return;
+    if (++looked_at % kSlotsPerCheck == 0) over = !question.context->Check().ok();
     for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
       slots->Set(slot);
     }
   });
+  if (over) return slots;
   std::lock_guard<std::mutex> lock(accept_mutex_);
   accept_cache_.push_back({accept, stamp, slots, nullptr});
   if (accept_cache_.size() > kFiltersKept) accept_cache_.pop_front();
@@ -310,12 +323,12 @@ void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) cons
   const size_t matches = accept->Count();
   const double share =
       static_cast<double>(matches) / static_cast<double>(std::max<size_t>(1, table_.alive_count()));
-  const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(accept);
+  const std::shared_ptr<const SlotBits> accepted = AcceptedSlots(question);
   question.result->strategy = "filtered_graph";
   // What is near the query, whatever it is, shows how the filter lies to it.
   size_t width = ef;
   for (const bool widened : {false, true}) {
-    graph_->Search(question.query, width, found, stats);
+    graph_->Search(question.query, width, found, stats, question.context);
     const auto looked_at = static_cast<double>(found->size());
     std::erase_if(*found,
                   [&](const Candidate& candidate) { return !accepted->Test(candidate.slot); });
@@ -335,7 +348,7 @@ void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) cons
   seeds.clear();
   for (const Candidate& candidate : *found) seeds.push_back(candidate.slot);
   if (!graph_->SearchAccepted(question.query, ef, *accepted, seeds, static_cast<int64_t>(matches),
-                              found, stats)) {
+                              found, stats, question.context)) {
     ScanMatches(question, matches);
   }
 }
@@ -345,7 +358,7 @@ void DenseIndex::SearchGraph(Question& question) const {
   HnswSearchStats stats;
   question.result->strategy = "graph";
   if (question.search->accept == nullptr) {
-    graph_->Search(question.query, question.want, &found, &stats);
+    graph_->Search(question.query, question.want, &found, &stats, question.context);
   } else {
     SearchFiltered(question, &stats);
   }
@@ -424,7 +437,9 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
     width += width * dead / std::max<size_t>(1, total);
   }
   // There are no more than that, the slots that died since included.
-  question.want = std::min(width, table_.end()) + question.changes.size();
+  const uint64_t stamp = table_.stamp();
+  const size_t end = table_.end();
+  question.want = std::min(width, end) + question.changes.size();
   question.pool.Reset(question.want);
   if (graph) question.tail = Tail();
   if (few) {
@@ -436,7 +451,8 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
 
   // What is compared again: the best.
   std::vector<Candidate>& candidates = question.candidates;
-  question.truncated = candidates.size() >= question.want;
+  const bool room_for_all = width >= end && table_.stamp() == stamp;
+  question.truncated = candidates.size() >= question.want && !room_for_all;
   candidates.resize(std::min(candidates.size(), question.want));
   if (floats) return;
   if (question.result->strategy != "scan") {
@@ -508,10 +524,13 @@ bool DenseIndex::Rewind(Question& question) const {
 absl::Status DenseIndex::RankByStored(Question& question, double worst) const {
   v1::Vector vector;
   question.seen.clear();
+  size_t looked_at = 0;
   for (const Candidate& candidate : question.candidates) {
-    if (candidate.distance - ErrorOf(question, candidate) > worst) continue;
+    if (++looked_at % kSlotsPerCheck == 0) COOKIX_RETURN_IF_ERROR(question.context->Check());
     const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
-    if (!question.seen.insert(ordinal).second) continue;
+    const double least = question.bounds.empty() ? candidate.distance - ErrorOf(question, candidate)
+                                                 : question.bounds.at(ordinal).least;
+    if (least > worst || !question.seen.insert(ordinal).second) continue;
     if (question.seen.size() % kReadsPerCheck == 0) {
       COOKIX_RETURN_IF_ERROR(question.context->Check());
     }
@@ -528,31 +547,60 @@ double DenseIndex::ErrorOf(const Question& question, const Candidate& candidate)
                                       question.storage->Params(candidate.slot), candidate.distance);
 }
 
-double DenseIndex::WorstThatMayCount(const Question& question, size_t more) const {
-  // For several vectors of one object all of them are looked at again.
-  const std::vector<Candidate>& candidates = question.candidates;
-  if (keeps_all() || more == 0 || more >= candidates.size()) {
-    return std::numeric_limits<double>::infinity();
+void DenseIndex::BoundObjects(Question& question) const {
+  size_t looked_at = 0;
+  for (const Candidate& candidate : question.candidates) {
+    if (++looked_at % kSlotsPerCheck == 0 && !question.context->Check().ok()) return;
+    const double error = ErrorOf(question, candidate);
+    const double least = WireDistance(candidate.distance - error);
+    const double most = WireDistance(candidate.distance + error);
+    ObjectBounds& object = question.bounds[table_.OrdinalOf(candidate.slot)];
+    const bool first = object.vectors++ == 0;
+    if (question.mean) {
+      object.least += least;
+      object.most += most;
+    } else {
+      object.least = first ? least : std::min(object.least, least);
+      object.most = first ? most : std::min(object.most, most);
+    }
   }
+  if (!question.mean) return;
+  for (auto& [ordinal, object] : question.bounds) {
+    object.least /= static_cast<double>(object.vectors);
+    object.most /= static_cast<double>(object.vectors);
+  }
+}
+
+double DenseIndex::WorstThatMayCount(Question& question, size_t more) const {
   std::vector<double> bounds;
-  bounds.reserve(candidates.size());
-  for (const Candidate& candidate : candidates) {
-    bounds.push_back(candidate.distance + ErrorOf(question, candidate));
+  if (keeps_all()) {
+    BoundObjects(question);
+    bounds.reserve(question.bounds.size());
+    for (const auto& [ordinal, object] : question.bounds) bounds.push_back(object.most);
+  } else {
+    bounds.reserve(question.candidates.size());
+    for (const Candidate& candidate : question.candidates) {
+      bounds.push_back(candidate.distance + ErrorOf(question, candidate));
+    }
   }
+  if (more == 0 || more >= bounds.size()) return std::numeric_limits<double>::infinity();
   const auto last = bounds.begin() + static_cast<ptrdiff_t>(more) - 1;
   std::nth_element(bounds.begin(), last, bounds.end());
   return *last;
 }
 
-void DenseIndex::RankByCodes(Question& question) const {
+absl::Status DenseIndex::RankByCodes(Question& question) const {
   question.seen.clear();
+  size_t looked_at = 0;
   for (const Candidate& candidate : question.candidates) {
+    if (++looked_at % kObjectsPerCheck == 0) COOKIX_RETURN_IF_ERROR(question.context->Check());
     const Ordinal ordinal = table_.OrdinalOf(candidate.slot);
     if (keeps_all() && !question.seen.insert(ordinal).second) continue;
     const double distance =
         question.mean ? MeanDistance(question, candidate.slot) : WireDistance(candidate.distance);
     question.result->hits.push_back({ordinal, distance});
   }
+  return absl::OkStatus();
 }
 
 double DenseIndex::MeanDistance(const Question& question, Slot slot) const {
@@ -614,18 +662,24 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     if (!Rewind(question)) return false;
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();
+    question.bounds.clear();
     if (search.exact && !question.codec().exact()) {
-      COOKIX_RETURN_IF_ERROR(RankByStored(question, WorstThatMayCount(question, more)));
+      const double worst = WorstThatMayCount(question, question.limit);
+      COOKIX_RETURN_IF_ERROR(context.Check());
+      COOKIX_RETURN_IF_ERROR(RankByStored(question, worst));
     } else if (question.codec().ranks_by_stored()) {
       COOKIX_RETURN_IF_ERROR(RankByStored(question, std::numeric_limits<double>::infinity()));
     } else {
-      RankByCodes(question);
+      COOKIX_RETURN_IF_ERROR(RankByCodes(question));
     }
     std::sort(hits.begin(), hits.end());
     result->rerank_us = MicrosSince(rerank);
     const bool enough = hits.size() >= question.limit || !question.truncated;
     if (hits.size() > question.limit) hits.resize(question.limit);
-    if (enough) return true;
+    if (!enough) continue;
+    // All was compared, and there was nothing.
+    if (hits.empty() && result->strategy == "scan") result->exact = true;
+    return true;
   }
   return false;
 }

@@ -7,6 +7,11 @@ namespace {
 
 // Seeds that a search enters level 0 with.
 constexpr size_t kSeeds = 2;
+// A search that keeps so many candidates may take more than some milliseconds: it looks at
+// the clock whenever it has expanded, or taken, so many more.
+constexpr size_t kEfToCheck = 2048;
+constexpr size_t kExpandedPerCheck = 512;
+constexpr int64_t kDistancesPerCheck = 1 << 14;
 
 HnswScratch& LocalScratch() {
   thread_local HnswScratch scratch;
@@ -42,10 +47,16 @@ void HnswGraph::Seed(const PreparedQuery& query, size_t ef, HnswScratch& scratch
 }
 
 void HnswGraph::Search(const PreparedQuery& query, size_t ef, std::vector<Candidate>* found,
-                       HnswSearchStats* stats) const {
+                       HnswSearchStats* stats, const CallContext* context) const {
   HnswScratch& scratch = LocalScratch();
   Seed(query, ef, scratch, stats);
-  SearchLayer(Level0{this}, storage_, query, scratch, stats);
+  if (context == nullptr || ef < kEfToCheck) {
+    SearchLayer(Level0{this}, storage_, query, scratch, stats);
+  } else {
+    SearchLayer(Level0{this}, storage_, query, scratch, stats, [&](size_t expanded) {
+      return expanded % kExpandedPerCheck == 0 && !context->Check().ok();
+    });
+  }
   found->resize(scratch.pool.size());
   for (size_t i = 0; i < found->size(); ++i) {
     (*found)[i] = {scratch.pool.distance(i), scratch.pool.node(i)};
@@ -54,7 +65,8 @@ void HnswGraph::Search(const PreparedQuery& query, size_t ef, std::vector<Candid
 
 bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const SlotBits& accept,
                                std::span<const Slot> seeds, int64_t budget,
-                               std::vector<Candidate>* found, HnswSearchStats* stats) const {
+                               std::vector<Candidate>* found, HnswSearchStats* stats,
+                               const CallContext* context) const {
   HnswScratch& scratch = LocalScratch();
   thread_local std::vector<Candidate> entries;
   const auto most = static_cast<size_t>(options_.m0);
@@ -67,6 +79,7 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
   std::vector<uint32_t>& bridges = scratch.bridges;
   batch.clear();
   bool within_budget = true;
+  int64_t next_check = stats->distances + kDistancesPerCheck;
   const auto take = [&](Slot slot) {
     if (visited.Insert(slot)) batch.push_back(slot);
   };
@@ -101,6 +114,10 @@ bool HnswGraph::SearchAccepted(const PreparedQuery& query, size_t ef, const Slot
     pool.Insert(scratch.distances.data(), batch.data(), batch.size());
     stats->distances += static_cast<int64_t>(batch.size());
     within_budget = stats->distances <= budget;
+    if (stats->distances >= next_check && context != nullptr) {
+      within_budget = within_budget && context->Check().ok();
+      next_check = stats->distances + kDistancesPerCheck;
+    }
     batch.clear();
   };
   for (const Slot seed : seeds) take(seed);

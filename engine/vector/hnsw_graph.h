@@ -33,6 +33,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/call_context.h"
 #include "engine/vector/hnsw_layer.h"
 #include "engine/vector/hnsw_upper.h"
 #include "engine/vector/slot.h"
@@ -68,15 +69,17 @@ class HnswGraph {
   void Insert(Slot slot, const AtomicSlotBits* dead = nullptr, size_t extra = 0);
 
   // The nearest slots that it finds by codes, at most `ef`, ascending. Dead ones included.
+  // Both searches stop early when `context`, unless null, says so (CallContext::Check), a wide
+  // one within a few milliseconds; what they found is then of no use.
   void Search(const PreparedQuery& query, size_t ef, std::vector<Candidate>* found,
-              HnswSearchStats* stats) const;
+              HnswSearchStats* stats, const CallContext* context = nullptr) const;
 
   // The nearest slots of `accept` that it finds, at most `ef`, ascending. Goes over
   // neighbours that are not accepted to theirs. `seeds` are some slots of `accept`. Gives
-  // up and returns false when it has taken more than `budget` distances.
+  // up and returns false when it has taken more than `budget` distances, or is to stop.
   bool SearchAccepted(const PreparedQuery& query, size_t ef, const SlotBits& accept,
                       std::span<const Slot> seeds, int64_t budget, std::vector<Candidate>* found,
-                      HnswSearchStats* stats) const;
+                      HnswSearchStats* stats, const CallContext* context = nullptr) const;
 
   // Unlinks the slots of `dead` from the other slots of `linked` in [begin, end), and links
   // what they connected. May run beside Insert() when that knows of all of `dead`. Several threads

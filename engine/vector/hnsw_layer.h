@@ -141,9 +141,14 @@ inline void PrefetchLinks(const Link* links, size_t count) {
 // the distances of the ones before are known: while those are taken, the links of the next
 // node and the codes of its neighbours are on their way. Now and then a node is expanded for
 // nothing, which widens the search a little.
-template <typename Layer>
+//
+// `over` is asked before each expansion, with the number of those before, whether to stop.
+struct NeverOver {
+  constexpr bool operator()(size_t) const { return false; }
+};
+template <typename Layer, typename Over = NeverOver>
 void SearchLayer(const Layer& layer, const VectorStorage& storage, const PreparedQuery& query,
-                 HnswScratch& scratch, HnswSearchStats* stats) {
+                 HnswScratch& scratch, HnswSearchStats* stats, const Over& over = {}) {
   CandidatePool& pool = scratch.pool;
   VisitedSet& visited = scratch.visited;
   const size_t most = layer.MaxLinks();
@@ -168,7 +173,7 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
                               expansion.count, distances);
     pool.Insert(distances, expansion.nodes.data(), expansion.count);
   };
-  for (;;) {
+  while (!over(begun)) {
     uint32_t node;
     const bool taken = pool.Take(&node);
     if (taken) PrefetchLinks(layer.Links(node), most);

@@ -31,6 +31,12 @@ std::vector<Slot> SlotTable::Take(size_t count) {
   return slots;
 }
 
+void SlotTable::BeginAt(uint64_t commit) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  forgotten_ = commit;
+  newest_.store(commit, std::memory_order_release);
+}
+
 void SlotTable::ForgetChanges() {
   std::lock_guard<std::mutex> lock(mutex_);
   forgotten_ = newest_.load(std::memory_order_relaxed);

@@ -34,6 +34,9 @@ class SlotTable {
   // Makes room for `count` more slots and takes them: freed ones first, if they may be used.
   // Empty without memory.
   std::vector<Slot> Take(size_t count);
+  // A table that is filled with what there was at `commit`, by Restore(): readers of earlier
+  // commits are told that changes are forgotten.
+  void BeginAt(uint64_t commit);
   // Before dead slots are freed: readers of earlier commits are told that changes are
   // forgotten.
   void ForgetChanges();

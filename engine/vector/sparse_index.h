@@ -35,8 +35,14 @@
 // time in which an eighth of the slots is removed, and rewrites those of which more
 // than a quarter is dead.
 //
-// Threads: changes, Save() and Load() come from one thread at a time; Search(), Score()
-// and the counters may be called beside them from any thread and do not wait for them.
+// Saving. A snapshot holds the lists that there are at one moment; what a change unlinks
+// later stays until the snapshot goes. It can be written, or copied into another index,
+// beside all else. Either numbers the slots anew from 0, so that those that went leave no
+// gaps.
+//
+// Threads: changes, TakeSnapshot(), Load() and Fill() come from one thread at a time;
+// Search(), Score(), the counters and a snapshot may be used beside them from any thread
+// and do not wait for them.
 // A search sees each vector whole or not at all: every vector added before it began,
 // none of those removed before. What a change unlinks is freed when the last search
 // that may see it ends. The index must outlive its calls.
@@ -63,7 +69,9 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "engine/call_context.h"
 #include "engine/vector/slot.h"
+#include "engine/vector/slot_bits.h"
 
 namespace cookix::engine {
 
@@ -100,11 +108,12 @@ class SparseIndex {
   // The best `limit` slots that share at least one index with the query (whatever the
   // weights), higher scores first, equal ones by lower slot. `accept` holds
   // `accept_words` words of a bit for each slot, and slots beyond are not accepted;
-  // nullptr accepts all. `stats`, unless null, is overwritten.
+  // nullptr accepts all. `stats`, unless null, is overwritten. Stops early when `context`,
+  // unless null, says so (CallContext::Check); what it returns is then of no use.
   // REQUIRES: indices strictly ascending, as many as values; values finite.
   std::vector<SlotHit> Search(std::span<const uint32_t> indices, std::span<const float> values,
                               size_t limit, const uint64_t* accept, size_t accept_words,
-                              SparseSearchStats* stats) const;
+                              SparseSearchStats* stats, const CallContext* context = nullptr) const;
 
   // The score that Search() gives the slot; nothing when it is not here or shares no
   // index with the query. O(indices * log(slots)). REQUIRES: as Search().
@@ -124,15 +133,17 @@ class SparseIndex {
   // own overhead.
   int64_t MemoryBytes() const { return bytes_->load(std::memory_order_relaxed); }
 
-  // Hands out the index in parts, of about a megabyte at most, without the removed
-  // slots. The owner keeps the borders of the parts and guards them by checksums.
-  // Equal contents give equal parts. Returns the first error of `sink`.
-  absl::Status Save(absl::FunctionRef<absl::Status(std::string_view part)> sink) const;
+  // The vectors of some slots as they are now. Must not outlive the index.
+  class Snapshot;
+  // REQUIRES: all of `slots` are here.
+  std::shared_ptr<const Snapshot> TakeSnapshot(SlotBits slots) const;
 
-  // Takes the parts that Save() gave, in their order; `next` returns an empty part at
-  // the end. DataLoss when they are not what Save() gives; the index is then empty.
-  // REQUIRES: nothing was ever added.
-  absl::Status Load(absl::FunctionRef<absl::StatusOr<std::string_view>()> next);
+  // Takes the parts that Snapshot::Save() gave, in their order; `next` returns an empty part
+  // at the end. DataLoss when they are not what it gives for `slots` slots; the index is then
+  // empty. REQUIRES: nothing was ever added.
+  absl::Status Load(Slot slots, absl::FunctionRef<absl::StatusOr<std::string_view>()> next);
+  // Takes what the snapshot of another index holds. REQUIRES: nothing was ever added.
+  void Fill(const Snapshot& snapshot);
 
  private:
   struct Entry;
@@ -160,7 +171,11 @@ class SparseIndex {
   void Sweep();
   void SweepList(std::atomic<List*>* place);
   void UnlinkList(List* list);
-  absl::Status LoadParts(absl::FunctionRef<absl::StatusOr<std::string_view>()> next);
+  absl::Status LoadParts(Slot slots, absl::FunctionRef<absl::StatusOr<std::string_view>()> next);
+  // One piece of a list, which follows those before.
+  absl::Status LoadPiece(Slot slots, std::string_view* in, int64_t* last_index, Slot* last_slot);
+  // Loaded or copied: slots below `end` are here.
+  void FinishFilling(Slot end);
   void Clear();
 
   // Searches take only postings below this, so that a vector appears at once.
@@ -187,6 +202,38 @@ class SparseIndex {
 
   mutable std::mutex mutex_;
   std::shared_ptr<Generation> generation_;  // guarded by mutex_
+};
+
+// Slots are numbered anew: those of the snapshot from 0 on, in their order.
+class SparseIndex::Snapshot {
+ public:
+  Snapshot(std::shared_ptr<const Generation> pin, std::vector<const List*> lists, SlotBits slots);
+
+  const SlotBits& slots() const { return slots_; }
+  // Of them.
+  Slot count() const { return count_; }
+  // The new number of a slot of the snapshot.
+  Slot NumberOf(Slot slot) const;
+
+  // Hands the vectors out in parts, of about a megabyte at most. The owner keeps the
+  // borders of the parts and guards them by checksums. Equal contents give equal parts.
+  // Returns the first error of `sink`.
+  absl::Status Save(absl::FunctionRef<absl::Status(std::string_view part)> sink) const;
+
+ private:
+  friend class SparseIndex;
+  class PartWriter;
+
+  // Calls `each` with new number and weight of what the list has of the snapshot.
+  void ForEachPosting(const List& list, absl::FunctionRef<void(Slot, float)> each) const;
+
+  // What the lists need is not freed while it is held.
+  const std::shared_ptr<const Generation> pin_;
+  const std::vector<const List*> lists_;
+  const SlotBits slots_;
+  // Slots of the snapshot before each word of slots_.
+  std::vector<Slot> before_;
+  Slot count_ = 0;
 };
 
 }  // namespace cookix::engine

@@ -432,78 +432,141 @@ TEST(SparseIndexTest, LargestQuery) {
   ExpectEqual(oracle.Search(query, 20, nullptr), Search(index, query, 20), "largest");
 }
 
-std::vector<std::string> Save(const SparseIndex& index) {
+SlotBits Here(const SparseIndex& index) {
+  SlotBits slots(index.end());
+  for (Slot slot = 0; slot < index.end(); ++slot) {
+    if (index.Contains(slot)) slots.Set(slot);
+  }
+  return slots;
+}
+
+std::vector<std::string> Save(const SparseIndex::Snapshot& snapshot) {
   std::vector<std::string> parts;
-  const absl::Status status = index.Save([&parts](std::string_view part) {
+  const absl::Status status = snapshot.Save([&parts](std::string_view part) {
     parts.emplace_back(part);
     return absl::OkStatus();
   });
   EXPECT_TRUE(status.ok()) << status;
   return parts;
 }
+std::vector<std::string> Save(const SparseIndex& index) {
+  return Save(*index.TakeSnapshot(Here(index)));
+}
 
-absl::Status Load(SparseIndex* index, const std::vector<std::string>& parts) {
+absl::Status Load(SparseIndex* index, Slot slots, const std::vector<std::string>& parts) {
   size_t at = 0;
-  return index->Load([&]() -> absl::StatusOr<std::string_view> {
+  return index->Load(slots, [&]() -> absl::StatusOr<std::string_view> {
     return at < parts.size() ? std::string_view(parts[at++]) : std::string_view();
   });
 }
 
-TEST(SparseIndexTest, SavedAndLoaded) {
+TEST(SparseIndexTest, SavedLoadedAndCopied) {
   Generator generator(21, 500, Generator::kSigned);
   SparseIndex index;
   Oracle oracle;
+  std::vector<Vector> vectors;
   for (Slot slot = 0; slot < 150'000; ++slot) {
-    Vector vector = generator.Make(8);
-    Add(&index, slot, vector);
-    oracle.Add(slot, std::move(vector));
+    vectors.push_back(generator.Make(8));
+    Add(&index, slot, vectors.back());
   }
-  for (Slot slot = 0; slot < 70'000; ++slot) {
-    if (slot % 50 == 0) continue;
-    index.Remove(slot);
-    oracle.Remove(slot);
+  // What stays is numbered anew, in its order.
+  Slot kept = 0;
+  for (Slot slot = 0; slot < 150'000; ++slot) {
+    if (slot < 70'000 && slot % 50 != 0) {
+      index.Remove(slot);
+    } else {
+      oracle.Add(kept++, std::move(vectors[slot]));
+    }
   }
-  const std::vector<std::string> parts = Save(index);
+  const auto snapshot = index.TakeSnapshot(Here(index));
+  EXPECT_EQ(snapshot->count(), kept);
+  EXPECT_EQ(snapshot->NumberOf(50), 1u);
+  EXPECT_EQ(snapshot->NumberOf(149'999), kept - 1);
+  const std::vector<std::string> parts = Save(*snapshot);
   EXPECT_GT(parts.size(), 5u);
   for (const std::string& part : parts) EXPECT_LT(part.size(), 2u << 20);
-  SparseIndex loaded;
-  ASSERT_TRUE(Load(&loaded, parts).ok());
-  EXPECT_EQ(loaded.size(), index.size());
-  EXPECT_EQ(loaded.end(), index.end());
-  EXPECT_EQ(Save(loaded), parts);
-  for (SparseIndex* one : {&index, &loaded}) {
-    Add(one, 150'000, {{0}, {9}});
-    one->Remove(100'000);
+  SparseIndex loaded, copied;
+  ASSERT_TRUE(Load(&loaded, kept, parts).ok());
+  copied.Fill(*snapshot);
+  for (SparseIndex* one : {&loaded, &copied}) {
+    EXPECT_EQ(one->size(), index.size());
+    EXPECT_EQ(one->end(), kept);
+    EXPECT_EQ(Save(*one), parts);
+    Add(one, kept, {{0}, {9}});
+    one->Remove(100);
   }
-  oracle.Add(150'000, {{0}, {9}});
-  oracle.Remove(100'000);
+  oracle.Add(kept, {{0}, {9}});
+  oracle.Remove(100);
   for (int i = 0; i < 5; ++i) {
     const Vector query = generator.Make(10);
     ExpectEqual(oracle.Search(query, 100, nullptr), Search(loaded, query, 100), "loaded");
-    ExpectEqual(oracle.Search(query, 100, nullptr), Search(index, query, 100), "saved");
+    ExpectEqual(oracle.Search(query, 100, nullptr), Search(copied, query, 100), "copied");
   }
   // An index without vectors, and one that had some.
-  SparseIndex empty;
-  SparseIndex from_empty;
-  ASSERT_TRUE(Load(&from_empty, Save(empty)).ok());
+  SparseIndex empty, from_empty;
+  ASSERT_TRUE(Load(&from_empty, 0, Save(empty)).ok());
   EXPECT_EQ(from_empty.end(), 0u);
   Add(&empty, 9, {{1}, {1}});
   empty.Remove(9);
-  ASSERT_TRUE(Load(&from_empty, Save(empty)).ok());
-  EXPECT_EQ(from_empty.end(), 10u);
-  EXPECT_FALSE(from_empty.Contains(9));
-  from_empty.Remove(9);
-  Add(&from_empty, 10, {{1}, {1}});
-  EXPECT_EQ(Search(from_empty, {{1}, {1}}, 5).size(), 1u);
+  SparseIndex from_emptied;
+  ASSERT_TRUE(Load(&from_emptied, 0, Save(empty)).ok());
+  EXPECT_EQ(from_emptied.end(), 0u);
+  Add(&from_emptied, 0, {{1}, {1}});
+  EXPECT_EQ(Search(from_emptied, {{1}, {1}}, 5).size(), 1u);
+}
+
+// The moment counts at which it is taken, whatever becomes of the index meanwhile.
+TEST(SparseIndexTest, ASnapshotStaysAsItWas) {
+  Generator generator(24, 200, Generator::kPositive);
+  SparseIndex index;
+  for (Slot slot = 0; slot < 20'000; ++slot) Add(&index, slot, generator.Make(6));
+  for (Slot slot = 0; slot < 10'000; ++slot) index.Remove(slot);
+  const auto snapshot = index.TakeSnapshot(Here(index));
+  const std::vector<std::string> parts = Save(*snapshot);
+  std::atomic<bool> done{false};
+  std::thread saver([&] {
+    // At least once while it changes, at least once afterwards.
+    for (bool last = false; !last;) {
+      last = done.load();
+      EXPECT_EQ(Save(*snapshot), parts);
+      SparseIndex copied;
+      copied.Fill(*snapshot);
+      EXPECT_EQ(copied.size(), 10'000);
+    }
+  });
+  for (Slot slot = 20'000; slot < 60'000; ++slot) {
+    Add(&index, slot, generator.Make(6));
+    index.Remove(slot - 10'000);
+  }
+  done.store(true);
+  saver.join();
+}
+
+TEST(SparseIndexTest, StopsWhenNobodyWaits) {
+  Generator generator(25, 50, Generator::kPositive);
+  SparseIndex index;
+  for (Slot slot = 0; slot < 200'000; ++slot) Add(&index, slot, generator.Make(10));
+  const Vector query = generator.Make(50);
+  const auto postings = [&](const CallContext& context) {
+    SparseSearchStats stats;
+    index.Search(query.indices, query.values, 100'000, nullptr, 0, &stats, &context);
+    return stats.postings;
+  };
+  CallContext context;
+  const int64_t all = postings(context);
+  EXPECT_GT(all, 1'000'000);
+  context.Cancel();
+  EXPECT_LT(postings(context), all / 10);
 }
 
 TEST(SparseIndexTest, ErrorsOfTheOwnerPassThrough) {
   SparseIndex index;
   Add(&index, 1, {{1}, {1}});
   const absl::Status full = absl::ResourceExhaustedError("full");
-  EXPECT_EQ(index.Save([&full](std::string_view) { return full; }), full);
+  EXPECT_EQ(index.TakeSnapshot(Here(index))->Save([&full](std::string_view) { return full; }),
+            full);
   SparseIndex loaded;
-  EXPECT_EQ(loaded.Load([&full]() -> absl::StatusOr<std::string_view> { return full; }), full);
+  EXPECT_EQ(loaded.Load(1, [&full]() -> absl::StatusOr<std::string_view> { return full; }), full);
 }
 
 TEST(SparseIndexTest, DamageIsFoundOrHarmless) {
@@ -511,11 +574,11 @@ TEST(SparseIndexTest, DamageIsFoundOrHarmless) {
   SparseIndex index;
   for (Slot slot = 0; slot < 300; ++slot) Add(&index, slot * 2, generator.Make(4));
   const std::vector<std::string> parts = Save(index);
-  ASSERT_EQ(parts.size(), 4u);
+  ASSERT_EQ(parts.size(), 3u);
   const Vector query = generator.Make(40);
   auto load = [&](const std::vector<std::string>& damaged) {
     SparseIndex loaded;
-    const absl::Status status = Load(&loaded, damaged);
+    const absl::Status status = Load(&loaded, 300, damaged);
     const std::vector<SlotHit> hits = Search(loaded, query, 1000);
     if (!status.ok()) {
       EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss);

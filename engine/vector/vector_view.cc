@@ -1,8 +1,10 @@
 #include "engine/vector/vector_view.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
+#include <limits>
 #include <mutex>
 #include <set>
 #include <shared_mutex>
@@ -32,6 +34,9 @@ constexpr size_t kLoadBatch = 1024;
 // Times that a thread links some vectors before it looks at other indexes.
 constexpr int kRoundsOfWork = 16;
 constexpr std::string_view kLocalName = "vectors";
+constexpr std::chrono::milliseconds kLocalPoll(1);
+// Of what is saved: sparse indexes are there from this version on.
+constexpr uint32_t kSparseSavedVersion = 2;
 
 absl::Status Malformed(std::string_view what) {
   return Corruption(absl::StrCat(ToAbsl(what), " is malformed"),
@@ -80,6 +85,8 @@ struct VectorView::Impl {
     const v1::VectorField field;
     std::unique_ptr<DenseIndex> dense;
     std::unique_ptr<SparseField> sparse;
+    // Where `cells` lie: it goes after them.
+    std::shared_ptr<storage::LocalStore> local;
     std::unique_ptr<CellField> cells;
     // What went wrong while cells were brought into shape. Guarded by work_mutex.
     absl::Status cells_status;
@@ -141,6 +148,7 @@ struct VectorView::Impl {
     auto entry = std::make_shared<Entry>(field);
     if (IsCells(field)) {
       COOKIX_ASSIGN_OR_RETURN(const uint32_t number, NumberOf(key));
+      entry->local = local;
       COOKIX_ASSIGN_OR_RETURN(entry->cells,
                               CellField::Open(*local, number, field, options.cell_bytes / 2));
     }
@@ -264,7 +272,7 @@ struct VectorView::Impl {
   }
 
   void Queue(const EntryPtr& entry) {
-    if (entry->sparse != nullptr) return;
+    if (entry->sparse != nullptr && !entry->sparse->NeedsMaintenance()) return;
     {
       std::lock_guard<std::mutex> lock(work_mutex);
       ++work_added;
@@ -276,7 +284,7 @@ struct VectorView::Impl {
     work_wake.notify_all();
   }
 
-  // Links vectors and takes dead ones out, until the view goes.
+  // Links vectors, takes dead ones out and numbers anew, until the view goes.
   void Work() {
     std::unique_lock<std::mutex> lock(work_mutex);
     while (!stopping) {
@@ -293,6 +301,8 @@ struct VectorView::Impl {
         const absl::StatusOr<bool> more = entry->cells->Maintain();
         worked = more.ok() && *more;
         failed = more.status();
+      } else if (entry->sparse != nullptr) {
+        worked = entry->sparse->Maintain();
       } else {
         for (int i = 0; i < kRoundsOfWork && entry->dense->IndexSome(); ++i) worked = true;
         if (entry->dense->Maintain()) worked = true;
@@ -340,21 +350,24 @@ struct VectorView::Impl {
 
   int64_t MemoryBytes() const {
     int64_t bytes = 0;
-    bool any_cells = false;
+    std::shared_ptr<storage::LocalStore> of_cells;
     for (const EntryPtr& entry : All()) {
       bytes += entry->MemoryBytes();
-      any_cells = any_cells || entry->cells != nullptr;
+      if (entry->local != nullptr) of_cells = entry->local;
     }
-    return any_cells ? bytes + local->MemoryBytes() : bytes;
+    return of_cells != nullptr ? bytes + of_cells->MemoryBytes() : bytes;
   }
 
   storage::Store& store;
   const VectorViewOptions options;
-  // Where cells are. Null until there is a field of that kind. The writer's to open.
-  std::unique_ptr<storage::LocalStore> local;
+  // Where cells are. Null until there is a field of that kind. The writer's; others use that
+  // of an entry.
+  std::shared_ptr<storage::LocalStore> local;
   mutable std::shared_mutex mutex;
   std::map<Key, EntryPtr> entries;  // guarded by mutex; changed by the writer only
+  // Readers of commits before these go to the store.
   std::atomic<uint64_t> erased_at{0};
+  std::atomic<uint64_t> begins_at{0};
   std::atomic<int64_t> memory{0};
   // What waited when the view was made: writers do not wait for that.
   std::atomic<int64_t> excused{0};
@@ -521,7 +534,9 @@ absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monit
     COOKIX_RETURN_IF_ERROR(impl_->store.DeleteLocalStore(kLocalName));
   }
   COOKIX_RETURN_IF_ERROR(impl_->OpenCells(*view.catalog, [](const CellField&) { return false; }));
-  return impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; });
+  COOKIX_RETURN_IF_ERROR(impl_->Fill(view, monitor, [](const v1::VectorField&) { return true; }));
+  impl_->begins_at.store(view.commit());
+  return absl::OkStatus();
 }
 
 absl::Status VectorView::Apply(const AppliedCommit& commit) {
@@ -630,6 +645,8 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
 
 void VectorView::Drop() {
   Impl& impl = *impl_;
+  // Before anything is missed: readers that were told that the view is there go to the store.
+  impl.begins_at.store(std::numeric_limits<uint64_t>::max());
   std::map<Impl::Key, Impl::EntryPtr> entries;
   {
     std::unique_lock<std::shared_mutex> lock(impl.mutex);
@@ -642,6 +659,11 @@ void VectorView::Drop() {
   }
   impl.memory.store(0);
   impl.excused.store(0);
+  // The database of cells may be what is damaged: what comes next opens or makes its own. That
+  // cannot be before the last search or thread has left this one.
+  entries.clear();
+  while (impl.local.use_count() > 1) std::this_thread::sleep_for(kLocalPoll);
+  impl.local.reset();
 }
 
 int64_t VectorView::MemoryBytes() const { return impl_->MemoryBytes(); }
@@ -688,7 +710,9 @@ std::map<std::string, int64_t> VectorView::Counters() const {
       counters["vectors"] += stats.vectors;
       counters["cells"] += stats.cells;
     } else {
-      counters["vectors"] += entry->sparse->vectors();
+      const SparseField::Stats stats = entry->sparse->stats();
+      counters["vectors"] += stats.vectors;
+      counters["dead"] += stats.dead;
     }
   }
   return counters;
@@ -700,9 +724,9 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
                                         const VectorSearch& search, VectorSearchResult* result) {
   const uint64_t commit = view.commit();
   const Impl::EntryPtr entry = impl_->Find({view.id(), search.collection, search.field->name()});
-  if (commit < impl_->erased_at.load()) return false;
-  if (entry == nullptr) {
-    // It has no vectors.
+  if (commit < impl_->begins_at.load() || commit < impl_->erased_at.load()) return false;
+  if (entry == nullptr || (search.accept != nullptr && search.accept->Count() == 0)) {
+    // It has no vectors, or none of them may be found.
     result->strategy = IsSparse(*search.field) ? "inverted" : "scan";
     result->exact = true;
     return true;
@@ -747,12 +771,14 @@ void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_v
     response->set_indexed_vectors(stats.vectors);
     response->set_cells(stats.cells);
     // The database is that of all fields with cells.
-    response->set_memory_bytes(stats.memory_bytes + impl_->local->MemoryBytes());
-    response->set_disk_bytes(impl_->local->DiskBytes());
+    response->set_memory_bytes(stats.memory_bytes + entry->local->MemoryBytes());
+    response->set_disk_bytes(entry->local->DiskBytes());
   } else {
-    response->set_vectors(entry->sparse->vectors());
-    response->set_indexed_vectors(entry->sparse->vectors());
-    response->set_memory_bytes(entry->sparse->MemoryBytes());
+    const SparseField::Stats stats = entry->sparse->stats();
+    response->set_vectors(stats.vectors);
+    response->set_indexed_vectors(stats.vectors);
+    response->set_dead_vectors(stats.dead);
+    response->set_memory_bytes(stats.memory_bytes);
   }
 }
 
@@ -796,7 +822,9 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
   struct Part {
     Impl::Key key;
     Impl::EntryPtr entry;
-    std::shared_ptr<const DenseIndex::Snapshot> snapshot;
+    // One of them.
+    std::shared_ptr<const DenseIndex::Snapshot> dense;
+    std::shared_ptr<const SparseField::Snapshot> sparse;
   };
   class Save : public ViewSave {
    public:
@@ -811,7 +839,8 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
         COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(ns));
         COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(collection));
         COOKIX_RETURN_IF_ERROR(AppendString(writer, part.entry->field.SerializeAsString()));
-        COOKIX_RETURN_IF_ERROR(part.entry->dense->Save(*part.snapshot, writer));
+        COOKIX_RETURN_IF_ERROR(part.dense != nullptr ? part.entry->dense->Save(*part.dense, writer)
+                                                     : SparseField::Save(*part.sparse, writer));
       }
       return absl::OkStatus();
     }
@@ -824,7 +853,11 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
   std::vector<Part> parts;
   std::shared_lock<std::shared_mutex> lock(impl_->mutex);
   for (const auto& [key, entry] : impl_->entries) {
-    if (entry->dense != nullptr) parts.push_back({key, entry, entry->dense->TakeSnapshot()});
+    if (entry->dense != nullptr) {
+      parts.push_back({key, entry, entry->dense->TakeSnapshot(), nullptr});
+    } else if (entry->sparse != nullptr) {
+      parts.push_back({key, entry, nullptr, entry->sparse->TakeSnapshot()});
+    }
   }
   return std::make_unique<Save>(std::move(parts), impl_->local.get());
 }
@@ -832,6 +865,7 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
 absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commit,
                               const ReadView& newest, BootstrapMonitor& monitor) {
   Impl& impl = *impl_;
+  const bool sparse_saved = reader.version() >= kSparseSavedVersion;
   uint32_t count = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&count));
   std::vector<Impl::EntryPtr> loaded;
@@ -847,13 +881,14 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     const absl::StatusOr<v1::VectorField> resolved = ResolveVectorField(field, "");
     const Impl::Key key(ns, collection, field.name());
     if (!resolved.ok() || resolved->SerializeAsString() != field.SerializeAsString() ||
-        IsSparse(field) || IsCells(field) || impl.Find(key) != nullptr) {
+        (IsSparse(field) && !sparse_saved) || IsCells(field) || impl.Find(key) != nullptr) {
       return Malformed("a saved vector index");
     }
     COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry, impl.Make(key, field));
-    COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
+    COOKIX_RETURN_IF_ERROR(entry->sparse != nullptr ? entry->sparse->Load(reader)
+                                                    : entry->dense->Load(reader));
     entry->filled_to = commit;
-    entry->NoteWaiting(commit, entry->dense->backlog());
+    if (entry->dense != nullptr) entry->NoteWaiting(commit, entry->dense->backlog());
     loaded.push_back(entry);
     monitor.Report(static_cast<double>(i + 1) / static_cast<double>(count));
   }
@@ -866,11 +901,12 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     return position.ok() && position->commit >= commit && position->commit <= newest.commit() &&
            impl.store.CheckPosition(*position).ok();
   }));
-  // What is not saved, and cells that were emptied. They are ahead of the rest, and commits
-  // up to there are passed over.
-  COOKIX_RETURN_IF_ERROR(impl.Fill(newest, monitor, [](const v1::VectorField& wanted) {
-    return IsSparse(wanted) || IsCells(wanted);
+  // Cells that were emptied, and what an older file does not hold. They are ahead of the
+  // rest, and commits up to there are passed over.
+  COOKIX_RETURN_IF_ERROR(impl.Fill(newest, monitor, [&](const v1::VectorField& wanted) {
+    return IsCells(wanted) || (IsSparse(wanted) && !sparse_saved);
   }));
+  impl.begins_at.store(newest.commit());
   for (const Impl::EntryPtr& entry : loaded) impl.Queue(entry);
   impl.memory.store(impl.MemoryBytes());
   impl.excused.store(impl.Backlog());

@@ -8,9 +8,9 @@
 // (HasRoom). See dense_index.h for how indexes answer, and how they answer readers of
 // commits that the view has gone past.
 //
-// Saved: dense indexes whole, graphs included. Cells lie in a database of their own, which
-// is made durable when the view is saved. Sparse indexes are filled from the store when the
-// view is loaded.
+// Saved: dense indexes whole, graphs included, and sparse ones. Cells lie in a database of
+// their own, which is made durable when the view is saved. Files of version 1 have no sparse
+// indexes; these are then filled from the store.
 #ifndef COOKIX_ENGINE_VECTOR_VECTOR_VIEW_H_
 #define COOKIX_ENGINE_VECTOR_VECTOR_VIEW_H_
 
@@ -62,7 +62,7 @@ class VectorView : public View {
   uint64_t indexed(uint64_t applied) const override;
   // indexes, vectors, waiting, dead.
   std::map<std::string, int64_t> Counters() const override;
-  uint32_t checkpoint_version() const override { return 1; }
+  uint32_t checkpoint_version() const override { return 2; }
   std::unique_ptr<ViewSave> BeginSave() override;
   absl::Status Load(storage::CheckedFileReader& reader, uint64_t commit, const ReadView& newest,
                     BootstrapMonitor& monitor) override;

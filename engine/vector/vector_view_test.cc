@@ -22,6 +22,12 @@
 namespace cookix::engine {
 namespace {
 
+class Nothing : public OrdinalSet {
+  bool Contains(Ordinal) const override { return false; }
+  uint64_t Count() const override { return 0; }
+  void ForEach(absl::FunctionRef<void(Ordinal)>) const override {}
+};
+
 class VectorViewTest : public testing::Test {
  protected:
   void Open(bool on_disk, TestDatabase::Configure more = nullptr) {
@@ -92,6 +98,32 @@ class VectorViewTest : public testing::Test {
     ASSERT_TRUE(status.ok()) << status;
   }
 
+  void PutSparse(const std::string& key) {
+    v1::PutObjectRequest request;
+    v1::Object* object = request.mutable_write()->mutable_object();
+    object->mutable_ref()->set_key(key);
+    (*object->mutable_vectors())["sparse"] = RandomVector("sparse");
+    CallContext context;
+    v1::PutObjectResponse response;
+    const absl::Status status = (*database_)->objects().PutObject(context, request, &response);
+    ASSERT_TRUE(status.ok()) << status;
+  }
+
+  // The file of the view in a folder of what views have saved; empty when there is none.
+  static std::string SavedFile(const std::string& folder) {
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.is_regular_file() &&
+          entry.path().filename().string().find("vectors") != std::string::npos) {
+        return entry.path().string();
+      }
+    }
+    return "";
+  }
+  static std::string ReadFile(const std::string& path) {
+    std::ifstream stream(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  }
+
   void Insert(const std::string& prefix, int from, int to) {
     v1::InsertVectorsRequest request;
     request.set_field("graph");
@@ -107,8 +139,8 @@ class VectorViewTest : public testing::Test {
   }
 
   // Every field is asked exactly, by the view and by reading the store, at one commit.
-  void Compare() {
-    const ReadView read = (*database_)->Read();
+  void Compare(bool store_may_answer = false) { CompareAt((*database_)->Read(), store_may_answer); }
+  void CompareAt(const ReadView& read, bool store_may_answer = true) {
     const NamespaceView view = *InNamespace(read, "default");
     const CollectionInfo* collection = view.ns->FindCollection("");
     for (const v1::VectorField& field : collection->record.collection().vector_fields()) {
@@ -129,7 +161,7 @@ class VectorViewTest : public testing::Test {
         ASSERT_TRUE(SearchRecords(context, view, search, &truth).ok());
         const absl::Status status = (*database_)->FindNearest(context, view, search, &result);
         ASSERT_TRUE(status.ok()) << status;
-        EXPECT_NE(result.strategy, "records");
+        EXPECT_TRUE(store_may_answer || result.strategy != "records") << field.name();
         EXPECT_TRUE(result.exact || cells);
         ASSERT_EQ(result.hits.size(), truth.hits.size()) << field.name();
         for (size_t k = 0; k < truth.hits.size(); ++k) {
@@ -232,6 +264,67 @@ TEST_F(VectorViewTest, FollowsEveryKindOfWrite) {
       ASSERT_TRUE((*database_)->objects().PatchObject(context, request, &response).ok());
     }
     Compare();
+  }
+}
+
+TEST_F(VectorViewTest, DeadSlotsOfSparseFieldsAreCounted) {
+  Open(false);
+  const auto put = [&](bool last) {
+    v1::PatchObjectRequest request;
+    request.mutable_patch()->mutable_ref()->set_key("k");
+    (*request.mutable_patch()->mutable_set_vectors())["sparse"] = RandomVector("sparse");
+    request.mutable_options()->set_wait_for_views(last);
+    CallContext context;
+    v1::PatchObjectResponse response;
+    ASSERT_TRUE((*database_)->objects().PatchObject(context, request, &response).ok());
+  };
+  Put("k");
+  const int64_t before = Status().counters["dead"];
+  put(false);
+  for (int i = 0; i < 10; ++i) put(i == 9);
+  EXPECT_GE(Status().counters["dead"], before + 10);
+  // Until there are too many.
+  for (int i = 0; i < 5000; ++i) put(i == 4999);
+  const auto end = CallContext::Clock::now() + std::chrono::seconds(30);
+  while (Status().counters["dead"] > 4000 && CallContext::Clock::now() < end) {
+    std::this_thread::yield();
+  }
+  EXPECT_LE(Status().counters["dead"], 4000);
+  Compare();
+}
+
+// A view that was built anew knows nothing of commits from before.
+TEST_F(VectorViewTest, ReadersOfCommitsBeforeARebuildGoToTheStore) {
+  Open(false);
+  for (int i = 0; i < 50; ++i) Put("k" + std::to_string(i));
+  const ReadView read = (*database_)->Read();
+  for (int i = 0; i < 50; ++i) Put("later" + std::to_string(i));
+  ASSERT_TRUE((*database_)->views().Rebuild("vectors").ok());
+  WaitBuilt();
+  CompareAt(read);
+  Compare();
+}
+
+TEST_F(VectorViewTest, AFilterThatMatchesNothingIsAnsweredExactly) {
+  Open(false);
+  for (int i = 0; i < 50; ++i) Put("k" + std::to_string(i));
+  const ReadView read = (*database_)->Read();
+  const NamespaceView view = *InNamespace(read, "default");
+  const CollectionInfo* collection = view.ns->FindCollection("");
+  for (const v1::VectorField& field : collection->record.collection().vector_fields()) {
+    v1::Vector query = RandomVector(field.name());
+    if (field.multi()) query.mutable_values()->Truncate(8);
+    VectorSearch search;
+    search.collection = collection->id;
+    search.field = &field;
+    search.vector = &query;
+    search.limit = 15;
+    search.accept = std::make_shared<Nothing>();
+    CallContext context;
+    VectorSearchResult result;
+    ASSERT_TRUE((*database_)->FindNearest(context, view, search, &result).ok());
+    EXPECT_TRUE(result.hits.empty());
+    EXPECT_TRUE(result.exact) << field.name();
   }
 }
 
@@ -508,16 +601,8 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
   Insert("g", 0, 3000);
   for (int i = 0; i < 100; ++i) Put("k" + std::to_string(i));
   Compare();
-  const std::string file = [&] {
-    database_->Reopen();
-    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/views")) {
-      if (entry.is_regular_file() &&
-          entry.path().filename().string().find("vectors") != std::string::npos) {
-        return entry.path().string();
-      }
-    }
-    return std::string();
-  }();
+  database_->Reopen();
+  const std::string file = SavedFile(dir_ + "/views");
   ASSERT_FALSE(file.empty());
   // Closed, damaged in the middle, opened.
   std::vector<std::string> said;
@@ -540,6 +625,106 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
   EXPECT_FALSE(Status().restored);
   Compare();
   EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+}
+
+// Bits that flip and ends that are missing, all over the file.
+TEST_F(VectorViewTest, DamageOfASavedSparseIndexIsSaidAndRebuilt) {
+  Open(true);
+  RemoveField("flat");
+  RemoveField("graph");
+  RemoveField("many");
+  RemoveField("bits");
+  RemoveField("cells");
+  for (int i = 0; i < 100; ++i) PutSparse("k" + std::to_string(i));
+  KeepSaved();
+  const std::string file = SavedFile(dir_ + ".saved");
+  ASSERT_FALSE(file.empty());
+  const std::string whole = ReadFile(file);
+  // What was saved for the 100 vectors of up to 6 entries.
+  EXPECT_GT(whole.size(), 3000u);
+  for (int i = 0; i < 12; ++i) {
+    std::string damaged = whole;
+    if (i % 3 == 2) {
+      damaged.resize(rng_() % whole.size());
+    } else {
+      damaged[rng_() % whole.size()] ^= static_cast<char>(1 << rng_() % 8);
+    }
+    std::vector<std::string> said;
+    database_.reset();
+    std::filesystem::remove_all(dir_ + "/views");
+    std::filesystem::copy(dir_ + ".saved", dir_ + "/views",
+                          std::filesystem::copy_options::recursive);
+    std::ofstream(SavedFile(dir_ + "/views"), std::ios::binary | std::ios::trunc) << damaged;
+    database_.emplace([&](DatabaseOptions& options) {
+      options.storage.path = dir_;
+      options.storage.in_memory = false;
+      options.storage.log = [&](std::string_view, std::string_view message) {
+        said.emplace_back(message);
+      };
+    });
+    WaitBuilt();
+    EXPECT_FALSE(Status().restored) << i;
+    EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+    Compare();
+    database_.reset();
+  }
+}
+
+class VectorViewFilesTest : public VectorViewTest {
+ protected:
+  class Monitor : public BootstrapMonitor {
+    void Report(double) override {}
+    bool cancelled() const override { return false; }
+  };
+
+  void SetUp() override {
+    storage::Options options;
+    options.in_memory = true;
+    options.path = "/memory/vector_view_files";
+    auto opened = storage::Store::Open(options);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    empty_ = *std::move(opened);
+  }
+  // Loads the file of the empty store into `view`, which finds `newest`.
+  absl::Status Load(VectorView* view, const ReadView& newest) {
+    auto reader = empty_->OpenViewFile("vectors", view->checkpoint_version());
+    if (!reader.ok()) return reader.status();
+    return view->Load(**reader, 0, newest, monitor_);
+  }
+
+  std::unique_ptr<storage::Store> empty_;
+  Monitor monitor_;
+};
+
+TEST_F(VectorViewFilesTest, SparseIndexesComeFromTheFile) {
+  Open(false);
+  for (int i = 0; i < 200; ++i) PutSparse("k" + std::to_string(i));
+  const ReadView read = (*database_)->Read();
+  VectorView built({.threads = 1}, *empty_);
+  ASSERT_TRUE(built.Bootstrap(read, monitor_).ok());
+  ASSERT_EQ(built.Counters()["vectors"], 200);
+  auto writer = empty_->CreateViewFile("vectors", built.checkpoint_version());
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE(built.BeginSave()->Write(**writer).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  // From a store in which nothing is.
+  VectorView loaded({.threads = 1}, *empty_);
+  const absl::Status status = Load(&loaded, {empty_->Latest(), std::make_shared<Catalog>()});
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(loaded.Counters()["vectors"], 200);
+}
+
+TEST_F(VectorViewFilesTest, FilesWithoutSparseIndexesAreStillLoaded) {
+  Open(false);
+  for (int i = 0; i < 200; ++i) PutSparse("k" + std::to_string(i));
+  auto writer = empty_->CreateViewFile("vectors", 1);
+  ASSERT_TRUE(writer.ok());
+  ASSERT_TRUE((*writer)->AppendFixed<uint32_t>(0).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  VectorView loaded({.threads = 1}, *empty_);
+  const absl::Status status = Load(&loaded, (*database_)->Read());
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(loaded.Counters()["vectors"], 200);
 }
 
 // Checksums do not help against a file that was made by others, or by a faulty program.

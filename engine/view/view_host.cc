@@ -108,6 +108,7 @@ struct ViewHost::Slot {
   ViewState state = ViewState::kBuilding;
   std::string error;
   bool restored = false;
+  int rebuilds = 0;
   // Rebuild() wants nothing of what was saved.
   bool forget = false;
   storage::LogReader* reader = nullptr;
@@ -225,6 +226,10 @@ void ViewHost::Stop() {
   }
 }
 
+void ViewHost::Say(std::string_view level, const std::string& message) const {
+  if (options_.log) options_.log(level, message);
+}
+
 void ViewHost::Run(Slot* slot) {
   Shared& shared = *shared_;
   View& view = *slot->view;
@@ -233,6 +238,10 @@ void ViewHost::Run(Slot* slot) {
   bool may_load = true;
   // How often the log ran away while the view was catching up with it.
   int outrun = 0;
+  // Rebuilds by itself that count, when the last one began, and why.
+  int rebuilds = 0;
+  Clock::time_point last_rebuild;
+  std::string rebuilt_because;
 
   const auto interrupted = [&] { return shared.stopping.load() || slot->restart.load(); };
   // Drops the view and waits until somebody wants it again.
@@ -245,12 +254,44 @@ void ViewHost::Run(Slot* slot) {
       slot->error = std::string(status.message());
       shared.changed.notify_all();
     }
+    Say("error", absl::StrCat("the view ", ToAbsl(view.name()), " has failed: ", status.message()));
     checkpoint.Cancel();
     view.Drop();
     // A state that cannot go on must not come back.
     checkpoint.Delete();
     std::unique_lock<std::mutex> lock(shared.mutex);
     shared.changed.wait(lock, interrupted);
+  };
+  // Drops a view whose data is damaged and waits a little, so that it may be built again.
+  // False when that is no help, or did not help often enough.
+  const auto try_again = [&](const absl::Status& status) {
+    if (!absl::IsDataLoss(status)) return false;
+    const Clock::time_point now = Clock::now();
+    if (rebuilds > 0 && now - last_rebuild >= options_.rebuild_forgotten) rebuilds = 0;
+    if (rebuilds >= options_.rebuild_attempts) return false;
+    const std::chrono::milliseconds delay = options_.rebuild_delay * (int64_t{1} << 2 * rebuilds);
+    last_rebuild = now;
+    ++rebuilds;
+    rebuilt_because = absl::StrCat("it is built again, attempt ", rebuilds, " of ",
+                                   options_.rebuild_attempts, ": ", status.message());
+    {
+      std::lock_guard<std::mutex> lock(shared.mutex);
+      slot->shown.store(kNotReady);
+      if (interrupted()) return true;
+      slot->state = ViewState::kBuilding;
+      slot->error = rebuilt_because;
+      ++slot->rebuilds;
+      slot->progress.store(0);
+      shared.changed.notify_all();
+    }
+    Say("warning",
+        absl::StrCat("the view ", ToAbsl(view.name()), " is damaged: ", rebuilt_because));
+    checkpoint.Cancel();
+    view.Drop();
+    checkpoint.Delete();
+    std::unique_lock<std::mutex> lock(shared.mutex);
+    shared.changed.wait_for(lock, delay, interrupted);
+    return true;
   };
 
   while (!shared.stopping.load()) {
@@ -261,8 +302,13 @@ void ViewHost::Run(Slot* slot) {
       slot->restart.store(false);
       slot->restored = false;
       forget = std::exchange(slot->forget, false);
+      if (forget) {
+        // Somebody else takes care now.
+        rebuilds = 0;
+        rebuilt_because.clear();
+      }
       slot->state = ViewState::kBuilding;
-      slot->error.clear();
+      slot->error = rebuilt_because;
       slot->progress.store(0);
       slot->applied.store(0);
       shared.changed.notify_all();
@@ -341,6 +387,8 @@ void ViewHost::Run(Slot* slot) {
           ready = true;
           slot->progress.store(1);
           slot->state = ViewState::kReady;
+          slot->error.clear();
+          rebuilt_because.clear();
           slot->shown.store(static_cast<int64_t>(applied));
           shared.changed.notify_all();
         }
@@ -402,7 +450,7 @@ void ViewHost::Run(Slot* slot) {
       ++outrun;
       continue;
     }
-    fail(status);
+    if (!try_again(status)) fail(status);
   }
   checkpoint.Cancel();
   view.Drop();
@@ -522,6 +570,7 @@ std::vector<ViewStatus> ViewHost::Status() const {
       std::lock_guard<std::mutex> lock(shared_->mutex);
       status.state = slot->state;
       status.error = slot->error;
+      status.rebuilds = slot->rebuilds;
       status.restored = slot->restored;
     }
     ViewCheckpointStatus checkpoint = slot->checkpoint->Status();
@@ -533,6 +582,7 @@ std::vector<ViewStatus> ViewHost::Status() const {
     // Outside the mutex: views may take their time to count.
     status.memory_bytes = slot->view->MemoryBytes();
     status.counters = slot->view->Counters();
+    if (status.rebuilds > 0) status.counters["rebuilds"] = status.rebuilds;
     statuses.push_back(std::move(status));
   }
   return statuses;

@@ -32,7 +32,10 @@ struct ViewStatus {
   uint64_t indexed = 0;
   int64_t memory_bytes = 0;
   double progress = 0;
+  // Why it failed. While it is built again by itself: why that is.
   std::string error;
+  // How often it was built again by itself in this run.
+  int rebuilds = 0;
   // This run began from what was saved, not from a bootstrap.
   bool restored = false;
   // Commit of the saved state, 0 when there is none, and why the last attempt to
@@ -58,6 +61,13 @@ struct ViewHostOptions {
   std::chrono::milliseconds checkpoint_interval{std::chrono::minutes(5)};
   // After a failure, such as a full disk, it is tried again after so long.
   std::chrono::milliseconds checkpoint_retry{std::chrono::minutes(1)};
+
+  // A view that was built in this run and finds its data damaged (kDataLoss) is built again
+  // by itself: so often, after so long, and four times as long each further time. What was
+  // longer ago than `rebuild_forgotten` does not count. Then it has failed, until Rebuild().
+  int rebuild_attempts = 3;
+  std::chrono::milliseconds rebuild_delay{std::chrono::seconds(1)};
+  std::chrono::milliseconds rebuild_forgotten{std::chrono::hours(1)};
 
   // Receives what a person should know, such as why a view is built again. Called
   // from any thread. Null = dropped. `level` is "info", "warning" or "error".
@@ -115,6 +125,7 @@ class ViewHost {
   struct Slot;
   void AddView(std::unique_ptr<View> view);
   void Run(Slot* slot);
+  void Say(std::string_view level, const std::string& message) const;
 
   storage::Store& store_;
   const std::function<ReadView()> read_view_;

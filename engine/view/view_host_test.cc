@@ -53,6 +53,10 @@ class SumView : public View {
     }
     if (commit.catalog == nullptr) return absl::InternalError("the catalog is missing");
     if (commit.commit == fail_at_) throw std::runtime_error("thrown by a library");
+    if (damages_left_ > 0 && commit.commit >= damaged_from_) {
+      --damages_left_;
+      return absl::DataLossError("a cell is damaged");
+    }
     last_ = commit.commit;
     for (const auto& event : commit.change.events()) {
       if (!event.object().before().empty()) sum_ -= std::stoll(event.object().before());
@@ -80,6 +84,9 @@ class SumView : public View {
   std::atomic<bool> hold_bootstrap_{false};
   std::atomic<bool> hold_apply_{false};
   std::atomic<uint64_t> fail_at_{0};
+  // So often a commit from that one on finds damage.
+  std::atomic<uint64_t> damaged_from_{0};
+  std::atomic<int> damages_left_{0};
   std::atomic<bool> room_{true};
   std::atomic<bool> bulk_room_{true};
   std::atomic<uint64_t> not_indexed_{0};
@@ -142,6 +149,7 @@ class ViewHostTest : public testing::Test {
   FakeStore store_;
   std::map<int, int64_t> values_;
   int64_t sum_ = 0;
+  int64_t last_value_ = 0;
   std::unique_ptr<ViewHost> host_;
   SumView* a_ = nullptr;
   SumView* b_ = nullptr;
@@ -227,6 +235,99 @@ TEST_F(ViewHostTest, AFailedViewSaysWhyAndCanBeRebuilt) {
   ASSERT_TRUE(host_->WaitBuilt("a", context).ok());
   EXPECT_EQ(StatusOf("a").state, ViewState::kReady);
   EXPECT_EQ(a_->sum(), 7);
+}
+
+TEST_F(ViewHostTest, ADamagedViewThatWasBuiltInThisRunIsBuiltAgain) {
+  std::mutex mutex;
+  std::vector<std::string> said;
+  ViewHostOptions options;
+  options.rebuild_delay = std::chrono::milliseconds(1);
+  options.log = [&](std::string_view, std::string_view message) {
+    std::lock_guard<std::mutex> lock(mutex);
+    said.emplace_back(message);
+  };
+  MakeHost(options);
+  StartAndWait();
+  a_->hold_bootstrap_ = true;
+  a_->damages_left_ = 1;
+  Put(1, 7);
+  while (a_->bootstraps_ < 2) std::this_thread::yield();
+  ViewStatus status = StatusOf("a");
+  EXPECT_EQ(status.state, ViewState::kBuilding);
+  EXPECT_EQ(status.error, "it is built again, attempt 1 of 3: a cell is damaged");
+  EXPECT_EQ(status.rebuilds, 1);
+  a_->hold_bootstrap_ = false;
+  CallContext context(Soon());
+  ASSERT_TRUE(host_->WaitBuilt("a", context).ok());
+  const uint64_t commit = Put(2, 3);
+  ASSERT_TRUE(host_->WaitVisible(a_, commit, Soon()));
+  EXPECT_EQ(a_->sum(), sum_);
+  status = StatusOf("a");
+  EXPECT_EQ(status.state, ViewState::kReady);
+  EXPECT_EQ(status.error, "");
+  EXPECT_EQ(status.counters["rebuilds"], 1);
+  host_.reset();
+  ASSERT_EQ(said.size(), 1u);
+  EXPECT_EQ(said[0], "the view a is damaged: it is built again, attempt 1 of 3: a cell is damaged");
+  MakeHost({});
+}
+
+TEST_F(ViewHostTest, AViewThatIsDamagedAgainAndAgainFails) {
+  ViewHostOptions options;
+  options.rebuild_attempts = 2;
+  options.rebuild_delay = std::chrono::milliseconds(1);
+  MakeHost(options);
+  StartAndWait();
+  a_->damages_left_ = 1000;
+  const auto fail = [&] {
+    while (StatusOf("a").state != ViewState::kFailed) Put(1, ++last_value_);
+  };
+  fail();
+  EXPECT_EQ(a_->bootstraps_, 3);
+  EXPECT_EQ(StatusOf("a").error, "a cell is damaged");
+  EXPECT_EQ(StatusOf("a").rebuilds, 2);
+  // Whoever rebuilds it gives it as many attempts again.
+  CallContext context(Soon());
+  ASSERT_TRUE(host_->Rebuild("a").ok());
+  ASSERT_TRUE(host_->WaitBuilt("a", context).ok());
+  fail();
+  EXPECT_EQ(a_->bootstraps_, 6);
+  a_->damages_left_ = 0;
+  ASSERT_TRUE(host_->Rebuild("a").ok());
+  ASSERT_TRUE(host_->WaitBuilt("a", context).ok());
+  EXPECT_EQ(StatusOf("a").state, ViewState::kReady);
+}
+
+TEST_F(ViewHostTest, DamageOfLongAgoDoesNotCount) {
+  ViewHostOptions options;
+  options.rebuild_attempts = 1;
+  options.rebuild_delay = std::chrono::milliseconds(0);
+  options.rebuild_forgotten = std::chrono::milliseconds(0);
+  MakeHost(options);
+  StartAndWait();
+  for (int i = 1; i <= 5; ++i) {
+    a_->damages_left_ = 1;
+    while (a_->damages_left_ > 0) Put(1, i);
+    CallContext context(Soon());
+    while (StatusOf("a").rebuilds < i) std::this_thread::yield();
+    ASSERT_TRUE(host_->WaitBuilt("a", context).ok());
+    EXPECT_EQ(StatusOf("a").state, ViewState::kReady);
+  }
+}
+
+TEST_F(ViewHostTest, StopsWhileADamagedViewWaits) {
+  ViewHostOptions options;
+  options.rebuild_delay = std::chrono::hours(1);
+  MakeHost(options);
+  StartAndWait();
+  a_->damages_left_ = 1;
+  const uint64_t commit = Put(1, 1);
+  ASSERT_TRUE(host_->WaitVisible(b_, commit, Soon()));
+  while (StatusOf("a").rebuilds == 0) std::this_thread::yield();
+  // Readers go to the store meanwhile.
+  EXPECT_FALSE(host_->WaitVisible(a_, commit, Soon()));
+  host_->Stop();
+  EXPECT_EQ(a_->bootstraps_, 1);
 }
 
 TEST_F(ViewHostTest, BuildsAgainWhenTheLogLeavesItBehind) {

@@ -3,15 +3,18 @@
 //   crash_loop [--cycles=30] [--seed=1] [--workers=6] [--sync_mode=full]
 //              [--max_load_ms=500] [--data_dir=DIR]
 //
-// Each cycle: workers write (single calls, atomic writes of many mutations, bulk
-// streams), the server is killed at a random moment (SIGKILL; one time in ten
-// SIGTERM, after which it must exit with code 0), sometimes killed again while it
-// recovers, and started again. Then everything is read back:
+// Each cycle: workers write objects, edges and vectors (single calls, atomic writes of many
+// mutations, bulk streams), the server is killed at a random moment (SIGKILL; one time in ten
+// SIGTERM, after which it must exit with code 0, and two times SIGKILL while it stops and
+// saves its views), sometimes killed again while it recovers, and started again. Views save
+// themselves as often as they can. Then everything is read back:
 //   * every acknowledged write is there, and of the unacknowledged ones of each
 //     worker a beginning, none by half (expected_state.h);
 //   * every edge is found from both ends;
 //   * versions are those that were acknowledged, commit and epoch never go back;
 //   * the counts are those of what is there;
+//   * searches, exact and not, by the store and by the indexes, find what is near among the
+//     vectors that are there, and nothing else (search_check.h);
 //   * repeating an unacknowledged write with its request id applies it exactly
 //     once in all.
 // Prints what it did and exits with 0, or with 1 at the first contradiction,
@@ -23,6 +26,8 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <random>
 #include <set>
@@ -36,6 +41,8 @@
 #include "absl/strings/strip.h"
 #include "client/client.h"
 #include "tests/crash/expected_state.h"
+#include "tests/crash/search_check.h"
+#include "tests/crash/vector_fields.h"
 #include "tests/crash/workload.h"
 #include "tests/support/test_server.h"
 
@@ -60,13 +67,17 @@ struct Totals {
   int64_t found_applied = 0;
   int64_t repeated = 0;
   int64_t compared = 0;
+  // Kills that found a view being saved.
+  int64_t interrupted_saves = 0;
+  // By strategy.
+  std::map<std::string, int64_t> searches;
 };
 
 // One thread's part of the key space. Most make single calls and atomic
 // writes, every third one streams.
 struct Worker {
   Worker(int index, uint64_t seed)
-      : number(index), streams(index % 3 == 2), workload(index, seed) {}
+      : number(index), streams(index % 3 == 2), workload(index, index % 3 == 2, seed) {}
 
   const int number;
   const bool streams;
@@ -146,13 +157,19 @@ class CrashLoop {
     }
     TestServerOptions options;
     options.data_dir = flags.data_dir.empty() ? MakeTempDir("crash") + "/data" : flags.data_dir;
-    options.flags = {"--sync_mode=" + flags.sync_mode};
+    options.flags = {"--sync_mode=" + flags.sync_mode, "--view_checkpoint_mb=1",
+                     "--view_checkpoint_seconds=1"};
     server_ = std::make_unique<TestServer>(options);
   }
 
   bool Run() {
     const auto begin = std::chrono::steady_clock::now();
     if (!Check(server_->Restart(), "the server starts")) return false;
+    v1::UpdateCollectionResponse updated;
+    if (!Check(server_->Connect()->UpdateCollection(AddVectorFields(), &updated),
+               "adding vector fields")) {
+      return false;
+    }
     for (int64_t cycle = 1; cycle <= flags_.cycles; ++cycle) {
       if (!Load() || !CrashAndRecover() || !Verify() || !RepeatUnacknowledged()) {
         std::fprintf(stderr,
@@ -166,7 +183,8 @@ class CrashLoop {
     }
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-    if (totals_.acknowledged == 0 || totals_.kills == 0) {
+    if (totals_.acknowledged == 0 || totals_.kills == 0 || totals_.searches["inverted"] == 0 ||
+        totals_.searches["cells"] == 0) {
       std::fprintf(stderr, "crash_loop: nothing was tested\n");
       return false;
     }
@@ -203,6 +221,11 @@ class CrashLoop {
         static_cast<long>(totals_.acknowledged), static_cast<long>(totals_.unacknowledged),
         static_cast<long>(totals_.found_applied), static_cast<long>(totals_.repeated),
         static_cast<long>(totals_.compared));
+    std::printf("interrupted_saves=%ld", static_cast<long>(totals_.interrupted_saves));
+    for (const auto& [strategy, count] : totals_.searches) {
+      std::printf(" searches_by_%s=%ld", strategy.c_str(), static_cast<long>(count));
+    }
+    std::printf("\n");
     std::fflush(stdout);
   }
 
@@ -226,7 +249,8 @@ class CrashLoop {
     std::this_thread::sleep_for(
         std::chrono::microseconds(20'000 + Below(flags_.max_load_ms * 1000)));
     bool exited_well = true;
-    if (Below(10) == 0) {
+    const int64_t manner = Below(10);
+    if (manner == 0) {
       ++totals_.terminations;
       const ExitStatus exit = server_->Terminate();
       exited_well = exit.code == 0;
@@ -236,8 +260,13 @@ class CrashLoop {
       }
     } else {
       ++totals_.kills;
+      if (manner <= 2) {
+        server_->Signal(SIGTERM);
+        std::this_thread::sleep_for(std::chrono::microseconds(Below(60'000)));
+      }
       server_->Kill();
     }
+    if (SaveWasUnderWay()) ++totals_.interrupted_saves;
     stop.store(true);
     for (std::thread& thread : threads) thread.join();
     for (const auto& worker : workers_) {
@@ -251,12 +280,23 @@ class CrashLoop {
     return exited_well;
   }
 
+  // A save that was begun and not finished leaves its temporary file.
+  bool SaveWasUnderWay() const {
+    std::error_code none;
+    for (const auto& file :
+         std::filesystem::directory_iterator(server_->data_dir() + "/views", none)) {
+      if (file.path().extension() == ".tmp") return true;
+    }
+    return false;
+  }
+
   bool CrashAndRecover() {
     while (Below(4) == 0) {
       server_->Launch();
       std::this_thread::sleep_for(std::chrono::microseconds(Below(150'000)));
       ++totals_.interrupted_recoveries;
       server_->Kill();
+      if (SaveWasUnderWay()) ++totals_.interrupted_saves;
     }
     return Check(server_->Restart(), "the server starts again");
   }
@@ -267,6 +307,7 @@ class CrashLoop {
     std::string problem;
     v1::StreamObjectsRequest request;
     request.set_with_edges(true);
+    request.mutable_mask()->set_with_vectors(true);
     const absl::Status status =
         client.StreamObjects(request, [&](v1::StreamObjectsResponse&& chunk) {
           for (const v1::ObjectWrite& write : chunk.objects()) {
@@ -278,8 +319,13 @@ class CrashLoop {
               return false;
             }
             GraphState& state = (*found)[worker];
-            state.objects[key] = {write.object().properties().at("counter").int_value(),
-                                  write.object().version()};
+            ExpectedObject& object = state.objects[key];
+            object = {write.object().properties().at("counter").int_value(),
+                      write.object().version(),
+                      {}};
+            for (const auto& [field, vector] : write.object().vectors()) {
+              object.vectors[field] = vector.SerializeAsString();
+            }
             for (const v1::Edge& edge : write.edges()) {
               state.edges[{key, edge.relation(), edge.target().key()}] = {edge.weight(),
                                                                           edge.version()};
@@ -291,10 +337,18 @@ class CrashLoop {
     return Check(status, "reading everything");
   }
 
+  bool CheckSearches(client::Client& client, const std::vector<GraphState>& states,
+                     bool by_indexes) {
+    SearchCheck check(client, states, random_());
+    const absl::Status status = check.Run(by_indexes);
+    for (const auto& [strategy, count] : check.searches()) totals_.searches[strategy] += count;
+    return Check(status, "searching");
+  }
+
   bool Verify() {
     const auto client = server_->Connect();
     std::vector<GraphState> found;
-    if (!ReadAll(*client, &found)) return false;
+    if (!ReadAll(*client, &found) || !CheckSearches(*client, found, false)) return false;
     std::map<std::string, std::map<EdgeName, ExpectedEdge>> incoming;
     std::map<std::string, std::map<EdgeName, ExpectedEdge>> outgoing;
     int64_t objects = 0;
@@ -426,7 +480,7 @@ class CrashLoop {
       }
       workers_[i]->expected.Resolve(1, found[i]);
     }
-    return true;
+    return CheckSearches(*client, found, true);
   }
 
   const Flags flags_;

@@ -24,6 +24,9 @@ std::string Difference(const GraphState& expected, const GraphState& found, int6
       return absl::StrCat("object ", key, " has counter ", it->second.counter, " and not ",
                           object.counter);
     }
+    if (it->second.vectors != object.vectors) {
+      return absl::StrCat("object ", key, " with counter ", object.counter, " has other vectors");
+    }
     const bool version_fits =
         object.version != 0 ? it->second.version == object.version : it->second.version > floor;
     if (!version_fits) {
@@ -66,7 +69,11 @@ void GraphState::Apply(const v1::Mutation& mutation, int64_t version) {
     case v1::Mutation::kPutObject: {
       const v1::ObjectWrite& write = mutation.put_object();
       const std::string& key = write.object().ref().key();
-      objects[key] = {write.object().properties().at(kCounter).int_value(), version};
+      ExpectedObject& object = objects[key];
+      object = {write.object().properties().at(kCounter).int_value(), version, {}};
+      for (const auto& [field, vector] : write.object().vectors()) {
+        object.vectors[field] = vector.SerializeAsString();
+      }
       if (write.replace_edges()) {
         std::erase_if(edges, [&](const auto& edge) { return std::get<0>(edge.first) == key; });
       }
@@ -75,7 +82,13 @@ void GraphState::Apply(const v1::Mutation& mutation, int64_t version) {
     }
     case v1::Mutation::kPatchObject: {
       const v1::ObjectPatch& patch = mutation.patch_object();
-      objects[patch.ref().key()] = {patch.set_properties().at(kCounter).int_value(), version};
+      ExpectedObject& object = objects[patch.ref().key()];
+      object.counter = patch.set_properties().at(kCounter).int_value();
+      object.version = version;
+      for (const auto& [field, vector] : patch.set_vectors()) {
+        object.vectors[field] = vector.SerializeAsString();
+      }
+      for (const std::string& field : patch.remove_vectors()) object.vectors.erase(field);
       break;
     }
     case v1::Mutation::kDeleteObject: {

@@ -28,6 +28,8 @@ struct ExpectedObject {
   int64_t counter = 0;
   // The commit that last changed it; 0 = not known, because the answer was lost.
   int64_t version = 0;
+  // By field, serialized.
+  std::map<std::string, std::string> vectors;
 };
 
 struct ExpectedEdge {

@@ -65,6 +65,38 @@ TEST_F(ExpectedStateTest, NoticesALostEdgeAnOldCounterAndAnOldVersion) {
   EXPECT_FALSE(expected_.Match(found, &why_).has_value());
 }
 
+TEST_F(ExpectedStateTest, NoticesVectorsThatAreLostLeftOverOrOld) {
+  v1::Mutation put = Put("a", 2);
+  auto* vectors = put.mutable_put_object()->mutable_object()->mutable_vectors();
+  (*vectors)["v"].add_values(1);
+  (*vectors)["w"].add_values(2);
+  v1::Mutation patch;
+  patch.mutable_patch_object()->mutable_ref()->set_key("a");
+  (*patch.mutable_patch_object()->mutable_set_properties())["counter"].set_int_value(3);
+  (*patch.mutable_patch_object()->mutable_set_vectors())["v"].add_values(4);
+  patch.mutable_patch_object()->add_remove_vectors("w");
+  expected_.Sent(Write({put}));
+  ASSERT_TRUE(expected_.Acknowledged(6));
+  expected_.Sent(Write({patch}));
+  const std::string one = (*vectors)["v"].SerializeAsString();
+  const std::string two = (*vectors)["w"].SerializeAsString();
+  const std::string four = patch.patch_object().set_vectors().at("v").SerializeAsString();
+  found_.objects["a"] = {2, 6, {{"v", one}, {"w", two}}};
+  EXPECT_EQ(expected_.Match(found_, &why_), 0u) << why_;
+  found_.objects["a"] = {2, 6, {{"v", one}}};
+  EXPECT_FALSE(expected_.Match(found_, &why_).has_value());
+  found_.objects["a"] = {3, 7, {{"v", four}}};
+  EXPECT_EQ(expected_.Match(found_, &why_), 1u) << why_;
+  found_.objects["a"] = {3, 7, {{"v", one}}};
+  EXPECT_FALSE(expected_.Match(found_, &why_).has_value());
+  found_.objects["a"] = {3, 7, {{"v", four}, {"w", two}}};
+  EXPECT_FALSE(expected_.Match(found_, &why_).has_value());
+  // A put replaces all vectors.
+  expected_.Sent(Write({Put("a", 4)}));
+  found_.objects["a"] = {4, 8};
+  EXPECT_EQ(expected_.Match(found_, &why_), 2u) << why_;
+}
+
 TEST_F(ExpectedStateTest, NoticesWhatShouldBeGone) {
   found_.objects["c"] = {1, 5};
   EXPECT_FALSE(expected_.Match(found_, &why_).has_value());

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/crash/vector_fields.h"
 
 namespace cookix::tests {
 namespace {
@@ -12,7 +13,8 @@ constexpr const char* kRelations[] = {"causes", "depends_on", "similar_to"};
 
 }  // namespace
 
-Workload::Workload(int worker, uint64_t seed) : worker_(worker), random_(seed) {}
+Workload::Workload(int worker, bool bulk, uint64_t seed)
+    : worker_(worker), bulk_(bulk), random_(seed) {}
 
 std::string Workload::Key(int index) const { return absl::StrCat("w", worker_, "/k", index); }
 std::string Workload::Hub(int index) { return absl::StrCat("hub/", index); }
@@ -31,7 +33,38 @@ v1::Mutation Workload::Put(const std::string& key, int64_t counter) {
   // Some kilobytes now and then, so that memory tables are flushed under load.
   object->set_content(std::string(static_cast<size_t>(Below(10) == 0 ? 8192 : Below(200)), 'x'));
   object->add_labels(absl::StrCat("worker", worker_));
+  AddVectors(3, object);
   return mutation;
+}
+
+void Workload::AddVectors(int64_t of_four, v1::Object* object) {
+  for (const std::string field : kVectorFields) {
+    if (Below(4) < of_four) (*object->mutable_vectors())[field] = RandomVector(field, random_);
+  }
+}
+
+void Workload::PutMany(v1::WriteRequest* request) {
+  request->mutable_options()->set_bulk(true);
+  const int64_t first = Below(kBulkKeys);
+  const int64_t count = 50 + Below(200);
+  for (int64_t i = 0; i < count; ++i) {
+    v1::Object* object = request->add_mutations()->mutable_put_object()->mutable_object();
+    object->mutable_ref()->set_key(absl::StrCat("w", worker_, "/b", (first + i) % kBulkKeys));
+    (*object->mutable_properties())["counter"].set_int_value(++counter_);
+    // All in this one, which has a graph from some thousand vectors on.
+    (*object->mutable_vectors())["graph"] = RandomVector("graph", random_);
+    AddVectors(1, object);
+  }
+}
+
+void Workload::Patch(const std::string& key, v1::ObjectPatch* patch) {
+  patch->mutable_ref()->set_key(key);
+  (*patch->mutable_set_properties())["counter"].set_int_value(++counter_);
+  for (const std::string field : kVectorFields) {
+    const int64_t dice = Below(4);
+    if (dice == 0) (*patch->mutable_set_vectors())[field] = RandomVector(field, random_);
+    if (dice == 1) patch->add_remove_vectors(field);
+  }
 }
 
 v1::Mutation Workload::Link(const std::string& source, const std::string& target) {
@@ -52,13 +85,15 @@ v1::WriteRequest Workload::Next(const GraphState& state) {
   const auto any_present = [&] {
     return present[static_cast<size_t>(Below(static_cast<int64_t>(present.size())))];
   };
+  if (bulk_ && Below(6) == 0) {
+    PutMany(&request);
+    return request;
+  }
   const int64_t dice = present.size() < 4 ? 0 : Below(100);
   if (dice < 20) {
     *request.add_mutations() = Put(AnyKey(), ++counter_);
   } else if (dice < 30) {
-    v1::ObjectPatch* patch = request.add_mutations()->mutable_patch_object();
-    patch->mutable_ref()->set_key(any_present());
-    (*patch->mutable_set_properties())["counter"].set_int_value(++counter_);
+    Patch(any_present(), request.add_mutations()->mutable_patch_object());
   } else if (dice < 38) {
     v1::ObjectDelete* deletion = request.add_mutations()->mutable_delete_object();
     deletion->mutable_ref()->set_key(any_present());

@@ -15,13 +15,17 @@ namespace cookix::tests {
 
 // Makes writes over the keys "w<worker>/k<i>" that always change something: each
 // put and patch carries a counter never used before, and only what is there is
-// deleted. Some edges point at "hub/<i>", which no worker ever puts.
+// deleted. Some have vectors. Some edges point at "hub/<i>", which no worker ever puts.
 class Workload {
  public:
   static constexpr int kKeys = 24;
   static constexpr int kHubs = 4;
 
-  Workload(int worker, uint64_t seed);
+  // Up to so many keys "w<worker>/b<i>" beside, which are written many at a time as parts of
+  // a bulk load.
+  static constexpr int kBulkKeys = 1200;
+
+  Workload(int worker, bool bulk, uint64_t seed);
 
   // A write for the state that all writes before it lead to.
   v1::WriteRequest Next(const GraphState& state);
@@ -33,9 +37,14 @@ class Workload {
   int64_t Below(int64_t bound);
   std::string AnyKey();
   v1::Mutation Put(const std::string& key, int64_t counter);
+  // In each field with the chance of `of_four` in four.
+  void AddVectors(int64_t of_four, v1::Object* object);
+  void PutMany(v1::WriteRequest* request);
+  void Patch(const std::string& key, v1::ObjectPatch* patch);
   v1::Mutation Link(const std::string& source, const std::string& target);
 
   const int worker_;
+  const bool bulk_;
   std::mt19937_64 random_;
   int64_t counter_ = 0;
   int64_t request_ = 0;

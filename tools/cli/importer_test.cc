@@ -50,6 +50,8 @@ class RecordingClient : public client::Client {
   COOKIX_UNUSED(Search, Search)
   COOKIX_UNUSED(Search, BatchSearch)
   COOKIX_UNUSED(Search, DescribeIndex)
+  COOKIX_UNUSED(Query, Compile)
+  COOKIX_UNUSED(Query, Execute)
   COOKIX_UNUSED(Catalog, CreateNamespace)
   COOKIX_UNUSED(Catalog, GetNamespace)
   COOKIX_UNUSED(Catalog, ListNamespaces)

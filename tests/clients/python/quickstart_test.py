@@ -15,6 +15,7 @@ from cookix.v1 import catalog_service_pb2 as catalog
 from cookix.v1 import common_pb2 as common
 from cookix.v1 import graph_service_pb2 as graph
 from cookix.v1 import object_service_pb2 as objects
+from cookix.v1 import query_service_pb2 as query
 from cookix.v1 import reasoning_service_pb2 as reasoning
 from cookix.v1 import search_service_pb2 as search
 from cookix_client import Cookix, error_info
@@ -93,6 +94,19 @@ def test_a_query_answers_with_its_path(cookix):
         ("rain", "causes", "wet street"), ("wet street", "causes", "slippery street")]
     assert abs(hit.path.weight - 0.75) < 1e-9
     assert "rain --[causes]--> wet street --[causes]--> slippery street" in hit.explanation
+
+
+def test_a_statement_and_its_plan(cookix):
+    asked = query.Query(search_text="SEARCH default KEYS ('rain') FOLLOW causes HOPS 2")
+    compiled = cookix.query.Compile(query.CompileRequest(namespace=NS, query=asked))
+    assert [step.WhichOneof("action") for step in compiled.plan.steps] == [
+        "seed", "expand", "project"], compiled
+    for work in ({"query": asked}, {"plan": compiled.plan},
+                 {"query": query.Query(bring_text=compiled.bring_text)}):
+        answer = cookix.query.Execute(query.ExecuteRequest(namespace=NS, explain=True, **work))
+        assert [(hit.ref.key, hit.hops) for hit in answer.hits] == [
+            ("wet street", 1), ("slippery street", 2)], answer
+        assert [stage.output for stage in answer.stages] == [1, 2, 2], answer
 
 
 def test_contradictions(cookix):
@@ -185,6 +199,49 @@ def test_a_search_with_a_filter(cookix):
     assert [hit.ref.key for hit in answer.hits] == ["3/a", "3/b"], answer
     assert answer.hits[0].object.properties["size"].int_value == 3
     assert answer.diagnostics.filter_matches == 4
+
+
+def test_words_and_vectors_together(cookix):
+    cookix.catalog.CreateCollection(catalog.CreateCollectionRequest(
+        namespace=NS, collection=catalog.Collection(
+            name="notes",
+            text_fields=[catalog.TextField(name="content",
+                                           analyzer=catalog.TextAnalyzer(language="en"))],
+            vector_fields=[catalog.VectorField(name="topic", dimension=2)])))
+
+    def writes():
+        texts = {"a": "Heavy rains flooded the valley", "b": "A coat for the rain", "c": "Sunny"}
+        for i, (key, content) in enumerate(texts.items()):
+            item = common.Object(ref=common.ObjectRef(collection="notes", key=key),
+                                 content=content,
+                                 vectors={"topic": common.Vector(values=[i + 1, 1])})
+            yield objects.BulkWriteRequest(sequence=i + 1, write=objects.WriteRequest(
+                namespace=NS, mutations=[objects.Mutation(
+                    put_object=objects.ObjectWrite(object=item))]))
+    assert len(list(cookix.object.BulkWrite(writes()))) == 3
+    words = search.TextQuery(text="flooding rain")
+    answer = cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", text=words, count_matches=True,
+        snippets=search.SnippetOptions(max_words=3)))
+    assert [hit.ref.key for hit in answer.hits] == ["a", "b"], answer
+    assert answer.total_matches == 2
+    snippet = answer.hits[0].snippets[0]
+    marked = [snippet.text.encode()[h.begin:h.end].decode() for h in snippet.highlights]
+    assert marked == ["rains", "flooded"], snippet
+    answer = cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", with_lanes=True, explain=True,
+        fusion=search.Fusion(method=search.FUSION_METHOD_RECIPROCAL_RANK, rank_constant=1),
+        lanes=[search.SearchLane(text=words, weight=2),
+               search.SearchLane(vector=search.VectorQuery(
+                   vector=common.Vector(values=[3, 1]), exact=True))]))
+    assert [lane.name for lane in answer.lanes] == ["text", "vector"]
+    assert answer.hits[0].ref.key == "a", answer
+    assert abs(answer.hits[0].score - (2 / 2 + 1 / 4)) < 1e-12, answer.hits[0]
+    assert "fuse" in [stage.name for stage in answer.stages]
+    raw = search.TextQuery(text="(rain", mode=search.TEXT_QUERY_MODE_RAW)
+    fails_with(lambda: cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", text=raw)), grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_FIELD", "text.text")
 
 
 def test_errors_of_vectors(cookix):
