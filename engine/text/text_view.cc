@@ -22,8 +22,8 @@
 namespace cookix::engine {
 namespace {
 
-// Bytes that an index may take for each byte of its texts while they are in a buffer.
-constexpr int64_t kIndexBytesPerTextByte = 2;
+// Bytes that an index takes for each byte of its texts while they are in a buffer, about.
+constexpr int64_t kIndexBytesPerTextByte = 6;
 
 constexpr uint64_t kCommitsPerLook = 256;
 // Of recent changes, kept of each index when memory is short.
