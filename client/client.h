@@ -18,6 +18,7 @@
 #include "cookix/v1/catalog_service.pb.h"
 #include "cookix/v1/graph_service.pb.h"
 #include "cookix/v1/object_service.pb.h"
+#include "cookix/v1/query_service.pb.h"
 #include "cookix/v1/reasoning_service.pb.h"
 #include "cookix/v1/search_service.pb.h"
 #include "cookix/v1/security_service.pb.h"
@@ -100,6 +101,7 @@ class VectorWriter {
   X(Graph, Traverse) X(Graph, FindPath)                                            \
   X(Reasoning, Query) X(Reasoning, FindContradictions) X(Reasoning, VerifyChain)   \
   X(Search, Search) X(Search, BatchSearch) X(Search, DescribeIndex)                \
+  X(Query, Compile) X(Query, Execute)                                              \
   X(Catalog, CreateNamespace) X(Catalog, GetNamespace) X(Catalog, ListNamespaces)  \
   X(Catalog, UpdateNamespace) X(Catalog, DeleteNamespace) X(Catalog, CopyObjects)  \
   X(Catalog, CreateCollection) X(Catalog, GetCollection)                           \

@@ -103,6 +103,8 @@ class EmbeddedClient : public Client {
   COOKIX_FORWARD(reasoning, Query)
   COOKIX_FORWARD(reasoning, FindContradictions)
   COOKIX_FORWARD(reasoning, VerifyChain)
+  COOKIX_FORWARD(query, Compile)
+  COOKIX_FORWARD(query, Execute)
   COOKIX_FORWARD(search, Search)
   COOKIX_FORWARD(search, BatchSearch)
   COOKIX_FORWARD(search, DescribeIndex)

@@ -26,7 +26,7 @@ concept IdempotentWrite = requires(Request request) {
 constexpr bool IsRead(std::string_view method) {
   for (std::string_view prefix :
        {"Get", "BatchGet", "List", "Scan", "Count", "Find", "Traverse", "Query", "Verify", "WhoAmI",
-        "Search", "BatchSearch", "Describe"}) {
+        "Search", "BatchSearch", "Describe", "Compile", "Execute"}) {
     if (method.substr(0, prefix.size()) == prefix) return true;
   }
   return false;
@@ -79,6 +79,7 @@ RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel>
       object_stub_(v1::ObjectService::NewStub(channel_)),
       graph_stub_(v1::GraphService::NewStub(channel_)),
       reasoning_stub_(v1::ReasoningService::NewStub(channel_)),
+      query_stub_(v1::QueryService::NewStub(channel_)),
       search_stub_(v1::SearchService::NewStub(channel_)),
       catalog_stub_(v1::CatalogService::NewStub(channel_)),
       security_stub_(v1::SecurityService::NewStub(channel_)),
@@ -131,6 +132,7 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 #define COOKIX_STUB_Object object_stub_
 #define COOKIX_STUB_Graph graph_stub_
 #define COOKIX_STUB_Reasoning reasoning_stub_
+#define COOKIX_STUB_Query query_stub_
 #define COOKIX_STUB_Search search_stub_
 #define COOKIX_STUB_Catalog catalog_stub_
 #define COOKIX_STUB_Security security_stub_

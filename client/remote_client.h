@@ -19,6 +19,7 @@
 #include "cookix/v1/catalog_service.grpc.pb.h"
 #include "cookix/v1/graph_service.grpc.pb.h"
 #include "cookix/v1/object_service.grpc.pb.h"
+#include "cookix/v1/query_service.grpc.pb.h"
 #include "cookix/v1/reasoning_service.grpc.pb.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "cookix/v1/security_service.grpc.pb.h"
@@ -57,6 +58,7 @@ class RemoteClient : public Client {
   std::unique_ptr<v1::ObjectService::Stub> object_stub_;
   std::unique_ptr<v1::GraphService::Stub> graph_stub_;
   std::unique_ptr<v1::ReasoningService::Stub> reasoning_stub_;
+  std::unique_ptr<v1::QueryService::Stub> query_stub_;
   std::unique_ptr<v1::SearchService::Stub> search_stub_;
   std::unique_ptr<v1::CatalogService::Stub> catalog_stub_;
   std::unique_ptr<v1::SecurityService::Stub> security_stub_;

@@ -76,6 +76,7 @@ Database::Database(DatabaseOptions options)
       graph_api_(*this),
       reasoning_api_(*this),
       search_api_(*this),
+      query_api_(*this),
       catalog_api_(*this),
       security_api_(*this),
       admin_api_(*this) {}

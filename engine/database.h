@@ -21,6 +21,7 @@
 #include "engine/api/catalog_api.h"
 #include "engine/api/graph_api.h"
 #include "engine/api/object_api.h"
+#include "engine/api/query_api.h"
 #include "engine/api/reasoning_api.h"
 #include "engine/api/search_api.h"
 #include "engine/api/security_api.h"
@@ -77,6 +78,7 @@ class Database : public FilterEvaluator {
   GraphApi& graph() { return graph_api_; }
   ReasoningApi& reasoning() { return reasoning_api_; }
   SearchApi& search() { return search_api_; }
+  QueryApi& query() { return query_api_; }
   CatalogApi& catalog() { return catalog_api_; }
   SecurityApi& security() { return security_api_; }
   AdminApi& admin() { return admin_api_; }
@@ -146,6 +148,7 @@ class Database : public FilterEvaluator {
   GraphApi graph_api_;
   ReasoningApi reasoning_api_;
   SearchApi search_api_;
+  QueryApi query_api_;
   CatalogApi catalog_api_;
   SecurityApi security_api_;
   AdminApi admin_api_;

@@ -38,6 +38,18 @@ struct Limits {
   int64_t max_cells_probed = 10'000;
   // Anchors of a query that a search finds.
   int64_t max_anchors = 100;
+  // Text of a query in one of the grammars.
+  int64_t max_query_text_bytes = 1 << 20;
+  // Parts of a query.
+  int64_t max_follow_steps = 16;
+  int64_t max_order_fields = 16;
+  int64_t max_group_fields = 16;
+  int64_t max_aggregates = 64;
+  int64_t max_select_fields = 1000;
+  int64_t max_query_offset = 1'000'000;
+  // Rows that a query may hold while it works, and bytes of them and of their groups.
+  int64_t max_query_rows = 1'000'000;
+  int64_t max_query_bytes = 256LL << 20;
   // Edges that one query may look at before it fails with QUERY_TIMEOUT.
   int64_t max_edges_examined = 200'000'000;
   // Longest time of a query, when the caller sets no earlier deadline.

@@ -25,7 +25,8 @@ const char* const kFiles[] = {
     "cookix/v1/object_service.proto",    "cookix/v1/graph_service.proto",
     "cookix/v1/reasoning_service.proto", "cookix/v1/catalog_service.proto",
     "cookix/v1/search_service.proto",    "cookix/v1/security_service.proto",
-    "cookix/v1/admin_service.proto",     "grpc/health/v1/health.proto",
+    "cookix/v1/admin_service.proto",     "cookix/v1/query_service.proto",
+    "grpc/health/v1/health.proto",
 };
 
 std::map<std::string, const MethodDescriptor*> ProtoMethods() {

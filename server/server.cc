@@ -26,6 +26,7 @@
 #include "server/rpc/graph_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/object_service.h"
+#include "server/rpc/query_service.h"
 #include "server/rpc/reasoning_service.h"
 #include "server/rpc/reflection_service.h"
 #include "server/rpc/router.h"
@@ -250,6 +251,7 @@ void Server::Impl::AddServices() {
   AddGraphService(router);
   AddReasoningService(router);
   AddSearchService(router);
+  AddQueryService(router);
   AddCatalogService(router);
   AddSecurityService(router);
   AddAdminService(router);

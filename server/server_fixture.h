@@ -19,6 +19,7 @@
 #include "cookix/v1/catalog_service.grpc.pb.h"
 #include "cookix/v1/graph_service.grpc.pb.h"
 #include "cookix/v1/object_service.grpc.pb.h"
+#include "cookix/v1/query_service.grpc.pb.h"
 #include "cookix/v1/reasoning_service.grpc.pb.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "cookix/v1/security_service.grpc.pb.h"

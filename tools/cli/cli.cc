@@ -191,12 +191,13 @@ absl::Status Run(const std::vector<std::string>& words, const Environment& envir
 
 const std::vector<CommandGroup>& AllCommands() {
   static const auto* groups = new std::vector<CommandGroup>{
-      {"Server", ServerCommands()},   {"Objects", ObjectCommands()},
-      {"Graph", GraphCommands()},     {"Questions", ReasoningCommands()},
-      {"Vectors", VectorCommands()},  {"Catalog", CatalogCommands()},
-      {"Keys", KeyCommands()},        {"Transfer", TransferCommands()},
-      {"Operation", AdminCommands()}, {"Try it", DemoCommands()},
-      {"Measure", BenchCommands()},   {"Help", HelpCommands()},
+      {"Server", ServerCommands()},     {"Objects", ObjectCommands()},
+      {"Graph", GraphCommands()},       {"Questions", ReasoningCommands()},
+      {"Queries", RunCommands()},       {"Vectors", VectorCommands()},
+      {"Catalog", CatalogCommands()},   {"Keys", KeyCommands()},
+      {"Transfer", TransferCommands()}, {"Operation", AdminCommands()},
+      {"Try it", DemoCommands()},       {"Measure", BenchCommands()},
+      {"Help", HelpCommands()},
   };
   return *groups;
 }

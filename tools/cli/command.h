@@ -97,6 +97,7 @@ std::vector<Command> ServerCommands();
 std::vector<Command> ObjectCommands();
 std::vector<Command> GraphCommands();
 std::vector<Command> ReasoningCommands();
+std::vector<Command> RunCommands();
 std::vector<Command> VectorCommands();
 std::vector<Command> CatalogCommands();
 std::vector<Command> KeyCommands();

@@ -87,6 +87,19 @@ const cases = {
     assert.ok(Math.abs(hit.path.weight - 0.75) < 1e-9);
     assert.match(hit.explanation, /rain --\[causes\]--> wet street --\[causes\]--> slippery street/);
   },
+  async "a statement and its plan"() {
+    const query = { search_text: "SEARCH default KEYS ('rain') FOLLOW causes HOPS 2" };
+    const { plan, bring_text } = await cookix.query.Compile({ namespace: ns, query });
+    assert.deepEqual(plan.steps.map((step) => step.action), ["seed", "expand", "project"]);
+    for (const work of [{ query }, { plan }, { query: { bring_text } }]) {
+      const { hits, stages } = await cookix.query.Execute({ namespace: ns, explain: true, ...work });
+      assert.deepEqual(hits.map((hit) => [hit.ref.key, hit.hops]), [
+        ["wet street", 1],
+        ["slippery street", 2],
+      ]);
+      assert.deepEqual(stages.map((stage) => Number(stage.output)), [1, 2, 2]);
+    }
+  },
   async "contradictions"() {
     const { hits } = await cookix.reasoning.FindContradictions({ namespace: ns, ref: { key: "rain" } });
     assert.deepEqual(hits.map((hit) => hit.ref.key), ["drought"]);

@@ -17,6 +17,7 @@ from cookix.v1 import admin_service_pb2_grpc
 from cookix.v1 import catalog_service_pb2_grpc
 from cookix.v1 import graph_service_pb2_grpc
 from cookix.v1 import object_service_pb2_grpc
+from cookix.v1 import query_service_pb2_grpc
 from cookix.v1 import reasoning_service_pb2_grpc
 from cookix.v1 import search_service_pb2_grpc
 from cookix.v1 import security_service_pb2_grpc
@@ -59,6 +60,7 @@ class Cookix:
         self.object = object_service_pb2_grpc.ObjectServiceStub(channel)
         self.graph = graph_service_pb2_grpc.GraphServiceStub(channel)
         self.reasoning = reasoning_service_pb2_grpc.ReasoningServiceStub(channel)
+        self.query = query_service_pb2_grpc.QueryServiceStub(channel)
         self.search = search_service_pb2_grpc.SearchServiceStub(channel)
         self.catalog = catalog_service_pb2_grpc.CatalogServiceStub(channel)
         self.security = security_service_pb2_grpc.SecurityServiceStub(channel)

@@ -15,6 +15,7 @@ from cookix.v1 import catalog_service_pb2 as catalog
 from cookix.v1 import common_pb2 as common
 from cookix.v1 import graph_service_pb2 as graph
 from cookix.v1 import object_service_pb2 as objects
+from cookix.v1 import query_service_pb2 as query
 from cookix.v1 import reasoning_service_pb2 as reasoning
 from cookix.v1 import search_service_pb2 as search
 from cookix_client import Cookix, error_info
@@ -93,6 +94,19 @@ def test_a_query_answers_with_its_path(cookix):
         ("rain", "causes", "wet street"), ("wet street", "causes", "slippery street")]
     assert abs(hit.path.weight - 0.75) < 1e-9
     assert "rain --[causes]--> wet street --[causes]--> slippery street" in hit.explanation
+
+
+def test_a_statement_and_its_plan(cookix):
+    asked = query.Query(search_text="SEARCH default KEYS ('rain') FOLLOW causes HOPS 2")
+    compiled = cookix.query.Compile(query.CompileRequest(namespace=NS, query=asked))
+    assert [step.WhichOneof("action") for step in compiled.plan.steps] == [
+        "seed", "expand", "project"], compiled
+    for work in ({"query": asked}, {"plan": compiled.plan},
+                 {"query": query.Query(bring_text=compiled.bring_text)}):
+        answer = cookix.query.Execute(query.ExecuteRequest(namespace=NS, explain=True, **work))
+        assert [(hit.ref.key, hit.hops) for hit in answer.hits] == [
+            ("wet street", 1), ("slippery street", 2)], answer
+        assert [stage.output for stage in answer.stages] == [1, 2, 2], answer
 
 
 def test_contradictions(cookix):
