@@ -238,10 +238,11 @@ absl::Status PlanExecutor::Aggregate(const v1::PlanAggregate& plan) {
     fields.push_back(KnownField(aggregate.field(), database_.limits()));
     only_counts &= aggregate.field().empty();
   }
-  aggregated_ = true;
   if (only_counts) {
-    v1::AggregateRow& row = table_.emplace_back();
+    v1::AggregateRow row;
     for (int i = 0; i < plan.aggregates_size(); ++i) row.add_values()->set_int_value(CountRows());
+    table_.push_back(std::move(row));
+    aggregated_ = true;
     return absl::OkStatus();
   }
   Aggregation aggregation(plan, memory_);
@@ -252,6 +253,7 @@ absl::Status PlanExecutor::Aggregate(const v1::PlanAggregate& plan) {
     return true;
   }));
   table_ = aggregation.Take();
+  aggregated_ = true;
   return absl::OkStatus();
 }
 

@@ -482,7 +482,9 @@ TEST_P(PlanExecutorTest, SelectsParts) {
   query.set_limit(100);
   query.mutable_where()->mutable_existence()->set_field("rank");
   query.add_select("color");
-  for (const v1::Hit& hit : Execute(query).hits()) {
+  const v1::ExecuteResponse colors = Execute(query);
+  ASSERT_GT(colors.hits_size(), 0);
+  for (const v1::Hit& hit : colors.hits()) {
     EXPECT_EQ(hit.object().content(), "");
     EXPECT_EQ(hit.object().properties().count("rank"), 0u);
     EXPECT_EQ(hit.object().vectors_size(), 0);
@@ -492,7 +494,8 @@ TEST_P(PlanExecutorTest, SelectsParts) {
   query.add_select("*");
   query.add_select("$vectors");
   bool vectors = false;
-  for (const v1::Hit& hit : Execute(query).hits()) {
+  const v1::ExecuteResponse whole = Execute(query);
+  for (const v1::Hit& hit : whole.hits()) {
     EXPECT_EQ(hit.object().content(), "");
     EXPECT_EQ(hit.object().properties().count("rank"), 1u);
     vectors |= hit.object().vectors_size() > 0;

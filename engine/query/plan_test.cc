@@ -51,7 +51,7 @@ v1::Plan PlanOfBring(const std::string& text) {
 }
 
 TEST(PlanTest, ThreeFormsOfAQueryHaveOnePlan) {
-  constexpr int kQueries = 5000;
+  constexpr int kQueries = 1500;
   RandomQuery random(1);
   for (int i = 0; i < kQueries; ++i) {
     const v1::BuilderQuery query = random.Make(/*plain=*/true);
@@ -67,7 +67,7 @@ TEST(PlanTest, ThreeFormsOfAQueryHaveOnePlan) {
 }
 
 TEST(PlanTest, BringSaysWhateverBuildersSay) {
-  constexpr int kQueries = 5000;
+  constexpr int kQueries = 1500;
   RandomQuery random(2);
   int beyond_search = 0;
   for (int i = 0; i < kQueries; ++i) {
@@ -235,7 +235,7 @@ TEST(PlanTest, BadQueriesNameTheirField) {
       {"order by no system field", [](auto* q) { q->add_order_by()->set_field("$nothing"); },
        "INVALID_FIELD", "query.builder.order_by[0].field"},
       {"where", [](auto* q) { q->mutable_where()->mutable_comparison()->set_field("a"); },
-       "INVALID_FIELD", "query.builder.where.comparison.op"},
+       "INVALID_FIELD", "query.builder.where.comparison.value"},
       {"time", [](auto* q) { q->set_valid_at_ms(-1); }, "INVALID_FIELD",
        "query.builder.valid_at_ms"},
       {"snippets of nothing",

@@ -23,6 +23,12 @@ constexpr const char* kTexts[] = {
 }  // namespace
 
 std::string RandomQuery::Name() { return kNames[Below(std::size(kNames))]; }
+std::string RandomQuery::Relation() {
+  std::string name = Name();
+  // Keys and relations have no control characters.
+  std::erase(name, '\n');
+  return name;
+}
 std::string RandomQuery::Text() { return kTexts[Below(std::size(kTexts))]; }
 
 double RandomQuery::Number() {
@@ -136,7 +142,7 @@ void RandomQuery::FillLane(v1::SearchLane* lane) {
       v1::NeighbourhoodQuery* around = lane->mutable_neighbourhood();
       around->add_anchors()->set_key(Text());
       around->mutable_anchors(0)->set_collection(Maybe(2) ? "" : "papers");
-      if (Maybe(2)) around->add_relations(Name());
+      if (Maybe(2)) around->add_relations(Relation());
       around->set_max_hops(static_cast<int32_t>(Below(3)));
     }
   }
@@ -158,7 +164,7 @@ void RandomQuery::FillSearch(bool plain, v1::SeedSearch* search) {
 }
 
 void RandomQuery::FillFollow(v1::FollowStep* step) {
-  for (uint64_t n = Below(3); n > 0; --n) step->add_relations(Name());
+  for (uint64_t n = Below(3); n > 0; --n) step->add_relations(Relation());
   step->set_direction(static_cast<v1::Direction>(Below(4)));
   step->set_max_hops(static_cast<int32_t>(Below(4)));
   step->set_follow_inverses(Maybe(3));
@@ -193,7 +199,8 @@ v1::BuilderQuery RandomQuery::Make(bool plain) {
       FillSearch(plain, query.mutable_search());
       break;
     case 1:
-      for (uint64_t n = 1 + Below(3); n > 0; --n) query.add_keys("k" + Text());
+      for (uint64_t n = 1 + Below(3); n > 0; --n)
+        query.add_keys("it's \"key\" " + std::to_string(Below(5)));
       break;
     default:
       break;

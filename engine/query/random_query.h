@@ -21,6 +21,7 @@ class RandomQuery {
   uint64_t Below(uint64_t n) { return random_() % n; }
   bool Maybe(uint64_t one_of) { return Below(one_of) == 0; }
   std::string Name();
+  std::string Relation();
   std::string Text();
   double Number();
   v1::Value Literal();

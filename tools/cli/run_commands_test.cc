@@ -1,0 +1,84 @@
+// Queries on the command line.
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "tools/cli/cli_fixture.h"
+
+namespace cookix::cli {
+namespace {
+
+class RunCommandsTest : public CliTest {
+ protected:
+  void SetUp() override {
+    CliTest::SetUp();
+    Ok({"put", "umbrella", "--content", "blocks rain", "--edge", "prevents:rain", "--set",
+        "price=12", "--set", "kind=tool"});
+    Ok({"put", "rain", "--edge", "causes:wet_coat", "--set", "kind=weather"});
+    Ok({"put", "wet_coat", "--set", "price=80", "--set", "kind=thing"});
+  }
+};
+
+TEST_F(RunCommandsTest, PrintsRows) {
+  const std::string out = Ok({"run", "SEARCH default WHERE price > 1 ORDER BY price DESC"});
+  EXPECT_LT(out.find("wet_coat"), out.find("umbrella"));
+  EXPECT_TRUE(Contains(out, "kind=tool price=12  blocks rain")) << out;
+  EXPECT_FALSE(Contains(out, "SCORE"));
+  EXPECT_TRUE(Contains(Ok({"run", "SEARCH default WHERE price > 100"}), "no rows"));
+  const Json json = OkJson({"run", "SEARCH default WHERE price > 1 ORDER BY price LIMIT 1"});
+  EXPECT_EQ(json["hits"].size(), 1u);
+  EXPECT_EQ(json["hits"][0]["ref"]["key"], "umbrella");
+}
+
+TEST_F(RunCommandsTest, PrintsPaths) {
+  const std::string out =
+      Ok({"run", "SEARCH default KEYS ('umbrella') FOLLOW prevents FOLLOW causes"});
+  EXPECT_TRUE(Contains(out, "umbrella --[prevents]--> rain --[causes]--> wet_coat")) << out;
+  EXPECT_TRUE(Contains(out, "hops=2")) << out;
+}
+
+TEST_F(RunCommandsTest, PrintsGroups) {
+  const std::string out = Ok({"run", "SEARCH default RETURN COUNT(*) AS n, SUM(price)"});
+  EXPECT_TRUE(Contains(out, "n")) << out;
+  EXPECT_TRUE(Contains(out, "sum(price)")) << out;
+  EXPECT_TRUE(Contains(out, "92")) << out;
+}
+
+TEST_F(RunCommandsTest, ShowsPlans) {
+  const std::string statement = "SEARCH default KEYS ('umbrella') FOLLOW prevents HOPS 2";
+  const std::string plan = Ok({"run", statement, "--plan"});
+  EXPECT_EQ(plan,
+            "seed      default: keys 'umbrella'\n"
+            "expand    prevents out, 2 hops, the nearest 10\n"
+            "project   *, $content; at most 10\n");
+  const std::string file = testing::TempDir() + "/query.bring";
+  std::ofstream(file) << "bring default {\n  keys = [\"umbrella\"]\n"
+                         "  follow = [\"prevents\"] @hops=2 # two\n}\n";
+  EXPECT_EQ(Ok({"run", "--bring", file, "--plan"}), plan);
+  EXPECT_EQ(Ok({"run", "-", "--plan"}, statement), plan);
+  const Json json = OkJson({"run", statement, "--plan"});
+  EXPECT_EQ(json["plan"]["steps"].size(), 3u);
+  EXPECT_EQ(json["searchText"].is_null() ? json["search_text"] : json["searchText"], statement);
+}
+
+TEST_F(RunCommandsTest, ExplainsEachStep) {
+  const std::string out =
+      Ok({"run", "SEARCH default KEYS ('umbrella') FOLLOW prevents", "--explain"});
+  for (const char* part : {"STEP", "PASSED ON", "seed", "expand", "project", "1 edges"}) {
+    EXPECT_TRUE(Contains(out, part)) << part << "\n" << out;
+  }
+}
+
+TEST_F(RunCommandsTest, ErrorsAreUsageOrPlaces) {
+  EXPECT_EQ(Run({"run"}).code, kExitUsage);
+  EXPECT_EQ(Run({"run", "SEARCH default", "--plan", "--explain"}).code, kExitUsage);
+  EXPECT_EQ(Run({"run", "SEARCH default", "--bring", "file"}).code, kExitUsage);
+  const Outcome wrong = Run({"run", "SEARCH default LIMT 3"});
+  EXPECT_NE(wrong.code, 0);
+  EXPECT_TRUE(Contains(wrong.err, "line 1, column 16")) << wrong.err;
+  EXPECT_EQ(Run({"run", "SEARCH nowhere"}).code, kExitNotFound);
+}
+
+}  // namespace
+}  // namespace cookix::cli
