@@ -35,7 +35,7 @@ absl::Status CheckPlan(const v1::Plan& plan, const Limits& limits, std::string_v
 // A filter that says the same in the one way that plans have.
 v1::Filter NormalizeFilter(const v1::Filter& filter);
 
-// A line for each step. Equal for equal plans.
+// A line for each step. Equal for equal plans; long lists of keys and vectors are cut short.
 std::string PlanText(const v1::Plan& plan);
 // One step, without its name: "causes out, 2 hops".
 std::string PlanStepText(const v1::PlanStep& step);

@@ -10,6 +10,8 @@
 namespace cookix::engine {
 namespace {
 
+constexpr int kKeysShown = 20;
+
 using Names = google::protobuf::RepeatedPtrField<std::string>;
 
 std::string Join(const std::vector<std::string>& parts, std::string_view separator) {
@@ -112,8 +114,12 @@ std::string SeedText(const v1::PlanSeed& seed) {
   const std::string from = WriteName(seed.collection().empty() ? "default" : seed.collection());
   switch (seed.source_case()) {
     case v1::PlanSeed::kKeys: {
+      const int count = seed.keys().keys_size();
       std::vector<std::string> keys;
-      for (const std::string& key : seed.keys().keys()) keys.push_back(WriteText(key));
+      for (int i = 0; i < std::min(count, kKeysShown); ++i) {
+        keys.push_back(WriteText(seed.keys().keys(i)));
+      }
+      if (count > kKeysShown) keys.push_back("and " + std::to_string(count - kKeysShown) + " more");
       return from + ": keys " + Join(keys, ", ");
     }
     case v1::PlanSeed::kLookup:

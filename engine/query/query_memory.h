@@ -20,7 +20,7 @@ class QueryMemory {
   absl::Status Take(int64_t bytes) {
     bytes_ += bytes;
     if (bytes_ <= most_) return absl::OkStatus();
-    return LimitExceeded("limit", "the query holds more than " + std::to_string(most_) + " bytes",
+    return LimitExceeded("query", "the query holds more than " + std::to_string(most_) + " bytes",
                          "Ask for fewer rows or groups, or leave more out with conditions");
   }
   void GiveBack(int64_t bytes) { bytes_ -= bytes; }
