@@ -90,6 +90,30 @@ TEST_F(EmbeddedClientTest, SearchesByVector) {
   EXPECT_EQ(described.vectors(), 3);
 }
 
+TEST_F(EmbeddedClientTest, SearchesByWordsAndLinks) {
+  Put("rain", "flood");
+  for (const auto& [key, content] : {std::pair{"flood", "heavy rain"}, {"sun", "dry weather"}}) {
+    v1::PutObjectRequest put;
+    put.mutable_write()->mutable_object()->mutable_ref()->set_key(key);
+    put.mutable_write()->mutable_object()->set_content(content);
+    v1::PutObjectResponse done;
+    ASSERT_TRUE(client_->PutObject(put, &done).ok());
+  }
+  v1::SearchRequest search;
+  search.add_lanes()->mutable_text()->set_text("heavy rain");
+  search.add_lanes()->mutable_neighbourhood()->add_anchors()->set_key("rain");
+  search.mutable_snippets();
+  search.set_explain(true);
+  v1::SearchResponse found;
+  ASSERT_TRUE(client_->Search(search, &found).ok());
+  ASSERT_EQ(found.hits_size(), 1);
+  EXPECT_EQ(found.hits(0).ref().key(), "flood");
+  EXPECT_EQ(found.hits(0).lane_ranks().at("text"), 1);
+  EXPECT_EQ(found.hits(0).path().steps_size(), 1);
+  EXPECT_EQ(found.hits(0).snippets(0).highlights_size(), 2);
+  EXPECT_GT(found.stages_size(), 2);
+}
+
 TEST_F(EmbeddedClientTest, KeepsErrorDetails) {
   v1::GetObjectRequest request;
   request.mutable_ref()->set_key("missing");

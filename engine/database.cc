@@ -13,6 +13,8 @@
 #include "engine/graph/adjacency_view.h"
 #include "engine/graph/store_arc_reader.h"
 #include "engine/security/key_store.h"
+#include "engine/text/record_text_search.h"
+#include "engine/text/text_view.h"
 #include "engine/vector/record_search.h"
 #include "engine/vector/vector_view.h"
 #include "engine/view/field_index_view.h"
@@ -27,6 +29,8 @@ namespace {
 constexpr std::chrono::milliseconds kViewWait{50};
 // And for the vector indexes, without which every vector is read.
 constexpr std::chrono::milliseconds kVectorWait{2000};
+// And for the text indexes, without which every text is read.
+constexpr std::chrono::milliseconds kTextWait{2000};
 constexpr int64_t kSweepBatch = 200;
 
 }  // namespace
@@ -123,6 +127,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
     self.writer_->SetVectorRoom([&self](const v1::VectorField& field, int64_t bytes) {
       return self.vectors_->CheckRoom(field, bytes);
     });
+  }
+  if (self.options_.text.max_bytes > 0) {
+    TextViewOptions text = self.options_.text;
+    if (text.log == nullptr) text.log = self.options_.storage.log;
+    self.text_ = self.view_host_->Add(std::make_unique<TextView>(std::move(text), *self.store_));
+    self.writer_->SetTextRoom([&self](int64_t bytes) { return self.text_->CheckRoom(bytes); });
   }
   self.writer_->SetViews(self.view_host_.get());
   COOKIX_RETURN_IF_ERROR(self.view_host_->Start());
@@ -243,6 +253,48 @@ absl::Status Database::DescribeVectors(const CallContext& context, const Namespa
                           CountVectorRecords(context, view, collection, field));
   if (response->state().empty()) response->set_state("building");
   response->set_vectors(vectors);
+  return absl::OkStatus();
+}
+
+absl::Status Database::FindByText(const CallContext& context, const NamespaceView& view,
+                                  const TextSearch& search, TextSearchResult* result) {
+  if (text_ != nullptr) {
+    const auto deadline = std::min(context.deadline(), CallContext::Clock::now() + kTextWait);
+    if (view_host_->WaitVisible(text_, view.commit(), deadline)) {
+      COOKIX_ASSIGN_OR_RETURN(const bool answered, text_->Search(context, view, search, result));
+      if (answered) return absl::OkStatus();
+      *result = TextSearchResult();
+    }
+  }
+  return SearchTextRecords(context, view, search, result);
+}
+
+absl::Status Database::DescribeText(const CallContext& context, const NamespaceView& view,
+                                    const CollectionInfo& collection,
+                                    v1::DescribeIndexResponse* response) {
+  const v1::Collection& definition = collection.record.collection();
+  response->set_visible_commit(static_cast<int64_t>(view.commit()));
+  for (const v1::TextField& field : definition.text_fields()) {
+    *response->add_text_fields()->mutable_field() = field;
+  }
+  if (text_ == nullptr) {
+    response->set_state("failed");
+    response->set_error("the server has no text indexes, for text_mb is 0");
+    return absl::OkStatus();
+  }
+  // As a search would; what is visible by then is told.
+  view_host_->WaitVisible(text_, view.commit(),
+                          std::min(context.deadline(), CallContext::Clock::now() + kTextWait));
+  for (const ViewStatus& status : view_host_->Status()) {
+    if (status.name != text_->name()) continue;
+    response->set_visible_commit(static_cast<int64_t>(status.visible));
+    if (status.state == ViewState::kReady) {
+      text_->Describe(view.id(), collection.id, definition, response);
+    } else {
+      response->set_state(status.state == ViewState::kFailed ? "failed" : "building");
+      response->set_error(status.error);
+    }
+  }
   return absl::OkStatus();
 }
 

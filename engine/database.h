@@ -30,6 +30,8 @@
 #include "engine/graph/adjacency.h"
 #include "engine/limits.h"
 #include "engine/read_view.h"
+#include "engine/text/text_search.h"
+#include "engine/text/text_view.h"
 #include "engine/vector/vector_search.h"
 #include "engine/vector/vector_view.h"
 #include "engine/view/view_host.h"
@@ -58,6 +60,8 @@ struct DatabaseOptions {
   bool field_index = true;
   // Vector indexes; max_bytes 0 switches them off: searches then read the store.
   VectorViewOptions vectors;
+  // Text indexes; max_bytes 0 switches them off: searches then read the store.
+  TextViewOptions text;
   ViewHostOptions views;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
@@ -116,6 +120,16 @@ class Database : public FilterEvaluator {
                                CollectionId collection, const v1::VectorField& field,
                                v1::DescribeIndexResponse* response);
 
+  // What of a collection matches words best at `view`: every hit is an object of the
+  // collection that exists there.
+  absl::Status FindByText(const CallContext& context, const NamespaceView& view,
+                          const TextSearch& search, TextSearchResult* result);
+
+  // What there is to say of the index of a collection's text fields. `collection` is of
+  // `view`.
+  absl::Status DescribeText(const CallContext& context, const NamespaceView& view,
+                            const CollectionInfo& collection, v1::DescribeIndexResponse* response);
+
   // Token of a commit of this store's present epoch, for answers.
   std::string PositionToken(uint64_t commit) const;
 
@@ -142,6 +156,7 @@ class Database : public FilterEvaluator {
   NameView* names_ = nullptr;              // owned by view_host_
   FieldIndexView* field_index_ = nullptr;  // owned by view_host_
   VectorView* vectors_ = nullptr;          // owned by view_host_
+  TextView* text_ = nullptr;               // owned by view_host_
   std::atomic<int64_t> collected_{0};
   std::unique_ptr<Background> background_;
   ObjectApi object_api_;

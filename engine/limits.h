@@ -38,6 +38,19 @@ struct Limits {
   int64_t max_cells_probed = 10'000;
   // Anchors of a query that a search finds.
   int64_t max_anchors = 100;
+  // Of a search by words: bytes and words of the query, words of a phrase, terms that one
+  // prefix or fuzzy word stands for.
+  int64_t max_text_query_bytes = 64 << 10;
+  int64_t max_text_query_terms = 64;
+  int64_t max_phrase_words = 32;
+  int64_t max_text_expansions = 1024;
+  // Lanes of a search, and what each of them passes on.
+  int64_t max_search_lanes = 16;
+  int64_t max_lane_candidates = 10'000;
+  int64_t max_neighbourhood_anchors = 1000;
+  int64_t max_neighbourhood_hops = 16;
+  int64_t max_snippet_words = 1000;
+  int64_t max_snippets = 10;
   // Text of a query in one of the grammars.
   int64_t max_query_text_bytes = 1 << 20;
   // Parts of a query.

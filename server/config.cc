@@ -139,6 +139,14 @@ const Setting kSettings[] = {
      kBillion},
     {"Views", COOKIX_INT(vector_threads, "threads"),
      "Threads that link vectors into their indexes; 0 is one for each processor.", 0, 1024},
+    {"Views", COOKIX_INT(text_mb, "MiB"),
+     "Memory of all text indexes together, beyond which texts are refused; 0 switches them off. "
+     "Searches by words then read every text from the store.",
+     0, kMaxMb},
+    {"Views", COOKIX_INT(text_threads, "threads"),
+     "Threads that put texts into segments of their indexes and merge them; 0 is one for each "
+     "processor.",
+     0, 1024},
     {"Views", COOKIX_INT(view_checkpoint_mb, "MiB"),
      "Bytes of changes after which a view that saves itself is saved again; 0 saves none.", 0,
      kMaxMb},

@@ -73,6 +73,8 @@ struct Config {
   int64_t vector_tail = 20'000;
   int64_t vector_bulk_tail = 2'000'000;
   int64_t vector_threads = 0;
+  int64_t text_mb = 1024;
+  int64_t text_threads = 0;
   int64_t view_checkpoint_mb = 256;
   int64_t view_checkpoint_seconds = 300;
   bool field_index = true;

@@ -173,6 +173,12 @@ void AddStore(const v1::GetStatsResponse& stats, const v1::GetInfoResponse& info
                view.state() == v1::VIEW_STATE_READY ? 1 : 0, labels);
     out->Gauge("cookix_view_build_progress_ratio", "Progress of a build, 0 to 1.", view.progress(),
                labels);
+    out->Gauge("cookix_view_restored", "1 when the view began from what was saved.",
+               view.restored() ? 1 : 0, labels);
+    out->Gauge("cookix_view_checkpoint_commit", "Commit of the saved state; 0 without one.",
+               static_cast<double>(view.checkpoint_commit()), labels);
+    out->Gauge("cookix_view_checkpoint_failing", "1 when the last attempt to save it failed.",
+               view.checkpoint_error().empty() ? 0 : 1, labels);
   }
 }
 

@@ -93,6 +93,53 @@ TEST_F(SearchTest, DescribesIndexes) {
   EXPECT_EQ(response.vectors(), 5);
 }
 
+TEST_F(SearchTest, SearchesByWordsAndVectorsTogether) {
+  v1::CreateCollectionRequest create;
+  create.mutable_collection()->set_name("notes");
+  create.mutable_collection()->add_text_fields()->set_name("content");
+  v1::VectorField* field = create.mutable_collection()->add_vector_fields();
+  field->set_name("at");
+  field->set_dimension(2);
+  v1::CreateCollectionResponse created;
+  ASSERT_TRUE(Stub<v1::CatalogService>()->CreateCollection(Context().get(), create, &created).ok());
+  const char* texts[] = {"heavy rain", "rain and sun", "sun"};
+  for (int i = 0; i < 3; ++i) {
+    v1::PutObjectRequest put;
+    v1::Object* object = put.mutable_write()->mutable_object();
+    object->mutable_ref()->set_collection("notes");
+    object->mutable_ref()->set_key("n" + std::to_string(i));
+    object->set_content(texts[i]);
+    *(*object->mutable_vectors())["at"].mutable_values() = Values(i, 1);
+    v1::PutObjectResponse done;
+    ASSERT_TRUE(Stub<v1::ObjectService>()->PutObject(Context().get(), put, &done).ok());
+  }
+  v1::SearchRequest request;
+  request.set_collection("notes");
+  request.mutable_text()->set_text("rain");
+  request.set_count_matches(true);
+  request.mutable_snippets();
+  v1::SearchResponse response;
+  ASSERT_TRUE(Stub<v1::SearchService>()->Search(Context().get(), request, &response).ok());
+  EXPECT_EQ(response.hits_size(), 2);
+  EXPECT_EQ(response.total_matches(), 2);
+  EXPECT_EQ(response.hits(0).snippets(0).highlights_size(), 1);
+  *request.mutable_vector()->mutable_vector()->mutable_values() = Values(0, 1);
+  request.mutable_fusion()->set_alpha(0.5);
+  request.set_with_lanes(true);
+  request.set_explain(true);
+  response.Clear();
+  ASSERT_TRUE(Stub<v1::SearchService>()->Search(Context().get(), request, &response).ok());
+  EXPECT_EQ(Keys(response), (std::vector<std::string>{"n0", "n1", "n2"}));
+  EXPECT_EQ(response.lanes_size(), 2);
+  EXPECT_GE(response.stages_size(), 4);
+  v1::DescribeIndexRequest describe;
+  describe.set_collection("notes");
+  describe.set_text(true);
+  v1::DescribeIndexResponse described;
+  ASSERT_TRUE(Stub<v1::SearchService>()->DescribeIndex(Context().get(), describe, &described).ok());
+  EXPECT_EQ(described.text_fields_size(), 1);
+}
+
 TEST_F(SearchTest, QuestionsStartFromWhatIsFound) {
   v1::QueryRequest request;
   request.mutable_anchor_search()->set_collection("places");

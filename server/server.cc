@@ -93,6 +93,8 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
   options.vectors.tail_vectors = config.vector_tail;
   options.vectors.bulk_tail_vectors = config.vector_bulk_tail;
   options.vectors.threads = static_cast<int>(config.vector_threads);
+  options.text.max_bytes = config.text_mb * kMegabyte;
+  options.text.threads = static_cast<int>(config.text_threads);
   options.views.checkpoints = config.view_checkpoint_mb > 0;
   options.views.checkpoint_bytes = config.view_checkpoint_mb * kMegabyte;
   options.views.checkpoint_interval = std::chrono::seconds(config.view_checkpoint_seconds);

@@ -49,6 +49,9 @@ v1::ViewStats ToProto(const ViewStatus& status) {
   out.set_memory_bytes(status.memory_bytes);
   out.set_progress(status.progress);
   out.set_error(status.error);
+  out.set_restored(status.restored);
+  out.set_checkpoint_commit(static_cast<int64_t>(status.checkpoint_commit));
+  out.set_checkpoint_error(status.checkpoint_error);
   for (const auto& [name, value] : status.counters) (*out.mutable_counters())[name] = value;
   return out;
 }

@@ -40,6 +40,7 @@ class AnchorSearchTest : public testing::TestWithParam<uint64_t> {
     field->set_name("place");
     field->set_dimension(3);
     field->set_metric(v1::VECTOR_METRIC_L2);
+    create.mutable_collection()->add_text_fields()->set_name("content");
     v1::CreateCollectionResponse created;
     ASSERT_TRUE(database_->catalog().CreateCollection(context_, create, &created).ok());
     v1::PutRelationRequest relation;
@@ -54,6 +55,7 @@ class AnchorSearchTest : public testing::TestWithParam<uint64_t> {
       *write->mutable_object()->mutable_ref() = Ref("k" + std::to_string(i));
       (*write->mutable_object()->mutable_properties())["even"].set_bool_value(i % 2 == 0);
       if (Below(4) != 0) *Vector(write->mutable_object()) = Somewhere();
+      write->mutable_object()->set_content(SomeWords(6));
       for (uint64_t e = Below(4); e > 0; --e) {
         v1::Edge* edge = write->add_edges();
         edge->set_relation(relations[Below(relations.size())]);
@@ -75,6 +77,29 @@ class AnchorSearchTest : public testing::TestWithParam<uint64_t> {
     v1::Vector vector;
     for (int i = 0; i < 3; ++i) vector.add_values(static_cast<float>(Below(1000)));
     return vector;
+  }
+
+  std::string SomeWords(uint64_t most) {
+    std::string text;
+    for (uint64_t i = 1 + Below(most); i > 0; --i) {
+      const char* const words[] = {"rain", "storm", "flood", "mud", "sun"};
+      text += std::string(words[Below(5)]) + " ";
+    }
+    return text;
+  }
+
+  // By vector, by words, by both, or by both and by links.
+  void AskForAnchors(v1::AnchorSearch* search) {
+    search->set_collection(kCollection);
+    const uint64_t kind = Below(4);
+    if (kind == 0 || kind == 2) *search->mutable_vector()->mutable_vector() = Somewhere();
+    if (kind == 1 || kind == 2) search->mutable_text()->set_text(SomeWords(3));
+    if (kind == 2) search->mutable_fusion()->set_alpha(0.25);
+    if (kind < 3) return;
+    *search->add_lanes()->mutable_vector()->mutable_vector() = Somewhere();
+    search->add_lanes()->mutable_text()->set_text(SomeWords(3));
+    *search->add_lanes()->mutable_neighbourhood()->add_anchors() = Ref("k1");
+    search->mutable_fusion()->set_method(v1::FUSION_METHOD_NORMALIZED_SCORE);
   }
 
   static void OnlyEven(v1::Filter* filter) {
@@ -143,11 +168,10 @@ class AnchorSearchTest : public testing::TestWithParam<uint64_t> {
 TEST_P(AnchorSearchTest, AnswersAsItsAnchorsDoTogether) {
   std::map<std::string, int> answered;
   int anchors_answered = 0;
-  for (int round = 0; round < 400; ++round) {
+  for (int round = 0; round < 600; ++round) {
     v1::QueryRequest request;
     v1::AnchorSearch* search = request.mutable_anchor_search();
-    search->set_collection(kCollection);
-    *search->mutable_vector()->mutable_vector() = Somewhere();
+    AskForAnchors(search);
     search->set_limit(static_cast<int>(Below(7)));
     if (Below(4) == 0) OnlyEven(search->mutable_filter());
     if (Below(5) == 0) search->set_min_score(-400);
@@ -178,7 +202,10 @@ TEST_P(AnchorSearchTest, AnswersAsItsAnchorsDoTogether) {
 
     v1::SearchRequest alone;
     alone.set_collection(kCollection);
-    *alone.mutable_vector() = search->vector();
+    if (search->has_vector()) *alone.mutable_vector() = search->vector();
+    if (search->has_text()) *alone.mutable_text() = search->text();
+    *alone.mutable_lanes() = search->lanes();
+    if (search->has_fusion()) *alone.mutable_fusion() = search->fusion();
     alone.set_limit(search->limit() == 0 ? 5 : search->limit());
     *alone.mutable_filter() = search->filter();
     if (search->has_min_score()) alone.set_min_score(search->min_score());
@@ -208,6 +235,34 @@ TEST_P(AnchorSearchTest, AnswersAsItsAnchorsDoTogether) {
   EXPECT_GT(anchors_answered, 20);
   for (const char* strategy : {"direct", "chain", "target", "geodesic"}) {
     EXPECT_GT(answered[strategy], 20) << strategy;
+  }
+}
+
+TEST_P(AnchorSearchTest, TheFiveBestMatchesAreFollowed) {
+  v1::SearchRequest words;
+  words.set_collection(kCollection);
+  words.mutable_text()->set_text("rain flood");
+  words.set_limit(5);
+  v1::SearchResponse best;
+  ASSERT_TRUE(database_->search().Search(context_, words, &best).ok());
+  ASSERT_EQ(best.hits_size(), 5);
+  v1::QueryRequest request;
+  request.mutable_anchor_search()->set_collection(kCollection);
+  *request.mutable_anchor_search()->mutable_text() = words.text();
+  request.add_chain("causes");
+  request.set_limit(100);
+  const v1::QueryResponse response = Query(request);
+  ASSERT_EQ(response.diagnostics().anchors_size(), 5);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(response.diagnostics().anchors(i).ref().key(), best.hits(i).ref().key());
+    EXPECT_EQ(response.diagnostics().anchors(i).score(), best.hits(i).score());
+  }
+  for (const v1::Hit& hit : response.hits()) {
+    ASSERT_EQ(hit.path().steps_size(), 1);
+    EXPECT_EQ(hit.path().steps(0).relation(), "causes");
+    EXPECT_TRUE(std::any_of(best.hits().begin(), best.hits().end(), [&](const v1::Hit& anchor) {
+      return anchor.ref().key() == hit.path().steps(0).source().key();
+    }));
   }
 }
 
@@ -252,6 +307,15 @@ TEST_P(AnchorSearchTest, IsRefusedNamingTheField) {
          r->mutable_anchor_search()->mutable_vector()->mutable_vector()->add_values(1);
        },
        kInvalid, "INVALID_FIELD", "anchor_search.vector.vector"},
+      {[](v1::QueryRequest* r) {
+         r->mutable_anchor_search()->mutable_text()->set_text("(rain");
+         r->mutable_anchor_search()->mutable_text()->set_mode(v1::TEXT_QUERY_MODE_RAW);
+       },
+       kInvalid, "INVALID_FIELD", "anchor_search.text.text"},
+      {[](v1::QueryRequest* r) { r->mutable_anchor_search()->add_lanes(); }, kInvalid,
+       "INVALID_FIELD", "anchor_search.lanes"},
+      {[](v1::QueryRequest* r) { r->mutable_anchor_search()->mutable_fusion(); }, kInvalid,
+       "INVALID_FIELD", "anchor_search.fusion"},
       {[](v1::QueryRequest* r) {
          r->mutable_anchor_search()->mutable_filter()->mutable_comparison()->set_field("even");
        },

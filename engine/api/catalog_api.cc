@@ -9,6 +9,7 @@
 #include "engine/api/request_fingerprint.h"
 #include "engine/database.h"
 #include "engine/fill_edge.h"
+#include "engine/text/text_field.h"
 #include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "engine/write/writer.h"
@@ -87,15 +88,16 @@ absl::Status CollectionMissing(const std::string& name) {
                   "ListCollections shows those that do");
 }
 
-absl::Status CheckFieldCount(std::string_view field, int count) {
-  if (count <= kMaxVectorFields) return absl::OkStatus();
-  return LimitExceeded(field, absl::StrCat(count, " vector fields, more than ", kMaxVectorFields),
+absl::Status CheckFieldCount(std::string_view field, int count, std::string_view kind, int most) {
+  if (count <= most) return absl::OkStatus();
+  return LimitExceeded(field, absl::StrCat(count, " ", ToAbsl(kind), " fields, more than ", most),
                        "Use fewer, or another collection");
 }
 
 // That no field before number `i` has its name.
-absl::Status CheckNamedOnce(const google::protobuf::RepeatedPtrField<v1::VectorField>& fields,
-                            int i, const std::string& path) {
+template <typename Field>
+absl::Status CheckNamedOnce(const google::protobuf::RepeatedPtrField<Field>& fields, int i,
+                            const std::string& path) {
   for (int j = 0; j < i; ++j) {
     if (fields[j].name() == fields[i].name()) {
       return InvalidField(path + ".name", "the name is used twice", "Use another name");
@@ -152,7 +154,49 @@ absl::Status PutVectorFields(const v1::UpdateCollectionRequest& request, const N
     }
     *fields->Add() = std::move(resolved);
   }
-  return CheckFieldCount("put_vector_fields", fields->size());
+  return CheckFieldCount("put_vector_fields", fields->size(), "vector", kMaxVectorFields);
+}
+
+absl::Status RemoveTextFields(const v1::UpdateCollectionRequest& request,
+                              v1::Collection* collection) {
+  auto* fields = collection->mutable_text_fields();
+  for (int i = 0; i < request.remove_text_fields_size(); ++i) {
+    const std::string& name = request.remove_text_fields(i);
+    const std::string path = absl::StrCat("remove_text_fields[", i, "]");
+    for (const v1::TextField& put : request.put_text_fields()) {
+      if (put.name() != name) continue;
+      return InvalidField(path, "the field is put in the same request",
+                          "Remove it first, and add it in a request of its own");
+    }
+    auto it = std::find_if(fields->begin(), fields->end(),
+                           [&](const v1::TextField& field) { return field.name() == name; });
+    if (it == fields->end()) {
+      return NotFound("FIELD_NOT_FOUND", path,
+                      absl::StrCat("the collection has no text field \"", name, "\""),
+                      "GetCollection shows those it has");
+    }
+    fields->erase(it);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutTextFields(const v1::UpdateCollectionRequest& request, v1::Collection* collection) {
+  auto* fields = collection->mutable_text_fields();
+  for (int i = 0; i < request.put_text_fields_size(); ++i) {
+    const v1::TextField& given = request.put_text_fields(i);
+    const std::string path = absl::StrCat("put_text_fields[", i, "]");
+    COOKIX_RETURN_IF_ERROR(CheckNamedOnce(request.put_text_fields(), i, path));
+    auto it = std::find_if(fields->begin(), fields->end(), [&](const v1::TextField& field) {
+      return field.name() == given.name();
+    });
+    if (it != fields->end()) {
+      COOKIX_ASSIGN_OR_RETURN(*it, ChangeTextField(*it, given, path));
+    } else {
+      COOKIX_ASSIGN_OR_RETURN(v1::TextField resolved, ResolveTextField(given, path));
+      *fields->Add() = std::move(resolved);
+    }
+  }
+  return CheckFieldCount("put_text_fields", fields->size(), "text", kMaxTextFields);
 }
 
 absl::Status RelationMissing(const std::string& name) {
@@ -431,13 +475,22 @@ absl::Status CatalogApi::CreateCollection(CallContext& context,
                                           v1::CreateCollectionResponse* response) {
   const v1::Collection& given = request.collection();
   COOKIX_RETURN_IF_ERROR(CheckCollectionName(given.name(), "collection.name"));
-  COOKIX_RETURN_IF_ERROR(CheckFieldCount("collection.vector_fields", given.vector_fields_size()));
+  COOKIX_RETURN_IF_ERROR(CheckFieldCount("collection.vector_fields", given.vector_fields_size(),
+                                         "vector", kMaxVectorFields));
+  COOKIX_RETURN_IF_ERROR(
+      CheckFieldCount("collection.text_fields", given.text_fields_size(), "text", kMaxTextFields));
   v1::Collection resolved = given;
   for (int i = 0; i < given.vector_fields_size(); ++i) {
     const std::string path = absl::StrCat("collection.vector_fields[", i, "]");
     COOKIX_ASSIGN_OR_RETURN(*resolved.mutable_vector_fields(i),
                             ResolveVectorField(given.vector_fields(i), path));
     COOKIX_RETURN_IF_ERROR(CheckNamedOnce(given.vector_fields(), i, path));
+  }
+  for (int i = 0; i < given.text_fields_size(); ++i) {
+    const std::string path = absl::StrCat("collection.text_fields[", i, "]");
+    COOKIX_ASSIGN_OR_RETURN(*resolved.mutable_text_fields(i),
+                            ResolveTextField(given.text_fields(i), path));
+    COOKIX_RETURN_IF_ERROR(CheckNamedOnce(given.text_fields(), i, path));
   }
   bool created = false;
   Writer& writer = database_.writer();
@@ -500,8 +553,10 @@ absl::Status CatalogApi::UpdateCollection(CallContext& context,
                                           const v1::UpdateCollectionRequest& request,
                                           v1::UpdateCollectionResponse* response) {
   Writer& writer = database_.writer();
-  const bool only_removes = !request.has_description() && request.put_vector_fields().empty() &&
-                            !request.remove_vector_fields().empty();
+  const bool only_removes =
+      !request.has_description() && request.put_vector_fields().empty() &&
+      request.put_text_fields().empty() &&
+      request.remove_vector_fields_size() + request.remove_text_fields_size() > 0;
   COOKIX_RETURN_IF_ERROR(writer.ChangeNamespace(
       context, request.namespace_(), only_removes, request.options(), CatalogFingerprint(request),
       [&](WriteSession& session) -> absl::Status {
@@ -513,6 +568,8 @@ absl::Status CatalogApi::UpdateCollection(CallContext& context,
         if (request.has_description()) collection->set_description(request.description());
         COOKIX_RETURN_IF_ERROR(RemoveVectorFields(request, session, changed.get()));
         COOKIX_RETURN_IF_ERROR(PutVectorFields(request, session.ns(), changed.get()));
+        COOKIX_RETURN_IF_ERROR(RemoveTextFields(request, collection));
+        COOKIX_RETURN_IF_ERROR(PutTextFields(request, collection));
         if (changed->record.SerializeAsString() == before) return absl::OkStatus();
         session.PutCollectionRecord(*changed);
         NamespaceInfo* ns = session.MutableNamespace();

@@ -119,8 +119,12 @@ absl::StatusOr<v1::SearchRequest> CheckedAnchorSearch(Database& database,
   v1::SearchRequest search;
   search.set_collection(asked.collection());
   if (asked.has_vector()) *search.mutable_vector() = asked.vector();
+  if (asked.has_text()) *search.mutable_text() = asked.text();
+  *search.mutable_lanes() = asked.lanes();
+  if (asked.has_fusion()) *search.mutable_fusion() = asked.fusion();
   search.set_limit(static_cast<int32_t>(limit));
   *search.mutable_filter() = asked.filter();
+  *search.mutable_labels() = asked.labels();
   if (asked.has_min_score()) search.set_min_score(asked.min_score());
   COOKIX_RETURN_IF_ERROR(database.search().Check(search, AnchorSearchPrefix()));
   return search;

@@ -1,4 +1,5 @@
-// Searches by likeness: see proto/cookix/v1/search_service.proto.
+// Searches by likeness, by words, by links and by all of these: see
+// proto/cookix/v1/search_service.proto.
 #ifndef COOKIX_ENGINE_API_SEARCH_API_H_
 #define COOKIX_ENGINE_API_SEARCH_API_H_
 
@@ -11,6 +12,7 @@
 namespace cookix::engine {
 
 class Database;
+struct CollectionInfo;
 struct NamespaceView;
 
 // Takes and fills wire messages, so that the daemon and the embedded client
@@ -39,8 +41,11 @@ class SearchApi {
                         v1::SearchResponse* response);
 
  private:
-  class Run;
-  struct Shared;
+  absl::Status DescribeText(const CallContext& context, const NamespaceView& view,
+                            const CollectionInfo& collection,
+                            const v1::DescribeIndexRequest& request,
+                            v1::DescribeIndexResponse* response);
+
   Database& database_;
 };
 

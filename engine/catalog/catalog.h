@@ -33,7 +33,8 @@ struct RelationInfo {
 
 struct CollectionInfo {
   CollectionId id = 0;
-  // Vector fields are resolved (engine/vector/vector_field.h).
+  // Vector and text fields are resolved (engine/vector/vector_field.h,
+  // engine/text/text_field.h).
   internal::v1::CollectionRecord record;
 };
 

@@ -19,6 +19,7 @@
 #include "engine/vector/dense_index.h"
 #include "engine/vector/sparse_field.h"
 #include "engine/vector/vector_field.h"
+#include "engine/vector/waiting_commits.h"
 #include "storage/base/coding.h"
 #include "storage/base/status.h"
 #include "storage/commit_writes.h"
@@ -84,6 +85,7 @@ struct VectorView::Impl {
     absl::Status cells_status;
     // Commits up to here are in already. The writer's.
     uint64_t filled_to = 0;
+    WaitingCommits waiting;
     // In Impl::work. Guarded by work_mutex.
     bool queued = false;
 
@@ -92,6 +94,15 @@ struct VectorView::Impl {
                        std::string_view position) {
       if (cells != nullptr) return cells->Apply(puts, commit, position);
       return dense != nullptr ? dense->Apply(puts, commit) : sparse->Apply(puts, commit);
+    }
+    // After these were applied.
+    void NoteWaiting(uint64_t commit, std::span<const VectorPut> puts) {
+      const auto count = std::count_if(puts.begin(), puts.end(),
+                                       [](const VectorPut& put) { return put.vector != nullptr; });
+      NoteWaiting(commit, static_cast<size_t>(count));
+    }
+    void NoteWaiting(uint64_t commit, size_t count) {
+      if (dense != nullptr && count > 0) waiting.Added(commit, count, dense->backlog());
     }
     int64_t MemoryBytes() const {
       if (cells != nullptr) return cells->Stats().memory_bytes;
@@ -368,6 +379,7 @@ absl::Status VectorView::Impl::Fill(const ReadView& view, BootstrapMonitor& moni
     std::vector<VectorPut> puts;
     for (const auto& [ordinal, vector] : each.vectors) puts.push_back({ordinal, &vector});
     COOKIX_RETURN_IF_ERROR(each.entry->Apply(puts, view.commit(), position));
+    each.entry->NoteWaiting(view.commit(), puts);
     each.vectors.clear();
     if (MemoryBytes() > options.max_bytes) {
       return MakeError(
@@ -591,6 +603,7 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
       COOKIX_RETURN_IF_ERROR(batch.entry->cells_status);
     }
     COOKIX_RETURN_IF_ERROR(batch.entry->Apply(puts, commit.commit, position));
+    batch.entry->NoteWaiting(commit.commit, puts);
     impl.Queue(batch.entry);
   }
   if (drops) {
@@ -645,9 +658,14 @@ bool VectorView::HasRoom(bool bulk) const {
 }
 
 uint64_t VectorView::indexed(uint64_t applied) const {
-  // Which commits the waiting vectors came with is not kept: something waits, or not.
-  const int64_t backlog = impl_->Backlog();
-  return backlog == 0 ? applied : applied - std::min<uint64_t>(applied, 1);
+  uint64_t indexed = applied;
+  std::lock_guard<std::mutex> lock(impl_->work_mutex);
+  for (const Impl::EntryPtr& entry : impl_->work) {
+    if (entry->dense == nullptr) continue;
+    const uint64_t oldest = entry->waiting.Oldest(entry->dense->backlog());
+    if (oldest > 0) indexed = std::min(indexed, oldest - 1);
+  }
+  return indexed;
 }
 
 std::map<std::string, int64_t> VectorView::Counters() const {
@@ -835,6 +853,7 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     COOKIX_ASSIGN_OR_RETURN(const Impl::EntryPtr entry, impl.Make(key, field));
     COOKIX_RETURN_IF_ERROR(entry->dense->Load(reader));
     entry->filled_to = commit;
+    entry->NoteWaiting(commit, entry->dense->backlog());
     loaded.push_back(entry);
     monitor.Report(static_cast<double>(i + 1) / static_cast<double>(count));
   }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/read_view.h"
+#include "engine/text/text_field.h"
 #include "engine/vector/vector_field.h"
 #include "google/protobuf/arena.h"
 #include "sodium.h"
@@ -300,6 +301,17 @@ void WriteSession::SetExpiry(StagedObject& object) {
   }
 }
 
+void WriteSession::CountTextOf(const StagedObject& object) {
+  if (!object.has_new_text || !object.has_record || !object.record.exists()) return;
+  const CollectionInfo* collection = ns_->FindCollection(object.record.collection_id());
+  if (collection == nullptr) return;
+  for (const v1::TextField& field : collection->record.collection().text_fields()) {
+    ForEachText(object.record, field, [&](std::string_view text) {
+      text_bytes_put_ += static_cast<int64_t>(text.size());
+    });
+  }
+}
+
 absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, ObjectRecord&& record,
                                              std::string_view field) {
   const v1::ObjectRef& ref = write.object().ref();
@@ -332,6 +344,7 @@ absl::StatusOr<bool> WriteSession::PutObject(const v1::ObjectWrite& write, Objec
   object->record.Swap(&record);
   object->has_record = true;
   object->dirty = true;
+  object->has_new_text = true;
   for (const auto& [name, vector] : write.object().vectors()) {
     *object->SetVector(name) = vector.SerializeAsString();
   }
@@ -413,6 +426,7 @@ absl::StatusOr<bool> WriteSession::PatchObject(const v1::ObjectPatch& patch,
   record.set_version(commit_);
   record.set_updated_ms(time_ms_);
   object->dirty = true;
+  if (patch.has_content() || !patch.set_properties().empty()) object->has_new_text = true;
   SetExpiry(*object);
   for (int i = 0; i < patch.add_edges_size(); ++i) {
     COOKIX_RETURN_IF_ERROR(
@@ -926,6 +940,7 @@ absl::StatusOr<bool> WriteSession::Finish() {
         batch_.Delete(Family::kVectors, vector_key);
       }
     }
+    CountTextOf(*object);
     auto* event = change->add_events()->mutable_object();
     event->set_namespace_id(ns_->id);
     event->set_ordinal(object->ordinal);

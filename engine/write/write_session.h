@@ -126,6 +126,8 @@ class WriteSession {
   const std::map<std::pair<CollectionId, std::string>, int64_t>& vectors_put() const {
     return vectors_put_;
   }
+  // Bytes of the texts put into text fields.
+  int64_t text_bytes_put() const { return text_bytes_put_; }
   // Earliest expiry put by this commit; 0 = none.
   int64_t earliest_expiry_ms() const { return earliest_expiry_ms_; }
 
@@ -138,6 +140,7 @@ class WriteSession {
     int64_t expires_before = 0;
     bool has_record = false;  // a record will be stored
     bool dirty = false;
+    bool has_new_text = false;  // in content or properties
     internal::v1::ObjectRecord record;
     // What becomes of stored vectors, by field: new bytes, or nothing. A few at most.
     std::vector<std::pair<std::string, std::optional<std::string>>> vectors;
@@ -189,6 +192,7 @@ class WriteSession {
   void MakeTombstone(Ordinal ordinal, internal::v1::TombstoneScope scope);
   absl::Status DropUnreferencedTargets();
   void SetExpiry(StagedObject& object);
+  void CountTextOf(const StagedObject& object);
   using Record = std::pair<std::string, std::string>;  // key, value
   void PutInOrder(storage::Family family, std::vector<Record>* records);
   absl::Status NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change);
@@ -223,6 +227,7 @@ class WriteSession {
   // Catalog puts (value set) and deletes, in order.
   std::vector<std::pair<std::string, std::optional<std::string>>> catalog_writes_;
   std::map<std::pair<CollectionId, std::string>, int64_t> vectors_put_;
+  int64_t text_bytes_put_ = 0;
   int64_t earliest_expiry_ms_ = 0;
   bool catalog_changed_ = false;
 };

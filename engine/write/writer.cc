@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "engine/catalog/builtin_relations.h"
+#include "engine/text/text_field.h"
 #include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "storage/base/status.h"
@@ -52,6 +53,7 @@ std::shared_ptr<NamespaceInfo> NewNamespace(NamespaceId id, const v1::Namespace&
   collection->record.set_id(kDefaultCollectionId);
   collection->record.mutable_collection()->set_name(std::string(kDefaultName));
   collection->record.mutable_collection()->set_created_ms(time_ms);
+  *collection->record.mutable_collection()->add_text_fields() = DefaultTextField();
   ns->collections_by_id[kDefaultCollectionId] = collection;
   ns->collections[std::string(kDefaultName)] = std::move(collection);
   RelationId relation_id = 0;
@@ -288,6 +290,9 @@ absl::Status Writer::InSession(storage::CommitBatch& batch, std::string_view nam
       const v1::VectorField* field = FindVectorField(collection->record.collection(), place.second);
       if (field != nullptr) COOKIX_RETURN_IF_ERROR(vector_room_(*field, bytes));
     }
+  }
+  if (text_room_ && session.text_bytes_put() > 0) {
+    COOKIX_RETURN_IF_ERROR(text_room_(session.text_bytes_put()));
   }
   if (wrote) TakeOver(session);
   return absl::OkStatus();

@@ -67,6 +67,10 @@ class Writer : public storage::CommitListener {
   using VectorRoom = std::function<absl::Status(const v1::VectorField& field, int64_t bytes)>;
   void SetVectorRoom(VectorRoom room) { vector_room_ = std::move(room); }
 
+  // The same for texts of so many bytes together and the indexes of text fields.
+  using TextRoom = std::function<absl::Status(int64_t bytes)>;
+  void SetTextRoom(TextRoom room) { text_room_ = std::move(room); }
+
   // The newest published state.
   ReadView Read() const;
 
@@ -164,6 +168,7 @@ class Writer : public storage::CommitListener {
   const Limits limits_;
   ViewHost* views_ = nullptr;
   VectorRoom vector_room_;
+  TextRoom text_room_;
 
   // Touched by builders and the listener only.
   State state_;

@@ -63,14 +63,21 @@ void PrintViews(const google::protobuf::RepeatedPtrField<v1::ViewStats>& views, 
                {"VISIBLE", true},
                {"INDEXED", true},
                {"MEMORY", true},
+               {"SAVED", true},
                {"NOTE", false, Tone::kDim}});
   for (const v1::ViewStats& view : views) {
     std::string note = view.error();
     if (view.state() == v1::VIEW_STATE_BUILDING) {
       note = std::to_string(static_cast<int>(view.progress() * 100)) + " % built";
+    } else if (!view.checkpoint_error().empty()) {
+      note = "not saved: " + view.checkpoint_error();
+    } else if (note.empty() && view.restored()) {
+      note = "restored";
     }
+    const std::string saved =
+        view.checkpoint_commit() == 0 ? "-" : WithCommas(view.checkpoint_commit());
     table.Add({view.name(), StateWord(view.state()), WithCommas(view.visible_commit()),
-               WithCommas(view.indexed_commit()), HumanBytes(view.memory_bytes()), note});
+               WithCommas(view.indexed_commit()), HumanBytes(view.memory_bytes()), saved, note});
   }
   table.Print(out);
 }

@@ -6,6 +6,8 @@
 #include "tools/cli/command.h"
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
+#include "tools/cli/search_arguments.h"
+#include "tools/cli/search_render.h"
 #include "tools/cli/text_width.h"
 #include "tools/cli/vector_arguments.h"
 
@@ -154,6 +156,7 @@ absl::Status ListCollections(Context& context) {
                {"OBJECTS", true},
                {"CREATED", false, Tone::kDim},
                {"VECTORS"},
+               {"TEXTS"},
                {"DESCRIPTION"}});
   Json list = Json::array();
   v1::ListCollectionsRequest request;
@@ -170,8 +173,12 @@ absl::Status ListCollections(Context& context) {
         vectors += (vectors.empty() ? "" : ", ") + field.name() + "(" +
                    std::to_string(field.dimension()) + ")";
       }
+      std::string texts;
+      for (const v1::TextField& field : item.text_fields()) {
+        texts += (texts.empty() ? "" : ", ") + field.name();
+      }
       table.Add({item.name(), WithCommas(item.object_count()), TimeText(item.created_ms()), vectors,
-                 item.description()});
+                 texts, item.description()});
     }
   } while (!response.next_page_token().empty());
   if (context.json()) {
@@ -193,6 +200,9 @@ absl::Status CreateCollection(Context& context) {
   for (const std::string& text : context.args().GetAll("vector")) {
     COOKIX_ASSIGN_OR_RETURN(*request.mutable_collection()->add_vector_fields(),
                             ParseVectorField(text, false));
+  }
+  for (const std::string& text : context.args().GetAll("text-field")) {
+    COOKIX_ASSIGN_OR_RETURN(*request.mutable_collection()->add_text_fields(), ParseTextField(text));
   }
   request.set_if_not_exists(context.args().Has("if-not-exists"));
   v1::CreateCollectionResponse response;
@@ -218,10 +228,17 @@ absl::Status UpdateCollection(Context& context) {
   for (const std::string& name : args.GetAll("remove-vector")) {
     request.add_remove_vector_fields(name);
   }
+  for (const std::string& text : args.GetAll("text-field")) {
+    COOKIX_ASSIGN_OR_RETURN(*request.add_put_text_fields(), ParseTextField(text));
+  }
+  for (const std::string& name : args.GetAll("remove-text-field")) {
+    request.add_remove_text_fields(name);
+  }
   if (!request.has_description() && request.put_vector_fields().empty() &&
-      request.remove_vector_fields().empty()) {
+      request.remove_vector_fields().empty() && request.put_text_fields().empty() &&
+      request.remove_text_fields().empty()) {
     return UsageError("there is nothing to change", "--vector",
-                      "give --vector, --remove-vector or --description");
+                      "give --vector, --text-field, what to remove, or --description");
   }
   COOKIX_RETURN_IF_ERROR(FillWrite(context, request.mutable_options()));
   v1::UpdateCollectionResponse response;
@@ -247,12 +264,21 @@ absl::Status ShowCollection(Context& context) {
     describe.set_field(field.name());
     COOKIX_CALL(context, DescribeIndex, describe, &indexes.emplace_back());
   }
+  v1::DescribeIndexResponse texts;
+  if (!collection.text_fields().empty()) {
+    v1::DescribeIndexRequest describe;
+    describe.set_namespace_(context.name_space());
+    describe.set_collection(request.collection());
+    describe.set_text(true);
+    COOKIX_CALL(context, DescribeIndex, describe, &texts);
+  }
   if (context.json()) {
     Json document = ToJson(response);
     document["indexes"] = Json::array();
     for (const v1::DescribeIndexResponse& index : indexes) {
       document["indexes"].push_back(ToJson(index));
     }
+    if (!collection.text_fields().empty()) document["text_index"] = ToJson(texts);
     context.out().JsonLine(document);
     return absl::OkStatus();
   }
@@ -271,6 +297,12 @@ absl::Status ShowCollection(Context& context) {
     unindexed += (unindexed.empty() ? "" : ", ") + name;
   }
   if (!unindexed.empty()) line("unindexed", OneLine(unindexed));
+  if (!texts.text_fields().empty()) {
+    line("text index", texts.state() + ", " + WithCommas(texts.vectors()) + " objects, " +
+                           HumanBytes(texts.memory_bytes()));
+    out.Line();
+    PrintTextFields(texts.text_fields(), out);
+  }
   if (indexes.empty()) return absl::OkStatus();
   out.Line();
   Table table({{"VECTOR", false, Tone::kBold},
@@ -434,28 +466,38 @@ std::vector<Command> CatalogCommands() {
          "a vector field, NAME:DIM[:METRIC][:INDEX][:QUANTIZATION][:SETTING=VALUE]…; see `cookix "
          "help vector-fields`",
          0, true},
+        {"text-field", "SPEC",
+         "a text field, NAME[:LANGUAGE][:BOOST][:SETTING]…; see `cookix help text-fields`", 0,
+         true},
         {"unindexed", "FIELD", "a property that is not indexed", 0, true},
         if_not_exists},
-       {"cookix collections create parts --vector shape:384:cosine",
+       {"cookix collections create docs --text-field title:en:2 --text-field content:en",
+        "cookix collections create parts --vector shape:384:cosine",
         "cookix collections create big --vector image:768:cosine:cells:cells_probed=64"},
        CreateCollection},
       {"collections update",
        {},
-       "add, change or remove the vector fields of a collection",
+       "add, change or remove the vector and text fields of a collection",
        {name},
        Join({{{"vector", "SPEC",
                "a vector field to add, as in `collections create`, or what changes of one, such as "
                "shape:ef_search=128",
                0, true},
               {"remove-vector", "NAME", "a vector field to remove with all its vectors", 0, true},
+              {"text-field", "SPEC",
+               "a text field to add, as in `collections create`, or what changes of one, such as "
+               "title:3",
+               0, true},
+              {"remove-text-field", "NAME", "a text field to remove; the texts stay", 0, true},
               description},
              WriteFlags()}),
        {"cookix collections update parts --vector colour:12:l2:flat",
-        "cookix collections update parts --vector shape:ef_search=128 --remove-vector old"},
+        "cookix collections update parts --vector shape:ef_search=128 --remove-vector old",
+        "cookix collections update docs --text-field title:3:by-name"},
        UpdateCollection},
       {"collections show",
        {},
-       "show a collection, its vector fields and their indexes",
+       "show a collection, its vector and text fields and their indexes",
        {name},
        {},
        {"cookix collections show parts"},

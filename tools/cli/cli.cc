@@ -193,7 +193,7 @@ const std::vector<CommandGroup>& AllCommands() {
   static const auto* groups = new std::vector<CommandGroup>{
       {"Server", ServerCommands()},     {"Objects", ObjectCommands()},
       {"Graph", GraphCommands()},       {"Questions", ReasoningCommands()},
-      {"Queries", RunCommands()},       {"Vectors", VectorCommands()},
+      {"Queries", RunCommands()},       {"Search", SearchCommands()},
       {"Catalog", CatalogCommands()},   {"Keys", KeyCommands()},
       {"Transfer", TransferCommands()}, {"Operation", AdminCommands()},
       {"Try it", DemoCommands()},       {"Measure", BenchCommands()},

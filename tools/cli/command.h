@@ -98,7 +98,7 @@ std::vector<Command> ObjectCommands();
 std::vector<Command> GraphCommands();
 std::vector<Command> ReasoningCommands();
 std::vector<Command> RunCommands();
-std::vector<Command> VectorCommands();
+std::vector<Command> SearchCommands();
 std::vector<Command> CatalogCommands();
 std::vector<Command> KeyCommands();
 std::vector<Command> TransferCommands();

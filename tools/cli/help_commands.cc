@@ -59,6 +59,45 @@ constexpr char kVectorFields[] =
     "  The parts after DIM may stand in any order. DIM may be left out where a field\n"
     "  is changed; ef_search and the settings of cells can be changed at any time.\n";
 
+constexpr char kTextFields[] =
+    "Text fields (collections create --text-field, collections update --text-field)\n"
+    "\n"
+    "  NAME[:LANGUAGE][:BOOST][:SETTING]…\n"
+    "\n"
+    "  content                      the objects' content, of any language\n"
+    "  title:en:2                   the property title, English, counting double\n"
+    "  about:de:source=meta.about   a property of another name\n"
+    "  tags:no-positions:by-name    smaller, without phrases; searched when named\n"
+    "\n"
+    "  LANGUAGE        two letters; stems words and leaves out stop words\n"
+    "  BOOST           multiplies what matches in the field score\n"
+    "  source=NAME     $content or a property, dotted for nested maps\n"
+    "  no-stemming, no-stop-words, no-case-folding, no-accent-folding\n"
+    "  stop=WORD       one more stop word\n"
+    "  no-positions    does not keep where words stand\n"
+    "  by-name         only searched by queries that name it; by-default takes it back\n"
+    "\n"
+    "  The parts after NAME may stand in any order. Boost and by-name can be changed.\n";
+
+constexpr char kLanes[] =
+    "Lanes (search --lane)\n"
+    "\n"
+    "  KIND[,SETTING=VALUE]…:QUERY\n"
+    "\n"
+    "  text:heavy rain                      by words\n"
+    "  text,mode=raw,fields=title:rain*     by the title alone, in the raw grammar\n"
+    "  vector,field=topic:0.1,0.7           by a vector\n"
+    "  like,weight=0.5:storm                by the vector of an object, counting half\n"
+    "  linked,hops=3,relations=causes:flood by ways from objects, nearest first\n"
+    "\n"
+    "  Each lane has  name=  weight=  candidates=\n"
+    "  text           mode=any|all|phrase|raw  fields=A+B\n"
+    "  vector, like   field=  ef=  cells=  exact=true\n"
+    "  linked         hops=  relations=A+B; the keys have commas between\n"
+    "\n"
+    "  Raw queries: words side by side or AND, OR, NOT, (…), \"a phrase\", \"a phrase\"~2,\n"
+    "  begin*, fuzzy~1, title:word, word^2; a backslash takes the meaning away.\n";
+
 std::string Usage(const Command& command) {
   std::string usage = "cookix " + command.name;
   for (const PositionalSpec& spec : command.positionals) {
@@ -106,7 +145,8 @@ absl::Status Help(Context& context) {
     context.out().out() << text;
     return absl::OkStatus();
   }
-  std::vector<std::string> names = {"exit-codes", "filters", "vector-fields"};
+  std::vector<std::string> names = {"exit-codes", "filters", "lanes", "text-fields",
+                                    "vector-fields"};
   std::string found;
   for (const CommandGroup& group : AllCommands()) {
     for (const Command& command : group.commands) {
@@ -278,6 +318,8 @@ std::string TopicText(std::string_view topic) {
   if (topic == "exit-codes") return kExitCodes;
   if (topic == "filters") return kFilters;
   if (topic == "vector-fields") return kVectorFields;
+  if (topic == "text-fields") return kTextFields;
+  if (topic == "lanes") return kLanes;
   return "";
 }
 
@@ -321,7 +363,7 @@ std::string OverviewText(const Terminal& terminal) {
   }
   text += "\n" + terminal.Paint("Flags of every command", Tone::kBold) + "\n" +
           FlagLines(GlobalFlags(), terminal) +
-          "\nMore: cookix help filters, cookix help vector-fields, cookix help exit-codes\n";
+          "\nMore: cookix help filters, lanes, text-fields, vector-fields, exit-codes\n";
   return text;
 }
 
@@ -330,7 +372,8 @@ std::vector<Command> HelpCommands() {
       {"help",
        {},
        "explain a command or a topic",
-       {{"COMMAND", "a command, or one of: filters, vector-fields, exit-codes", true, true}},
+       {{"COMMAND", "a command, or one of: filters, lanes, text-fields, vector-fields, exit-codes",
+         true, true}},
        {},
        {"cookix help put", "cookix help keys", "cookix help filters"},
        Help},

@@ -35,14 +35,19 @@ std::vector<std::string> SplitChain(const std::string& text) {
   }
 }
 
-// Anchors found by likeness, from --near or --near-vector.
+bool AnchorsAreSearched(const Arguments& args) {
+  return args.Has("near") || args.Has("near-vector") || args.Has("near-text");
+}
+
+// Anchors found by likeness or by words, or by both, from --near, --near-vector, --near-text.
 absl::Status FillAnchorSearch(Context& context, v1::AnchorSearch* search) {
   const Arguments& args = context.args();
   search->set_collection(context.collection());
-  search->mutable_vector()->set_field(args.Get("near-field"));
+  if (args.Has("near-text")) search->mutable_text()->set_text(args.Get("near-text"));
+  if (args.Has("near-field")) search->mutable_vector()->set_field(args.Get("near-field"));
   if (args.Has("near")) {
     search->mutable_vector()->set_key(args.Get("near"));
-  } else {
+  } else if (args.Has("near-vector")) {
     COOKIX_ASSIGN_OR_RETURN(*search->mutable_vector()->mutable_vector(),
                             ParseVector(context, args.Get("near-vector"), "--near-vector"));
   }
@@ -65,16 +70,18 @@ absl::Status FillEnds(Context& context, v1::QueryRequest* request) {
   const Arguments& args = context.args();
   const std::string first = args.Positional(0);
   const std::string second = args.Positional(1);
-  if (!args.Has("near") && !args.Has("near-vector")) {
+  if (!AnchorsAreSearched(args)) {
     for (const char* flag : {"anchors", "near-field", "near-where", "near-min-score"}) {
       if (args.Has(flag)) {
-        return UsageError("--" + std::string(flag) + " without --near or --near-vector",
-                          "--" + std::string(flag), "say what the anchors are to be like");
+        return UsageError(
+            "--" + std::string(flag) + " without --near, --near-vector or --near-text",
+            "--" + std::string(flag), "say what the anchors are to be like");
       }
     }
     if (first.empty()) {
       return UsageError("the anchor is missing", "ANCHOR",
-                        "give the key to start from, or --near KEY or --near-vector VECTOR");
+                        "give the key to start from, or --near KEY, --near-vector VECTOR or "
+                        "--near-text WORDS");
     }
     *request->mutable_anchor() = context.Ref(first);
     if (!second.empty()) *request->mutable_target() = context.TargetRef(second);
@@ -83,9 +90,13 @@ absl::Status FillEnds(Context& context, v1::QueryRequest* request) {
   if (args.Has("near") && args.Has("near-vector")) {
     return UsageError("--near and --near-vector exclude each other", "--near", "give one of them");
   }
+  if (args.Has("near-field") && !args.Has("near") && !args.Has("near-vector")) {
+    return UsageError("--near-field without --near or --near-vector", "--near-field",
+                      "say what the anchors' vectors are to be like");
+  }
   // The anchors are found, so that the only key is the target's.
   if (!second.empty()) {
-    return UsageError("two keys with --near or --near-vector", "TARGET",
+    return UsageError("two keys with --near, --near-vector or --near-text", "TARGET",
                       "anchors are searched for: give the target only");
   }
   if (!first.empty()) *request->mutable_target() = context.TargetRef(first);
@@ -254,10 +265,11 @@ std::vector<Command> ReasoningCommands() {
       {"query",
        {"nibble"},
        "answer a question from an anchor, with the paths that justify it",
-       {{"ANCHOR", "the key to start from; with --near or --near-vector left out", true},
+       {{"ANCHOR", "the key to start from; left out where --near… says what to start from", true},
         {"TARGET", "the key to end at", true}},
        Join({{{"near", "KEY", "start from the objects whose vectors are nearest to this one's"},
               {"near-vector", "VECTOR", "start from those nearest to a vector, as in `search`"},
+              {"near-text", "WORDS", "start from what matches words best; with a vector, both"},
               {"near-field", "NAME", "the vector field (default: the only one)"},
               {"near-where", "FILTER", "only anchors that match"},
               {"near-min-score", "S", "only anchors whose score is at least this"},
@@ -282,7 +294,8 @@ std::vector<Command> ReasoningCommands() {
              ReadFlags()}),
        {"cookix query umbrella wet_coat", "cookix query umbrella --relation prevents",
         "cookix query umbrella --chain prevents,causes", "cookix query rain --reverse --limit 10",
-        "cookix query --near rain --anchors 5 --chain causes"},
+        "cookix query --near rain --anchors 5 --chain causes",
+        "cookix query --near-text 'heavy rain' --anchors 5 --chain causes"},
        Query},
       {"contradictions",
        {},

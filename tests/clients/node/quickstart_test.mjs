@@ -197,6 +197,45 @@ const cases = {
     assert.equal(hits[0].object.properties.size.int_value, "3");
     assert.equal(diagnostics.filter_matches, "4");
   },
+  async "words and vectors together"() {
+    await cookix.catalog.CreateCollection({
+      namespace: ns,
+      collection: {
+        name: "notes",
+        text_fields: [{ name: "content", analyzer: { language: "en" } }],
+        vector_fields: [{ name: "topic", dimension: 2 }],
+      },
+    });
+    const texts = { a: "Heavy rains flooded the valley", b: "A coat for the rain", c: "Sunny" };
+    for (const [i, [key, content]] of Object.entries(texts).entries()) {
+      await cookix.object.PutObject({
+        namespace: ns,
+        write: { object: { ref: { collection: "notes", key }, content, vectors: { topic: { values: [i + 1, 1] } } } },
+      });
+    }
+    const text = { text: "flooding rain" };
+    const found = await cookix.search.Search({
+      namespace: ns, collection: "notes", text, count_matches: true, snippets: { max_words: 3 },
+    });
+    assert.deepEqual(found.hits.map((hit) => hit.ref.key), ["a", "b"]);
+    assert.equal(found.total_matches, "2");
+    const [snippet] = found.hits[0].snippets;
+    const bytes = Buffer.from(snippet.text);
+    assert.deepEqual(
+      snippet.highlights.map(({ begin, end }) => bytes.subarray(begin, end).toString()), ["rains", "flooded"]);
+    const both = await cookix.search.Search({
+      namespace: ns, collection: "notes", with_lanes: true, explain: true, fusion: { rank_constant: 1 },
+      lanes: [{ text, weight: 2 }, { vector: { vector: { values: [3, 1] }, exact: true } }],
+    });
+    assert.deepEqual(both.lanes.map((lane) => lane.name), ["text", "vector"]);
+    assert.equal(both.hits[0].ref.key, "a");
+    assert.ok(Math.abs(both.hits[0].score - (2 / 2 + 1 / 4)) < 1e-12);
+    assert.ok(both.stages.some((stage) => stage.name === "fuse"));
+    await failsWith(
+      cookix.search.Search({
+        namespace: ns, collection: "notes", text: { text: "(rain", mode: "TEXT_QUERY_MODE_RAW" },
+      }), status.INVALID_ARGUMENT, "INVALID_FIELD", "text.text");
+  },
   async "errors of vectors"() {
     const error = await look([1, 2]).then(() => assert.fail("the call should have failed"), (e) => e);
     assert.match(error.details, /2/);

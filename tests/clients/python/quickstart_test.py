@@ -201,6 +201,49 @@ def test_a_search_with_a_filter(cookix):
     assert answer.diagnostics.filter_matches == 4
 
 
+def test_words_and_vectors_together(cookix):
+    cookix.catalog.CreateCollection(catalog.CreateCollectionRequest(
+        namespace=NS, collection=catalog.Collection(
+            name="notes",
+            text_fields=[catalog.TextField(name="content",
+                                           analyzer=catalog.TextAnalyzer(language="en"))],
+            vector_fields=[catalog.VectorField(name="topic", dimension=2)])))
+
+    def writes():
+        texts = {"a": "Heavy rains flooded the valley", "b": "A coat for the rain", "c": "Sunny"}
+        for i, (key, content) in enumerate(texts.items()):
+            item = common.Object(ref=common.ObjectRef(collection="notes", key=key),
+                                 content=content,
+                                 vectors={"topic": common.Vector(values=[i + 1, 1])})
+            yield objects.BulkWriteRequest(sequence=i + 1, write=objects.WriteRequest(
+                namespace=NS, mutations=[objects.Mutation(
+                    put_object=objects.ObjectWrite(object=item))]))
+    assert len(list(cookix.object.BulkWrite(writes()))) == 3
+    words = search.TextQuery(text="flooding rain")
+    answer = cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", text=words, count_matches=True,
+        snippets=search.SnippetOptions(max_words=3)))
+    assert [hit.ref.key for hit in answer.hits] == ["a", "b"], answer
+    assert answer.total_matches == 2
+    snippet = answer.hits[0].snippets[0]
+    marked = [snippet.text.encode()[h.begin:h.end].decode() for h in snippet.highlights]
+    assert marked == ["rains", "flooded"], snippet
+    answer = cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", with_lanes=True, explain=True,
+        fusion=search.Fusion(method=search.FUSION_METHOD_RECIPROCAL_RANK, rank_constant=1),
+        lanes=[search.SearchLane(text=words, weight=2),
+               search.SearchLane(vector=search.VectorQuery(
+                   vector=common.Vector(values=[3, 1]), exact=True))]))
+    assert [lane.name for lane in answer.lanes] == ["text", "vector"]
+    assert answer.hits[0].ref.key == "a", answer
+    assert abs(answer.hits[0].score - (2 / 2 + 1 / 4)) < 1e-12, answer.hits[0]
+    assert "fuse" in [stage.name for stage in answer.stages]
+    raw = search.TextQuery(text="(rain", mode=search.TEXT_QUERY_MODE_RAW)
+    fails_with(lambda: cookix.search.Search(search.SearchRequest(
+        namespace=NS, collection="notes", text=raw)), grpc.StatusCode.INVALID_ARGUMENT,
+        "INVALID_FIELD", "text.text")
+
+
 def test_errors_of_vectors(cookix):
     invalid, missing = grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.NOT_FOUND
     info = fails_with(lambda: look(cookix, [1, 2]), invalid, "INVALID_FIELD")

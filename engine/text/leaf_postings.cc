@@ -1,0 +1,130 @@
+#include "engine/text/leaf_postings.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace cookix::engine {
+
+LeafPostings LeafPostings::OfSegment(const PackedPostings& postings) {
+  LeafPostings leaf;
+  leaf.size_ = postings.df;
+  leaf.packed_ = postings;
+  leaf.plain_ = postings.last_docs == nullptr;
+  leaf.unpacked_ = std::make_unique<Unpacked>();
+  if (!leaf.plain_) return leaf;
+  leaf.docs_.resize(kPostingBlock + kKernelPadding);
+  leaf.tfs_.resize(kPostingBlock + kKernelPadding);
+  postings.ReadBlock(0, leaf.docs_.data(), leaf.tfs_.data());
+  return leaf;
+}
+
+LeafPostings LeafPostings::OfBuffer(const TextBuffer& buffer, const TextBuffer::Term& term,
+                                    DocId end) {
+  LeafPostings leaf;
+  leaf.buffer_ = &buffer;
+  term.ForEach(end, [&](const TextBuffer::Posting& posting) {
+    leaf.docs_.push_back(posting.doc);
+    leaf.tfs_.push_back(posting.tf);
+    leaf.indices_.push_back(posting.index);
+  });
+  leaf.size_ = leaf.docs_.size();
+  leaf.docs_.resize(leaf.size_ + kKernelPadding);
+  leaf.tfs_.resize(leaf.size_ + kKernelPadding);
+  return leaf;
+}
+
+LeafPostings LeafPostings::OfArrays(std::vector<uint32_t> docs, std::vector<uint32_t> tfs) {
+  LeafPostings leaf;
+  leaf.size_ = docs.size();
+  leaf.docs_ = std::move(docs);
+  leaf.tfs_ = std::move(tfs);
+  leaf.docs_.resize(leaf.size_ + kKernelPadding);
+  leaf.tfs_.resize(leaf.size_ + kKernelPadding);
+  return leaf;
+}
+
+size_t LeafPostings::FindBlock(DocId doc) {
+  const size_t count = blocks();
+  if (hint_ < count && BlockLast(hint_) >= doc && (hint_ == 0 || BlockLast(hint_ - 1) < doc)) {
+    return hint_;
+  }
+  // From the hint on in growing steps, since documents mostly ascend.
+  size_t begin = hint_ < count && BlockLast(hint_) < doc ? hint_ + 1 : 0;
+  size_t end = count;
+  for (size_t step = 1; begin + step < count; step *= 2) {
+    if (BlockLast(begin + step) >= doc) {
+      end = begin + step;
+      break;
+    }
+    begin += step;
+  }
+  while (begin < end) {
+    const size_t middle = (begin + end) / 2;
+    if (BlockLast(middle) < doc) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  return hint_ = begin;
+}
+
+const LeafPostings::Block& LeafPostings::Load(size_t block) {
+  if (block == loaded_) return block_;
+  loaded_ = block;
+  ++blocks_read_;
+  if (plain_) {
+    block_.size = std::min(kPostingBlock, size_ - block * kPostingBlock);
+    block_.docs = docs_.data() + block * kPostingBlock;
+    block_.tfs = tfs_.data() + block * kPostingBlock;
+    return block_;
+  }
+  packed_.ReadBlock(block, unpacked_->docs, unpacked_->tfs);
+  block_ = {packed_.BlockSize(block), unpacked_->docs, unpacked_->tfs};
+  return block_;
+}
+
+uint32_t LeafPostings::Tf(DocId doc) {
+  const size_t at = FindBlock(doc);
+  if (at == blocks() || BlockBegin(at) > doc) return 0;
+  const Block& block = Load(at);
+  // Without branches: half of the rest is passed over, or not.
+  const uint32_t* begin = block.docs;
+  for (size_t left = block.size; left > 1;) {
+    const size_t half = left / 2;
+    begin += begin[half - 1] < doc ? half : 0;
+    left -= half;
+  }
+  found_ = static_cast<size_t>(begin - block.docs);
+  return *begin == doc ? block.tfs[found_] : 0;
+}
+
+void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {
+  if (buffer_ != nullptr) {
+    const size_t at = loaded_ * kPostingBlock + found_;
+    const auto found = buffer_->document(docs_[at])->term(indices_[at]).positions;
+    positions->assign(found.begin(), found.end());
+    return;
+  }
+  const uint8_t* at = packed_.BlockPositions(loaded_);
+  const uint64_t before = std::accumulate(block_.tfs, block_.tfs + found_, uint64_t{0});
+  ReadPositions(SkipPositions(at, before), block_.tfs[found_], positions);
+}
+
+void LeafPostings::Bound(const FloatLeaf& leaf, std::vector<float>* bounds) {
+  bounds->resize(blocks());
+  if (!plain_) {
+    BoundBlocks(leaf, packed_.impacts, blocks(), bounds->data());
+    return;
+  }
+  float scores[kPostingBlock + kKernelPadding];
+  for (size_t i = 0; i < blocks(); ++i) {
+    const size_t begin = i * kPostingBlock;
+    const size_t count = std::min(kPostingBlock, size_ - begin);
+    ScorePostings(leaf, docs_.data() + begin, tfs_.data() + begin, count, scores);
+    (*bounds)[i] = *std::max_element(scores, scores + count);
+  }
+}
+
+}  // namespace cookix::engine

@@ -1,0 +1,87 @@
+// The postings of one leaf in one segment or buffer, by blocks, from any place.
+#ifndef COOKIX_ENGINE_TEXT_LEAF_POSTINGS_H_
+#define COOKIX_ENGINE_TEXT_LEAF_POSTINGS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/text/posting_blocks.h"
+#include "engine/text/text_buffer.h"
+#include "engine/text/text_kernels.h"
+#include "engine/text/text_segment.h"
+
+namespace cookix::engine {
+
+// For one thread. Borrows what it reads.
+class LeafPostings {
+ public:
+  // No postings.
+  LeafPostings() = default;
+  LeafPostings(LeafPostings&&) = default;
+  LeafPostings& operator=(LeafPostings&&) = default;
+
+  static LeafPostings OfSegment(const PackedPostings& postings);
+  // The documents before `end`.
+  static LeafPostings OfBuffer(const TextBuffer& buffer, const TextBuffer::Term& term, DocId end);
+  // Ascending, as many of each. Without positions.
+  static LeafPostings OfArrays(std::vector<uint32_t> docs, std::vector<uint32_t> tfs);
+
+  size_t size() const { return size_; }
+  size_t blocks() const { return (size_ + kPostingBlock - 1) / kPostingBlock; }
+  DocId BlockBegin(size_t block) const {
+    return plain_ ? docs_[block * kPostingBlock] : packed_.BlockBegin(block);
+  }
+  DocId BlockLast(size_t block) const {
+    return plain_ ? docs_[std::min(size_, (block + 1) * kPostingBlock) - 1]
+                  : packed_.last_docs[block];
+  }
+  // The first block that ends at `doc` or behind; blocks() when there is none.
+  size_t FindBlock(DocId doc);
+
+  // Of the block loaded last.
+  struct Block {
+    size_t size = 0;
+    // Padded as kernels want it.
+    uint32_t* docs = nullptr;
+    const uint32_t* tfs = nullptr;
+  };
+  const Block& Load(size_t block);
+
+  // 0: the document is not there. Cheapest when documents ascend.
+  uint32_t Tf(DocId doc);
+  // Of the document of which Tf() was just asked.
+  void ReadFoundPositions(std::vector<uint32_t>* positions);
+
+  // Bounds of all blocks.
+  void Bound(const FloatLeaf& leaf, std::vector<float>* bounds);
+  int64_t blocks_read() const { return blocks_read_; }
+
+ private:
+  struct Unpacked {
+    uint32_t docs[kPostingBlock + kKernelPadding];
+    uint32_t tfs[kPostingBlock + kKernelPadding];
+  };
+
+  size_t size_ = 0;
+  bool plain_ = true;
+  PackedPostings packed_;
+  // When plain: all postings.
+  std::vector<uint32_t> docs_;
+  std::vector<uint32_t> tfs_;
+  // Of a buffer: which term of its document each posting is.
+  const TextBuffer* buffer_ = nullptr;
+  std::vector<uint32_t> indices_;
+
+  std::unique_ptr<Unpacked> unpacked_;
+  Block block_;
+  size_t loaded_ = ~size_t{0};
+  size_t found_ = 0;  // in the block
+  size_t hint_ = 0;
+  int64_t blocks_read_ = 0;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_TEXT_LEAF_POSTINGS_H_

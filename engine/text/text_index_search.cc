@@ -1,0 +1,540 @@
+// Answers searches.
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/text/document_scorer.h"
+#include "engine/text/search_nodes.h"
+#include "engine/text/text_index_impl.h"
+#include "engine/text/top_documents.h"
+#include "engine/text/window_search.h"
+#include "storage/base/status.h"
+
+namespace cookix::engine {
+namespace {
+
+using Kind = AnalyzedQuery::Kind;
+
+constexpr size_t kAcceptedKept = 64;
+// Expansions between looks at the clock.
+constexpr size_t kCheckEvery = 256;
+
+bool Expands(const AnalyzedQuery& leaf) {
+  return leaf.kind == Kind::kPrefix || leaf.kind == Kind::kFuzzy;
+}
+
+// A segment or a buffer as it was when the search began.
+struct SourceView {
+  std::shared_ptr<const TextSegment> segment;
+  std::shared_ptr<const TextBuffer> buffer;
+  DocId documents = 0;
+  const TextBuffer::Term* newest = nullptr;
+  std::shared_ptr<const DocBits> dead;
+
+  Ordinal ordinal(DocId doc) const {
+    return segment != nullptr ? segment->ordinal(doc) : buffer->ordinal(doc);
+  }
+};
+
+// What a leaf is in one source: a posting list for each of its words, once.
+struct LeafInSource {
+  std::vector<PackedPostings> packed;           // of a segment
+  std::vector<const TextBuffer::Term*> terms;   // of a buffer
+  bool found = false;                           // all words are there
+  std::vector<uint32_t> docs, tfs;              // of a prefix or fuzzy word
+};
+
+std::vector<std::string_view> WordsOf(const AnalyzedQuery& leaf) {
+  std::vector<std::string_view> words;
+  if (leaf.kind == Kind::kPhrase) {
+    for (const AnalyzedQuery::PhraseWord& word : leaf.phrase) words.push_back(word.term);
+  } else if (!Expands(leaf)) {
+    words.push_back(leaf.term);
+  }
+  return words;
+}
+
+}  // namespace
+
+// One search.
+class TextSearcher {
+ public:
+  TextSearcher(const TextIndex::Impl& index, const CallContext& context, const TextSearch& search,
+               TextSearchResult* result)
+      : index_(index),
+        context_(context),
+        search_(search),
+        query_(*search.query),
+        scorer_(query_, index.fields.size(), search.max_expansions),
+        leaves_(scorer_.leaves()),
+        result_(*result),
+        top_(static_cast<size_t>(std::max<int64_t>(search.limit, 0)),
+             search.exhaustive ? std::numeric_limits<float>::infinity()
+                               : ScoreMargin(leaves_.size())) {}
+
+  absl::StatusOr<bool> Run(uint64_t commit);
+
+ private:
+  // Takes what there is at one moment. False when changes since `commit` are forgotten.
+  bool Capture(uint64_t commit);
+  bool CaptureLocked(uint64_t commit, std::vector<TextChange>* changes);
+  void CaptureSegment(const TextSegmentSource& source);
+  void CaptureBuffer(const TextBufferSource& source);
+  void TakeBack(const TextChange& change);
+  void Count(const TextDocument& document, int sign);
+
+  // Prefixes and fuzzy words.
+  absl::Status Expand();
+  absl::Status ExpandIn(size_t source, size_t leaf, const TermExpander& expander,
+                        std::set<std::string, std::less<>>* found);
+  absl::Status ExpandInChanged(size_t leaf, const TermExpander& expander,
+                               std::set<std::string, std::less<>>* found);
+  absl::Status AddExpansion(size_t leaf, std::string_view text,
+                            std::set<std::string, std::less<>>* found) const;
+  bool Live(size_t source, DocId doc) const;
+
+  void SetScorers();
+  absl::Status ScoreChanged();
+  absl::Status SearchSource(size_t source);
+  std::unique_ptr<SearchNode> Build(const AnalyzedQuery& node, size_t source, size_t* leaf);
+  std::unique_ptr<SearchNode> BuildLeaf(size_t source, size_t leaf);
+  std::shared_ptr<const DocBits> AcceptOf(const SourceView& source) const;
+  absl::Status Finish();
+
+  const TextIndex::Impl& index_;
+  const CallContext& context_;
+  const TextSearch& search_;
+  const AnalyzedQuery& query_;
+  DocumentScorer scorer_;
+  const std::vector<const AnalyzedQuery*>& leaves_;
+  TextSearchResult& result_;
+
+  std::vector<SourceView> sources_;
+  std::vector<std::vector<LeafInSource>> found_;  // by source and leaf
+  std::vector<TextFieldTotals> totals_;
+  std::vector<std::vector<int64_t>> df_;  // by leaf and word
+  // Objects that were changed since, and what they were at the commit: null, if nothing.
+  std::unordered_map<Ordinal, std::shared_ptr<const TextDocument>> changed_;
+  std::vector<Bm25Leaf> scorers_;
+
+  TopDocuments top_;
+  std::vector<TextHit> hits_;  // scored exactly, of changed_
+  std::vector<std::unique_ptr<SearchNode>> roots_;
+  SearchCounters counters_;
+  int64_t matched_ = 0;
+};
+
+// ---- what there is --------------------------------------------------------------
+
+bool TextSearcher::Capture(uint64_t commit) {
+  std::vector<TextChange> changes;
+  if (!CaptureLocked(commit, &changes)) return false;
+  for (const TextChange& change : changes) TakeBack(change);
+  return true;
+}
+
+bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* changes) {
+  std::shared_lock<std::shared_mutex> lock(index_.mutex);
+  if (commit < index_.forgotten) return false;
+  totals_ = index_.totals;
+  df_.resize(leaves_.size());
+  for (size_t i = 0; i < leaves_.size(); ++i) df_[i].assign(WordsOf(*leaves_[i]).size(), 0);
+  for (const auto& source : index_.segments) CaptureSegment(*source);
+  for (const auto& source : index_.buffers) CaptureBuffer(*source);
+  auto first = index_.changes.end();
+  while (first != index_.changes.begin() && std::prev(first)->commit > commit) --first;
+  changes->assign(first, index_.changes.end());
+  return true;
+}
+
+void TextSearcher::CaptureSegment(const TextSegmentSource& source) {
+  sources_.push_back({.segment = source.segment,
+                      .documents = source.segment->documents(),
+                      .dead = source.dead});
+  std::vector<LeafInSource>& found = found_.emplace_back(leaves_.size());
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const SegmentField& field = source.segment->field(leaves_[i]->field);
+    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
+    found[i].found = !words.empty();
+    found[i].packed.resize(words.size());
+    for (size_t w = 0; w < words.size(); ++w) {
+      if (field.Find(words[w], &found[i].packed[w])) {
+        df_[i][w] += source.LiveDf(leaves_[i]->field, found[i].packed[w]);
+      } else {
+        found[i].found = false;
+      }
+    }
+  }
+}
+
+void TextSearcher::CaptureBuffer(const TextBufferSource& source) {
+  const TextBuffer& buffer = *source.buffer;
+  if (buffer.documents() == 0) return;
+  sources_.push_back({.buffer = source.buffer,
+                      .documents = buffer.documents(),
+                      .newest = buffer.newest(),
+                      .dead = source.dead});
+  std::vector<LeafInSource>& found = found_.emplace_back(leaves_.size());
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const uint32_t field = leaves_[i]->field;
+    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
+    found[i].found = !words.empty();
+    for (size_t w = 0; w < words.size(); ++w) {
+      found[i].terms.push_back(
+          buffer.FindTerm(field, words[w], TextDocument::Hash(field, words[w])));
+      if (found[i].terms.back() == nullptr) {
+        found[i].found = false;
+      } else {
+        df_[i][w] += found[i].terms.back()->df;
+      }
+    }
+  }
+}
+
+void TextSearcher::TakeBack(const TextChange& change) {
+  // The first change after the commit knows what was before.
+  changed_.emplace(change.ordinal, change.before);
+  if (change.after != nullptr) Count(*change.after, -1);
+  if (change.before != nullptr) Count(*change.before, 1);
+}
+
+void TextSearcher::Count(const TextDocument& document, int sign) {
+  for (uint32_t i = 0; i < totals_.size(); ++i) {
+    if (document.length(i) == 0) continue;
+    totals_[i].documents += sign;
+    totals_[i].words += sign * int64_t{document.length(i)};
+  }
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
+    for (size_t w = 0; w < words.size(); ++w) {
+      TextDocument::Term term;
+      if (document.Find(leaves_[i]->field, words[w], &term)) df_[i][w] += sign;
+    }
+  }
+}
+
+bool TextSearcher::Live(size_t source, DocId doc) const {
+  const SourceView& view = sources_[source];
+  return !TestBit(view.dead.get(), doc) &&
+         (changed_.empty() || changed_.count(view.ordinal(doc)) == 0);
+}
+
+// ---- prefixes and fuzzy words ----------------------------------------------------
+
+absl::Status TextSearcher::Expand() {
+  std::set<std::string> all;
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    if (!Expands(*leaves_[i])) continue;
+    const TermExpander expander(*leaves_[i]);
+    std::set<std::string, std::less<>> found;
+    df_[i].assign(1, 0);
+    for (size_t source = 0; source < sources_.size(); ++source) {
+      COOKIX_RETURN_IF_ERROR(ExpandIn(source, i, expander, &found));
+    }
+    COOKIX_RETURN_IF_ERROR(ExpandInChanged(i, expander, &found));
+    all.insert(found.begin(), found.end());
+  }
+  result_.expansions.assign(all.begin(), all.end());
+  return absl::OkStatus();
+}
+
+absl::Status TextSearcher::AddExpansion(size_t leaf, std::string_view text,
+                                        std::set<std::string, std::less<>>* found) const {
+  if (found->find(text) != found->end()) return absl::OkStatus();
+  if (found->size() >= search_.max_expansions) {
+    return TooManyExpansions(*leaves_[leaf], search_.max_expansions);
+  }
+  found->emplace(text);
+  return absl::OkStatus();
+}
+
+// Collects the live documents of all terms that match, with the sums of their tf.
+absl::Status TextSearcher::ExpandIn(size_t source, size_t leaf, const TermExpander& expander,
+                                    std::set<std::string, std::less<>>* found) {
+  const SourceView& view = sources_[source];
+  std::vector<uint64_t> postings;  // document, tf
+  size_t steps = 0;
+  const auto add = [&](std::string_view text, auto&& each_posting) -> absl::Status {
+    const size_t before = postings.size();
+    each_posting([&](DocId doc, uint32_t tf) {
+      if (Live(source, doc)) postings.push_back(uint64_t{doc} << 32 | tf);
+    });
+    if (postings.size() == before) return absl::OkStatus();
+    return AddExpansion(leaf, text, found);
+  };
+  if (view.segment != nullptr) {
+    SegmentField::Cursor cursor(view.segment->field(leaves_[leaf]->field));
+    cursor.Seek(expander.common_prefix());
+    while (cursor.Next() && cursor.text().starts_with(expander.common_prefix())) {
+      if (++steps % kCheckEvery == 0) COOKIX_RETURN_IF_ERROR(context_.Check());
+      if (!expander.Matches(cursor.text())) continue;
+      COOKIX_RETURN_IF_ERROR(add(cursor.text(), [&](auto&& each) {
+        uint32_t docs[kPostingBlock], tfs[kPostingBlock];
+        for (size_t block = 0; block < cursor.postings().blocks(); ++block) {
+          cursor.postings().ReadBlock(block, docs, tfs);
+          for (size_t i = 0; i < cursor.postings().BlockSize(block); ++i) each(docs[i], tfs[i]);
+        }
+      }));
+    }
+  } else {
+    for (const TextBuffer::Term* term = view.newest; term != nullptr; term = term->previous) {
+      if (++steps % kCheckEvery == 0) COOKIX_RETURN_IF_ERROR(context_.Check());
+      if (term->field != leaves_[leaf]->field || !expander.Matches(term->text)) continue;
+      COOKIX_RETURN_IF_ERROR(add(term->text, [&](auto&& each) {
+        term->ForEach(view.documents,
+                      [&](const TextBuffer::Posting& posting) { each(posting.doc, posting.tf); });
+      }));
+    }
+  }
+  std::sort(postings.begin(), postings.end());
+  LeafInSource& to = found_[source][leaf];
+  for (const uint64_t posting : postings) {
+    const DocId doc = static_cast<DocId>(posting >> 32);
+    const uint32_t tf = static_cast<uint32_t>(posting);
+    if (!to.docs.empty() && to.docs.back() == doc) {
+      to.tfs.back() += tf;
+    } else {
+      to.docs.push_back(doc);
+      to.tfs.push_back(tf);
+    }
+  }
+  to.found = !to.docs.empty();
+  df_[leaf][0] += static_cast<int64_t>(to.docs.size());
+  return absl::OkStatus();
+}
+
+absl::Status TextSearcher::ExpandInChanged(size_t leaf, const TermExpander& expander,
+                                           std::set<std::string, std::less<>>* found) {
+  for (const auto& [ordinal, document] : changed_) {
+    if (document == nullptr) continue;
+    bool any = false;
+    for (size_t i = 0; i < document->size(); ++i) {
+      const TextDocument::Term term = document->term(i);
+      if (term.field != leaves_[leaf]->field || !expander.Matches(term.text)) continue;
+      any = true;
+      COOKIX_RETURN_IF_ERROR(AddExpansion(leaf, term.text, found));
+    }
+    df_[leaf][0] += any;
+  }
+  return absl::OkStatus();
+}
+
+// ---- finding --------------------------------------------------------------------
+
+void TextSearcher::SetScorers() {
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    const TextFieldTotals& totals = totals_[leaves_[i]->field];
+    double idf = 0;
+    for (const int64_t df : df_[i]) {
+      idf += Bm25Idf(totals.documents, std::clamp<int64_t>(df, 0, totals.documents));
+    }
+    scorers_.emplace_back(leaves_[i]->boost, idf, totals);
+    scorer_.SetLeaf(i, scorers_.back());
+  }
+}
+
+absl::Status TextSearcher::ScoreChanged() {
+  for (const auto& [ordinal, document] : changed_) {
+    double score = 0;
+    if (document == nullptr || !scorer_.Score(*document, &score)) continue;
+    if (search_.accept != nullptr && !search_.accept->Contains(ordinal)) continue;
+    ++matched_;
+    hits_.push_back({ordinal, score});
+    top_.AddScore(static_cast<float>(score));
+  }
+  return context_.Check();
+}
+
+std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, size_t leaf) {
+  const SourceView& view = sources_[source];
+  const size_t windows = WindowsOf(view.documents);
+  LeafInSource& found = found_[source][leaf];
+  const AnalyzedQuery& query = *leaves_[leaf];
+  if (!found.found) return MakeEmptyNode(windows);
+  const uint16_t* shorts = nullptr;
+  const uint32_t* longs = nullptr;
+  if (view.segment != nullptr) {
+    const DocLengths& lengths = view.segment->field(query.field).lengths();
+    shorts = lengths.shorts();
+    longs = lengths.longs();
+  } else {
+    longs = view.buffer->lengths(query.field);
+  }
+  const LeafScoring scoring = MakeLeafScoring(scorers_[leaf], shorts, longs);
+  std::vector<LeafPostings> words;
+  for (const PackedPostings& packed : found.packed) {
+    words.push_back(LeafPostings::OfSegment(packed));
+  }
+  for (const TextBuffer::Term* term : found.terms) {
+    words.push_back(LeafPostings::OfBuffer(*view.buffer, *term, view.documents));
+    if (words.back().size() == 0) return MakeEmptyNode(windows);
+  }
+  if (Expands(query)) {
+    words.push_back(LeafPostings::OfArrays(std::move(found.docs), std::move(found.tfs)));
+  }
+  if (query.kind == Kind::kPhrase) {
+    return MakePhraseNode(query, std::move(words), scoring, windows, &counters_);
+  }
+  return MakeTermNode(std::move(words[0]), scoring, windows, &counters_);
+}
+
+std::unique_ptr<SearchNode> TextSearcher::Build(const AnalyzedQuery& node, size_t source,
+                                                size_t* leaf) {
+  const size_t windows = WindowsOf(sources_[source].documents);
+  if (node.kind == Kind::kNothing) return MakeEmptyNode(windows);
+  if (node.kind != Kind::kAnd && node.kind != Kind::kOr) return BuildLeaf(source, (*leaf)++);
+  std::vector<std::unique_ptr<SearchNode>> children, excluded;
+  for (const AnalyzedQuery& child : node.children) children.push_back(Build(child, source, leaf));
+  for (const AnalyzedQuery& child : node.excluded) excluded.push_back(Build(child, source, leaf));
+  if (children.empty()) return MakeEmptyNode(windows);
+  if (node.kind == Kind::kOr) return MakeOrNode(std::move(children), windows);
+  return MakeAndNode(std::move(children), std::move(excluded), windows);
+}
+
+// Null: every document may be found.
+std::shared_ptr<const DocBits> TextSearcher::AcceptOf(const SourceView& source) const {
+  std::shared_ptr<const DocBits> accepted;
+  if (search_.accept != nullptr && source.segment != nullptr) {
+    accepted = index_.AcceptedBits(search_.accept, source.segment);
+  }
+  if (source.dead == nullptr && changed_.empty()) return accepted;
+  const size_t words = (source.documents + 63) / 64;
+  auto bits = std::make_shared<DocBits>();
+  if (accepted != nullptr) {
+    *bits = *accepted;
+  } else {
+    bits->assign(words, ~uint64_t{0});
+    if (source.documents % 64 != 0) bits->back() = (uint64_t{1} << (source.documents % 64)) - 1;
+  }
+  if (source.dead != nullptr) {
+    for (size_t i = 0; i < words; ++i) (*bits)[i] &= ~(*source.dead)[i];
+  }
+  if (source.segment != nullptr) {
+    for (const auto& [ordinal, document] : changed_) {
+      const DocId doc = source.segment->Find(ordinal);
+      if (doc != kNoDoc) (*bits)[doc / 64] &= ~(uint64_t{1} << (doc % 64));
+    }
+  } else if (!changed_.empty()) {
+    for (DocId doc = 0; doc < source.documents; ++doc) {
+      if (changed_.count(source.buffer->ordinal(doc)) == 0) continue;
+      (*bits)[doc / 64] &= ~(uint64_t{1} << (doc % 64));
+    }
+  }
+  return bits;
+}
+
+absl::Status TextSearcher::SearchSource(size_t source) {
+  const SourceView& view = sources_[source];
+  size_t leaf = 0;
+  roots_[source] = Build(query_, source, &leaf);
+  const std::shared_ptr<const DocBits> accept = AcceptOf(view);
+  const auto contains = [&](DocId doc) { return search_.accept->Contains(view.ordinal(doc)); };
+  const absl::FunctionRef<bool(DocId)> accepts = contains;
+  WindowSearch windows{.root = roots_[source].get(),
+                       .documents = view.documents,
+                       .source = static_cast<uint32_t>(source),
+                       .accept = accept.get(),
+                       .all = search_.count || search_.exhaustive};
+  if (search_.accept != nullptr && view.segment == nullptr) windows.accepts = &accepts;
+  return RunWindows(context_, windows, &top_, &matched_);
+}
+
+// Scores exactly what may be among the best.
+absl::Status TextSearcher::Finish() {
+  std::vector<TopDocuments::Entry> entries = top_.Take();
+  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
+    return a.source < b.source || (a.source == b.source && a.doc < b.doc);
+  });
+  for (size_t i = 0; i < entries.size(); ++i) {
+    if (i % 1024 == 1023) COOKIX_RETURN_IF_ERROR(context_.Check());
+    double score = 0;
+    roots_[entries[i].source]->Match(entries[i].doc, &score);
+    hits_.push_back({sources_[entries[i].source].ordinal(entries[i].doc), score});
+  }
+  const size_t limit = std::min(hits_.size(), static_cast<size_t>(std::max<int64_t>(0, search_.limit)));
+  std::partial_sort(hits_.begin(), hits_.begin() + static_cast<ptrdiff_t>(limit), hits_.end());
+  hits_.resize(limit);
+  result_.hits = std::move(hits_);
+  result_.total = search_.count ? matched_ : -1;
+  result_.scored = counters_.scored;
+  result_.blocks_skipped = counters_.blocks_skipped;
+  result_.blocks_read = 0;
+  for (const auto& root : roots_) {
+    if (root != nullptr) result_.blocks_read += root->blocks_read();
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> TextSearcher::Run(uint64_t commit) {
+  COOKIX_RETURN_IF_ERROR(context_.Check());
+  for (const AnalyzedQuery* leaf : leaves_) {
+    if (leaf->field >= index_.fields.size()) return false;
+  }
+  COOKIX_RETURN_IF_ERROR(CheckPhrases(query_, index_.fields));
+  if (!Capture(commit)) return false;
+  COOKIX_RETURN_IF_ERROR(Expand());
+  SetScorers();
+  COOKIX_RETURN_IF_ERROR(ScoreChanged());
+  // The largest first: what it finds lets much of the others be passed over.
+  std::vector<size_t> order(sources_.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    return sources_[a].documents > sources_[b].documents;
+  });
+  roots_.resize(sources_.size());
+  for (const size_t source : order) COOKIX_RETURN_IF_ERROR(SearchSource(source));
+  COOKIX_RETURN_IF_ERROR(Finish());
+  return true;
+}
+
+std::shared_ptr<const DocBits> TextIndex::Impl::AcceptedBits(
+    const std::shared_ptr<const OrdinalSet>& set,
+    const std::shared_ptr<const TextSegment>& segment) const {
+  {
+    std::lock_guard<std::mutex> lock(accepted_mutex);
+    for (const Accepted& entry : accepted) {
+      if (entry.set.lock() == set && entry.segment.lock() == segment) return entry.bits;
+    }
+  }
+  auto bits = std::make_shared<DocBits>((segment->documents() + 63) / 64);
+  const auto accept = [&](DocId doc) { (*bits)[doc / 64] |= uint64_t{1} << (doc % 64); };
+  if (set->Count() < segment->documents()) {
+    DocId doc = 0;
+    set->ForEach([&](Ordinal ordinal) {
+      const auto begin = segment->ordinals().begin();
+      const auto found = std::lower_bound(begin + doc, segment->ordinals().end(), ordinal);
+      doc = static_cast<DocId>(found - begin);
+      if (found != segment->ordinals().end() && *found == ordinal) accept(doc);
+    });
+  } else {
+    for (DocId doc = 0; doc < segment->documents(); ++doc) {
+      if (set->Contains(segment->ordinal(doc))) accept(doc);
+    }
+  }
+  std::lock_guard<std::mutex> lock(accepted_mutex);
+  std::erase_if(accepted, [](const Accepted& entry) {
+    return entry.set.expired() || entry.segment.expired();
+  });
+  if (accepted.size() >= kAcceptedKept) accepted.pop_front();
+  accepted.push_back({set, segment, bits});
+  return bits;
+}
+
+absl::StatusOr<bool> TextIndex::Search(const CallContext& context, const TextSearch& search,
+                                       uint64_t commit, TextSearchResult* result) const {
+  const auto begin = std::chrono::steady_clock::now();
+  *result = {};
+  result->strategy = "inverted";
+  TextSearcher searcher(*impl_, context, search, result);
+  COOKIX_ASSIGN_OR_RETURN(const bool answered, searcher.Run(commit));
+  result->search_us = std::chrono::duration_cast<std::chrono::microseconds>(
+                          std::chrono::steady_clock::now() - begin)
+                          .count();
+  return answered;
+}
+
+}  // namespace cookix::engine

@@ -1,0 +1,168 @@
+// Makes segments of buffers, and of segments larger ones.
+#include <algorithm>
+#include <utility>
+
+#include "engine/text/text_index_impl.h"
+
+namespace cookix::engine {
+namespace {
+
+// Deaths that are left for the hold of the lock in which a segment takes its place.
+constexpr size_t kFewDeaths = 64;
+
+void ApplyDeaths(const std::vector<TextDeath>& deaths, TextSegmentSource* to) {
+  for (const TextDeath& death : deaths) {
+    const DocId doc = to->segment->Find(death.ordinal);
+    if (doc != kNoDoc) KillInSegment(doc, *death.document, to);
+  }
+}
+
+size_t LiveDocuments(const TextSegmentSource& source) {
+  return source.segment->documents() - source.dead_count;
+}
+
+uint64_t Words(const TextSegmentSource& source) {
+  uint64_t words = 0;
+  for (size_t i = 0; i < source.segment->fields(); ++i) {
+    words += static_cast<uint64_t>(source.segment->field(i).totals().words);
+  }
+  return words;
+}
+
+}  // namespace
+
+template <typename Source>
+void TextIndex::Impl::Replace(std::vector<std::shared_ptr<Source>>* from,
+                              std::span<const std::shared_ptr<Source>> sources,
+                              std::shared_ptr<const TextSegment> made) {
+  auto placed = std::make_shared<TextSegmentSource>();
+  placed->segment = std::move(made);
+  std::vector<TextDeath> deaths;
+  const auto take_deaths = [&] {
+    deaths.clear();
+    for (const auto& source : sources) {
+      std::move(source->deaths.begin(), source->deaths.end(), std::back_inserter(deaths));
+      source->deaths.clear();
+    }
+  };
+  while (true) {
+    {
+      std::lock_guard<std::shared_mutex> lock(mutex);
+      take_deaths();
+      if (deaths.size() <= kFewDeaths) {
+        ApplyDeaths(deaths, placed.get());
+        for (const auto& source : sources) {
+          from->erase(std::find(from->begin(), from->end(), source));
+        }
+        if (placed->segment->documents() > placed->dead_count) {
+          segments.push_back(std::move(placed));
+        }
+        return;
+      }
+    }
+    ApplyDeaths(deaths, placed.get());
+  }
+}
+
+bool TextIndex::Impl::SealSome(bool always) {
+  std::shared_ptr<TextBufferSource> source;
+  std::shared_ptr<const DocBits> dead;
+  const TextBuffer::Term* newest = nullptr;
+  DocId end = 0;
+  bool was_waiting = false;
+  {
+    std::lock_guard<std::shared_mutex> lock(mutex);
+    for (size_t i = 0; i < buffers.size() && source == nullptr; ++i) {
+      if (buffers[i]->busy) continue;
+      const TextBuffer& buffer = *buffers[i]->buffer;
+      was_waiting = i + 1 < buffers.size();
+      const bool full = was_waiting || buffer.documents() == buffer.capacity() ||
+                        buffer.MemoryBytes() >= options.buffer_bytes;
+      if (full || (always && buffer.documents() > 0)) source = buffers[i];
+    }
+    if (source == nullptr) return false;
+    source->busy = true;
+    if (!was_waiting) waiting.fetch_add(source->buffer->documents(), std::memory_order_relaxed);
+    dead = source->dead;
+    newest = source->buffer->newest();
+    end = source->buffer->documents();
+    // What is written from now on goes to another.
+    if (!was_waiting) AddBufferLocked();
+  }
+  auto made = SegmentOfBuffer(*source->buffer, end, newest, dead.get(), with_positions);
+  dead.reset();
+  const std::shared_ptr<TextBufferSource> sources[] = {source};
+  Replace(&buffers, std::span<const std::shared_ptr<TextBufferSource>>(sources), std::move(made));
+  waiting.fetch_sub(end, std::memory_order_relaxed);
+  return true;
+}
+
+// Segments of about one size when there are `merge_width` of them, the smallest first; or
+// one of which more than a third is dead.
+std::vector<std::shared_ptr<TextSegmentSource>> TextIndex::Impl::PickMergeLocked(bool all) const {
+  std::vector<std::shared_ptr<TextSegmentSource>> idle;
+  for (const auto& source : segments) {
+    if (!source->busy) idle.push_back(source);
+  }
+  std::stable_sort(idle.begin(), idle.end(), [](const auto& a, const auto& b) {
+    return LiveDocuments(*a) < LiveDocuments(*b);
+  });
+  const auto take = [&](size_t begin, size_t end) {
+    std::vector<std::shared_ptr<TextSegmentSource>> taken;
+    uint64_t documents = 0, words = 0;
+    for (size_t i = begin; i < end; ++i) {
+      documents += idle[i]->segment->documents();
+      words += Words(*idle[i]);
+      if (documents > TextSegment::kMaxDocuments || words > TextSegment::kMaxWords) break;
+      taken.push_back(idle[i]);
+    }
+    return taken;
+  };
+  if (all) {
+    auto taken = take(0, idle.size());
+    const bool done = taken.empty() || (taken.size() == 1 && taken[0]->dead_count == 0);
+    return done ? std::vector<std::shared_ptr<TextSegmentSource>>() : taken;
+  }
+  const size_t width = std::max<size_t>(options.merge_width, 2);
+  // The smallest of a tier and what is less than `width` times its size.
+  for (size_t begin = 0; begin + width <= idle.size(); ++begin) {
+    const size_t limit = std::max(LiveDocuments(*idle[begin]), options.buffer_documents / 4) * width;
+    if (LiveDocuments(*idle[begin + width - 1]) >= limit) continue;
+    auto taken = take(begin, begin + width);
+    if (taken.size() > 1) return taken;
+  }
+  for (const auto& source : idle) {
+    if (source->dead_count * 3 > source->segment->documents()) return {source};
+  }
+  return {};
+}
+
+bool TextIndex::Impl::MergeSome(bool all) {
+  std::vector<std::shared_ptr<TextSegmentSource>> sources;
+  std::vector<MergeSource> parts;
+  std::vector<std::shared_ptr<const DocBits>> dead;
+  {
+    std::lock_guard<std::shared_mutex> lock(mutex);
+    sources = PickMergeLocked(all);
+    if (sources.empty()) return false;
+    for (const auto& source : sources) {
+      source->busy = true;
+      dead.push_back(source->dead);
+      parts.push_back({source->segment.get(), dead.back().get()});
+    }
+  }
+  auto made = MergeSegments(parts, with_positions);
+  dead.clear();
+  Replace(&segments, std::span<const std::shared_ptr<TextSegmentSource>>(sources),
+          std::move(made));
+  return true;
+}
+
+bool TextIndex::WorkSome() { return impl_->SealSome(false) || impl_->MergeSome(false); }
+
+void TextIndex::CompactForTest() {
+  while (impl_->SealSome(true) || impl_->MergeSome(true)) {
+  }
+}
+
+}  // namespace cookix::engine

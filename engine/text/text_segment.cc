@@ -1,0 +1,201 @@
+#include "engine/text/text_segment.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "engine/text/text_segment_format.h"
+#include "engine/text/text_varint.h"
+
+namespace cookix::engine {
+namespace {
+
+const uint8_t* Bytes(std::string_view text) {
+  return reinterpret_cast<const uint8_t*>(text.data());
+}
+
+}  // namespace
+
+// ---- documents ----------------------------------------------------------------
+
+DocLengths::DocLengths(std::span<const uint32_t> lengths) {
+  const bool fit = std::all_of(lengths.begin(), lengths.end(),
+                               [](uint32_t length) { return length <= 0xFFFF; });
+  if (fit) {
+    shorts_.reserve(lengths.size() + 1);
+    shorts_.assign(lengths.begin(), lengths.end());
+    shorts_.push_back(0);
+  } else {
+    longs_.assign(lengths.begin(), lengths.end());
+  }
+}
+
+DocId TextSegment::Find(Ordinal ordinal) const {
+  if (ordinals_.empty() || ordinal > ordinals_.back() || ordinal < ordinals_.front()) return kNoDoc;
+  const auto found = std::lower_bound(ordinals_.begin(), ordinals_.end(), ordinal);
+  if (*found != ordinal) return kNoDoc;
+  return static_cast<DocId>(found - ordinals_.begin());
+}
+
+void TextSegment::CountMemory() {
+  memory_bytes_ = sizeof(*this) + ordinals_.capacity() * sizeof(Ordinal);
+  for (const SegmentField& field : fields_) memory_bytes_ += field.MemoryBytes();
+}
+
+size_t SegmentField::MemoryBytes() const {
+  return sizeof(*this) + lengths_.MemoryBytes() + heads_.capacity() * sizeof(uint64_t) +
+         dictionary_blocks_.capacity() * sizeof(DictionaryBlock) + dictionary_.capacity() +
+         postings_.capacity() + positions_.capacity() +
+         (last_docs_.capacity() + offsets_.capacity() + position_offsets_.capacity()) * 4 +
+         impacts_.capacity() * sizeof(Impacts);
+}
+
+// ---- postings -----------------------------------------------------------------
+
+void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) const {
+  const size_t size = BlockSize(block);
+  const uint8_t* at = Bytes(postings) + (offsets == nullptr ? 0 : offsets[block]);
+  DocId next = BlockBegin(block);
+  if (size == kPostingBlock) {
+    const int doc_bits = at[0];
+    const int tf_bits = at[1];
+    UnpackAscending(at + 2, doc_bits, next, docs);
+    if (tfs != nullptr) UnpackFromOne(at + 2 + PackedBytes(doc_bits), tf_bits, tfs);
+    return;
+  }
+  uint32_t ignored[kPostingBlock];
+  if (tfs == nullptr) tfs = ignored;
+  for (size_t i = 0; i < size; ++i) {
+    uint32_t number;
+    at = ReadVarint(at, &number);
+    docs[i] = next + (number >> 1);
+    next = docs[i] + 1;
+    tfs[i] = 1;
+    if ((number & 1) == 0) continue;
+    at = ReadVarint(at, &number);
+    tfs[i] = number + 2;
+  }
+}
+
+const uint8_t* SkipPositions(const uint8_t* at, size_t count) {
+  for (; count > 0; ++at) count -= *at < 0x80;
+  return at;
+}
+
+const uint8_t* ReadPositions(const uint8_t* at, size_t count, std::vector<uint32_t>* positions) {
+  positions->resize(count);
+  uint32_t last = 0;
+  for (uint32_t& position : *positions) {
+    uint32_t distance;
+    at = ReadVarint(at, &distance);
+    position = last += distance;
+  }
+  return at;
+}
+
+void AppendPositions(std::span<const uint32_t> positions, std::string* out) {
+  uint32_t last = 0;
+  for (const uint32_t position : positions) {
+    AppendVarint(position - last, out);
+    last = position;
+  }
+}
+
+// ---- dictionary ---------------------------------------------------------------
+
+// The first 8 bytes as a number of the same order.
+uint64_t SegmentField::Head(std::string_view text) {
+  uint64_t head = 0;
+  for (size_t i = 0; i < 8; ++i) {
+    head = head << 8 | (i < text.size() ? static_cast<uint8_t>(text[i]) : 0);
+  }
+  return head;
+}
+
+std::string_view SegmentField::FirstOf(size_t block) const {
+  uint32_t shared, bytes;
+  const uint8_t* at = Bytes(dictionary_) + dictionary_blocks_[block].text;
+  at = ReadVarint(at, &shared);
+  at = ReadVarint(at, &bytes);
+  return {reinterpret_cast<const char*>(at), bytes};
+}
+
+void SegmentField::Cursor::EnterBlock(size_t block) {
+  const DictionaryBlock& begin = field_->dictionary_blocks_[block];
+  next_block_ = block + 1;
+  next_term_ = static_cast<uint32_t>(block * kDictionaryBlock);
+  left_ = std::min<uint32_t>(kDictionaryBlock, field_->terms_ - next_term_);
+  at_ = Bytes(field_->dictionary_) + begin.text;
+  postings_at_ = begin.postings;
+  positions_at_ = begin.positions;
+  block_at_ = begin.block;
+}
+
+bool SegmentField::Cursor::Next() {
+  if (at_term_) {
+    at_term_ = false;
+    return true;
+  }
+  if (left_ == 0) {
+    if (next_block_ >= field_->dictionary_blocks_.size()) return false;
+    EnterBlock(next_block_);
+  }
+  uint32_t shared, bytes, postings_bytes, positions_bytes = 0;
+  at_ = ReadVarint(at_, &shared);
+  at_ = ReadVarint(at_, &bytes);
+  text_.resize(shared);
+  text_.append(reinterpret_cast<const char*>(at_), bytes);
+  at_ = ReadVarint(at_ + bytes, &postings_.df);
+  at_ = ReadVarint(at_, &postings_bytes);
+  if (field_->has_positions_) at_ = ReadVarint(at_, &positions_bytes);
+  postings_.term = next_term_++;
+  postings_.postings = std::string_view(field_->postings_).substr(postings_at_, postings_bytes);
+  postings_.positions = std::string_view(field_->positions_).substr(positions_at_, positions_bytes);
+  postings_at_ += postings_bytes;
+  positions_at_ += positions_bytes;
+  const bool has_blocks = postings_.df >= kPostingBlock;
+  postings_.last_docs = has_blocks ? &field_->last_docs_[block_at_] : nullptr;
+  postings_.offsets = has_blocks ? &field_->offsets_[block_at_] : nullptr;
+  postings_.impacts = has_blocks ? &field_->impacts_[block_at_] : nullptr;
+  postings_.position_offsets =
+      has_blocks && field_->has_positions_ ? &field_->position_offsets_[block_at_] : nullptr;
+  if (has_blocks) block_at_ += static_cast<uint32_t>(postings_.blocks());
+  --left_;
+  return true;
+}
+
+void SegmentField::Cursor::Seek(std::string_view text) {
+  const std::vector<uint64_t>& heads = field_->heads_;
+  const uint64_t head = Head(text);
+  auto begin = static_cast<size_t>(std::lower_bound(heads.begin(), heads.end(), head) -
+                                   heads.begin());
+  auto end = static_cast<size_t>(std::upper_bound(heads.begin() + static_cast<ptrdiff_t>(begin),
+                                                  heads.end(), head) -
+                                 heads.begin());
+  // The last block whose first term is not above `text`.
+  while (begin < end) {
+    const size_t middle = (begin + end) / 2;
+    if (field_->FirstOf(middle) <= text) {
+      begin = middle + 1;
+    } else {
+      end = middle;
+    }
+  }
+  left_ = 0;
+  next_block_ = begin > 0 ? begin - 1 : 0;
+  at_term_ = false;
+  while (Next()) {
+    if (text_ < text) continue;
+    at_term_ = true;
+    return;
+  }
+}
+
+bool SegmentField::Find(std::string_view text, PackedPostings* postings) const {
+  Cursor cursor(*this);
+  cursor.Seek(text);
+  if (!cursor.Next() || cursor.text() != text) return false;
+  *postings = cursor.postings();
+  return true;
+}
+
+}  // namespace cookix::engine

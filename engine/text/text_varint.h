@@ -1,0 +1,39 @@
+// Numbers of one to five bytes, where what is read was checked before.
+#ifndef COOKIX_ENGINE_TEXT_TEXT_VARINT_H_
+#define COOKIX_ENGINE_TEXT_TEXT_VARINT_H_
+
+#include <cstdint>
+#include <string>
+
+namespace cookix::engine {
+
+inline void AppendVarint(uint64_t number, std::string* out) {
+  for (; number >= 0x80; number >>= 7) out->push_back(static_cast<char>(number | 0x80));
+  out->push_back(static_cast<char>(number));
+}
+
+inline const uint8_t* ReadVarint(const uint8_t* at, uint32_t* number) {
+  uint32_t value = *at & 0x7F;
+  for (int shift = 7; (*at & 0x80) != 0; shift += 7) {
+    value |= static_cast<uint32_t>(*++at & 0x7F) << shift;
+  }
+  *number = value;
+  return at + 1;
+}
+
+// The same of bytes that nobody has checked: null when there is no number before `end`.
+inline const uint8_t* CheckVarint(const uint8_t* at, const uint8_t* end, uint32_t* number) {
+  uint64_t value = 0;
+  for (int shift = 0; shift < 35 && at < end; shift += 7) {
+    const uint8_t byte = *at++;
+    value |= static_cast<uint64_t>(byte & 0x7F) << shift;
+    if (byte >= 0x80) continue;
+    *number = static_cast<uint32_t>(value);
+    return value >> 32 == 0 ? at : nullptr;
+  }
+  return nullptr;
+}
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_TEXT_TEXT_VARINT_H_
