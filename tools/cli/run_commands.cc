@@ -6,13 +6,13 @@
 #include "tools/cli/command.h"
 #include "tools/cli/render.h"
 #include "tools/cli/requests.h"
+#include "tools/cli/search_render.h"
 #include "tools/cli/text_width.h"
 
 namespace cookix::cli {
 namespace {
 
 using Hits = google::protobuf::RepeatedPtrField<v1::Hit>;
-using Stages = google::protobuf::RepeatedPtrField<v1::PlanStage>;
 
 absl::StatusOr<v1::Query> ReadQuery(Context& context) {
   const Arguments& args = context.args();
@@ -104,26 +104,6 @@ void PrintGroups(const v1::ExecuteResponse& response, Terminal& out) {
     for (const v1::Value& value : row.values()) cells.push_back(ValueText(value));
     table.Add(std::move(cells));
   }
-  table.Print(out);
-}
-
-std::string CountText(int64_t count) { return count < 0 ? "-" : WithCommas(count); }
-
-void AddStages(const Stages& stages, const std::string& margin, Table* table) {
-  for (const v1::PlanStage& stage : stages) {
-    table->Add({margin + OneLine(stage.name()), CountText(stage.input()), CountText(stage.output()),
-                HumanMicros(stage.elapsed_us()), OneLine(stage.detail())});
-    AddStages(stage.stages(), margin + "  ", table);
-  }
-}
-
-void PrintStages(const Stages& stages, Terminal& out) {
-  Table table({{"STEP", false, Tone::kBold},
-               {"SAW", true},
-               {"PASSED ON", true},
-               {"TIME", true},
-               {"HOW", false, Tone::kDim}});
-  AddStages(stages, "", &table);
   table.Print(out);
 }
 

@@ -65,7 +65,7 @@ TEST_F(RunCommandsTest, ShowsPlans) {
 TEST_F(RunCommandsTest, ExplainsEachStep) {
   const std::string out =
       Ok({"run", "SEARCH default KEYS ('umbrella') FOLLOW prevents", "--explain"});
-  for (const char* part : {"STEP", "PASSED ON", "seed", "expand", "project", "1 edges"}) {
+  for (const char* part : {"STAGE", "PASSED ON", "seed", "expand", "project", "1 edges"}) {
     EXPECT_TRUE(Contains(out, part)) << part << "\n" << out;
   }
 }
