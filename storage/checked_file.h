@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -42,6 +43,10 @@ class CheckedFileWriter {
     static_assert(std::is_arithmetic_v<T>);
     return Append(std::string_view(reinterpret_cast<const char*>(&value), sizeof(value)));
   }
+
+  // Its length, in 4 bytes, and the text.
+  // REQUIRES: less than 4 GiB.
+  absl::Status AppendString(std::string_view text);
 };
 
 // Reads one file. One thread at a time.
@@ -72,6 +77,9 @@ class CheckedFileReader {
     static_assert(std::is_arithmetic_v<T>);
     return Read(value, sizeof(*value));
   }
+
+  // What AppendString() wrote. kDataLoss too when more bytes are promised than can follow.
+  absl::Status ReadString(std::string* text);
 };
 
 }  // namespace cookix::storage

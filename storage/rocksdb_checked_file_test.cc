@@ -104,6 +104,25 @@ TEST_F(CheckedFileTest, AppendsOfAnySizeGiveTheSameFile) {
   EXPECT_EQ(*loaded, content);
 }
 
+TEST_F(CheckedFileTest, StringsAndLengthsThatCannotBe) {
+  auto writer = CreateCheckedFile(*fs_, kPath, "test", 1, {});
+  ASSERT_TRUE(writer.ok());
+  const std::string text = Pattern(5000, 3);
+  ASSERT_TRUE((*writer)->AppendString(text).ok());
+  ASSERT_TRUE((*writer)->AppendString("").ok());
+  ASSERT_TRUE((*writer)->AppendFixed(uint32_t{4'000'000'000}).ok());
+  ASSERT_TRUE((*writer)->Finish().ok());
+  auto reader = OpenCheckedFile(*fs_, kPath, "test", 1);
+  ASSERT_TRUE(reader.ok());
+  std::string read = "before";
+  ASSERT_TRUE((*reader)->ReadString(&read).ok());
+  EXPECT_EQ(read, text);
+  ASSERT_TRUE((*reader)->ReadString(&read).ok());
+  EXPECT_EQ(read, "");
+  EXPECT_TRUE(absl::IsDataLoss((*reader)->ReadString(&read)));
+  EXPECT_LT(read.capacity(), 1'000'000u);
+}
+
 TEST_F(CheckedFileTest, NumbersAndWhatIsLeft) {
   auto writer = CreateCheckedFile(*fs_, kPath, "test", 1, {});
   ASSERT_TRUE(writer.ok());

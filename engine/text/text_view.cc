@@ -439,19 +439,6 @@ absl::Status TextView::CheckRoom(int64_t bytes) const {
 
 namespace {
 
-absl::Status AppendString(storage::CheckedFileWriter& writer, std::string_view text) {
-  COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(text.size())));
-  return writer.Append(text);
-}
-
-absl::Status ReadString(storage::CheckedFileReader& reader, std::string* text) {
-  uint32_t size = 0;
-  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&size));
-  if (size > reader.MaxLeft()) return MalformedFile();
-  text->resize(size);
-  return reader.Read(text->data(), size);
-}
-
 // What a file says of an index before the index itself.
 struct SavedIndex {
   uint32_t ns = 0;
@@ -467,9 +454,9 @@ struct SavedIndex {
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed(filled_to));
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(fields.size())));
     for (const v1::TextField& field : fields) {
-      COOKIX_RETURN_IF_ERROR(AppendString(writer, field.SerializeAsString()));
+      COOKIX_RETURN_IF_ERROR(writer.AppendString(field.SerializeAsString()));
     }
-    return AppendString(writer, version);
+    return writer.AppendString(version);
   }
 
   absl::Status Read(storage::CheckedFileReader& reader) {
@@ -481,13 +468,13 @@ struct SavedIndex {
     if (count == 0 || count > kMaxTextFields) return MalformedFile();
     std::string bytes;
     for (uint32_t i = 0; i < count; ++i) {
-      COOKIX_RETURN_IF_ERROR(ReadString(reader, &bytes));
+      COOKIX_RETURN_IF_ERROR(reader.ReadString(&bytes));
       v1::TextField& field = fields.emplace_back();
       if (!field.ParseFromString(bytes)) return MalformedFile();
       const absl::StatusOr<v1::TextField> resolved = ResolveTextField(field, "");
       if (!resolved.ok() || resolved->SerializeAsString() != bytes) return MalformedFile();
     }
-    return ReadString(reader, &version);
+    return reader.ReadString(&version);
   }
 };
 

@@ -801,23 +801,6 @@ absl::Status VectorView::CheckRoom(const v1::VectorField& field, int64_t bytes) 
 
 // ---- saving -----------------------------------------------------------------
 
-namespace {
-
-absl::Status AppendString(storage::CheckedFileWriter& writer, std::string_view text) {
-  COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint32_t>(text.size())));
-  return writer.Append(text);
-}
-
-absl::Status ReadString(storage::CheckedFileReader& reader, std::string* text) {
-  uint32_t size = 0;
-  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&size));
-  if (size > reader.MaxLeft()) return Malformed("a saved vector index");
-  text->resize(size);
-  return reader.Read(text->data(), size);
-}
-
-}  // namespace
-
 std::unique_ptr<ViewSave> VectorView::BeginSave() {
   struct Part {
     Impl::Key key;
@@ -838,7 +821,7 @@ std::unique_ptr<ViewSave> VectorView::BeginSave() {
         const auto& [ns, collection, name] = part.key;
         COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(ns));
         COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint32_t>(collection));
-        COOKIX_RETURN_IF_ERROR(AppendString(writer, part.entry->field.SerializeAsString()));
+        COOKIX_RETURN_IF_ERROR(writer.AppendString(part.entry->field.SerializeAsString()));
         COOKIX_RETURN_IF_ERROR(part.dense != nullptr ? part.entry->dense->Save(*part.dense, writer)
                                                      : SparseField::Save(*part.sparse, writer));
       }
@@ -875,7 +858,7 @@ absl::Status VectorView::Load(storage::CheckedFileReader& reader, uint64_t commi
     std::string bytes;
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&ns));
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&collection));
-    COOKIX_RETURN_IF_ERROR(ReadString(reader, &bytes));
+    COOKIX_RETURN_IF_ERROR(reader.ReadString(&bytes));
     v1::VectorField field;
     if (!field.ParseFromString(bytes)) return Malformed("a saved vector index");
     const absl::StatusOr<v1::VectorField> resolved = ResolveVectorField(field, "");
