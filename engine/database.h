@@ -63,6 +63,11 @@ struct DatabaseOptions {
   // Text indexes; max_bytes 0 switches them off: searches then read the store.
   TextViewOptions text;
   ViewHostOptions views;
+  // Told of each search that a lane has done: the kind of the lane ("vector", "text" or
+  // "neighbourhood"), its strategy as SearchDiagnostics has it, and its time. Called by the
+  // threads that search, several at once. Null = nobody is told.
+  std::function<void(std::string_view lane, std::string_view strategy, double seconds)>
+      on_lane_searched;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
   // Runs the collector and the expiry sweeper. Tests may drive them by hand.

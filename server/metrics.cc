@@ -11,12 +11,14 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <sstream>
@@ -36,6 +38,13 @@ using prometheus::ClientMetric;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 using Labels = std::map<std::string, std::string>;
+
+// What lanes of searches look by, and how.
+constexpr std::pair<std::string_view, std::string_view> kSearches[] = {
+    {"vector", "scan"},   {"vector", "graph"},    {"vector", "filtered_graph"},
+    {"vector", "cells"},  {"vector", "inverted"}, {"vector", "records"},
+    {"text", "inverted"}, {"text", "records"},    {"neighbourhood", "paths"},
+};
 
 constexpr int kCodes = 17;
 constexpr auto kSampleInterval = std::chrono::seconds(1);
@@ -237,8 +246,15 @@ struct Metrics::Impl {
   prometheus::Counter* auth_failures = nullptr;
   prometheus::Counter* rate_limited = nullptr;
   prometheus::Gauge* in_flight = nullptr;
+  prometheus::Family<prometheus::Histogram>* search_durations = nullptr;
+  std::array<prometheus::Histogram*, std::size(kSearches)> searches{};
   std::vector<Method> methods;
   std::unique_ptr<prometheus::Exposer> exposer;
+
+  prometheus::Histogram& SearchHistogram(std::string_view lane, std::string_view strategy) {
+    return search_durations->Add({{"lane", std::string(lane)}, {"strategy", std::string(strategy)}},
+                                 Buckets());
+  }
 
   prometheus::Counter& CallCounter(size_t index, int code) {
     Method& method = methods[std::min(index, methods.size() - 1)];
@@ -264,6 +280,13 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
                         .Name("cookix_rpc_duration_seconds")
                         .Help("Time from the first byte of a call to its answer.")
                         .Register(registry);
+  impl_->search_durations = &prometheus::BuildHistogram()
+                                 .Name("cookix_search_duration_seconds")
+                                 .Help("Time of each lane of a search, by kind and strategy.")
+                                 .Register(registry);
+  for (size_t i = 0; i < std::size(kSearches); ++i) {
+    impl_->searches[i] = &impl_->SearchHistogram(kSearches[i].first, kSearches[i].second);
+  }
   impl_->in_flight = &prometheus::BuildGauge()
                           .Name("cookix_rpc_in_flight")
                           .Help("Calls under way.")
@@ -302,6 +325,16 @@ void Metrics::RejectCall(size_t method, int code) { impl_->CallCounter(method, c
 void Metrics::AuthFailure() { impl_->auth_failures->Increment(); }
 
 void Metrics::RateLimited() { impl_->rate_limited->Increment(); }
+
+void Metrics::LaneSearched(std::string_view lane, std::string_view strategy, double seconds) {
+  const auto known =
+      std::find(std::begin(kSearches), std::end(kSearches), std::pair(lane, strategy));
+  // Adding the same labels again gives the same histogram.
+  prometheus::Histogram& histogram = known != std::end(kSearches)
+                                         ? *impl_->searches[known - std::begin(kSearches)]
+                                         : impl_->SearchHistogram(lane, strategy);
+  histogram.Observe(seconds);
+}
 
 int64_t Metrics::calls_in_flight() const { return static_cast<int64_t>(impl_->in_flight->Value()); }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/status/statusor.h"
 #include "cookix/v1/admin_service.pb.h"
@@ -30,6 +31,8 @@ class Metrics {
   void RejectCall(size_t method, int code);
   void AuthFailure();
   void RateLimited();
+  // A lane of a search is done; see engine::DatabaseOptions::on_lane_searched.
+  void LaneSearched(std::string_view lane, std::string_view strategy, double seconds);
 
   int64_t calls_in_flight() const;
 

@@ -61,7 +61,7 @@ storage::Compression ToCompression(const std::string& text) {
   return text == "none" ? storage::Compression::kNone : storage::Compression::kLz4;
 }
 
-engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
+engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log, Metrics& metrics) {
   engine::DatabaseOptions options;
   auto& store = options.storage;
   store.path = config.data_dir;
@@ -83,6 +83,10 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log) {
     LogLevel parsed = LogLevel::kInfo;
     ParseLogLevel(level, &parsed);
     log.Write(parsed, "storage", message);
+  };
+  options.on_lane_searched = [&metrics](std::string_view lane, std::string_view strategy,
+                                        double seconds) {
+    metrics.LaneSearched(lane, strategy, seconds);
   };
   options.limits = config.limits;
   options.adjacency_bytes = config.adjacency_mb * kMegabyte;
@@ -189,7 +193,7 @@ absl::Status Server::Impl::Start() {
   }
 
   absl::StatusOr<std::unique_ptr<engine::Database>> opened =
-      engine::Database::Open(ToDatabaseOptions(config, log));
+      engine::Database::Open(ToDatabaseOptions(config, log, metrics));
   if (!opened.ok()) {
     ErrorDetail detail = GetErrorDetail(opened.status()).value_or(ErrorDetail{});
     if (detail.reason.empty()) detail.reason = "IO_ERROR";

@@ -479,6 +479,31 @@ TEST_F(ServerTest, MetricsCountCallsAndShowTheStore) {
   EXPECT_THAT(HttpGet(server_->metrics_port(), "GET / HTTP/1.0\r\n\r\n"), HasSubstr("404"));
 }
 
+TEST_F(ServerTest, MetricsTellSearchesByLaneAndStrategy) {
+  Config config = TestConfig();
+  config.metrics_listen = "127.0.0.1:0";
+  Start(config);
+  ASSERT_TRUE(Put("a", "heavy rain").ok());
+  v1::SearchRequest request;
+  request.add_lanes()->mutable_text()->set_text("rain");
+  request.add_lanes()->mutable_text()->set_text("heavy");
+  request.add_lanes()->mutable_neighbourhood()->add_anchors()->set_key("a");
+  v1::SearchResponse response;
+  ASSERT_TRUE(Stub<v1::SearchService>()->Search(Context().get(), request, &response).ok());
+  EXPECT_EQ(response.diagnostics().strategy(), "inverted + inverted + paths");
+  // What starts from a search is told too.
+  v1::ExecuteRequest execute;
+  execute.mutable_query()->set_search_text("SEARCH default 'rain'");
+  v1::ExecuteResponse executed;
+  ASSERT_TRUE(Stub<v1::QueryService>()->Execute(Context().get(), execute, &executed).ok());
+  const std::string text =
+      HttpGet(server_->metrics_port(), "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n");
+  const std::string count = "cookix_search_duration_seconds_count";
+  EXPECT_THAT(text, HasSubstr(count + "{lane=\"text\",strategy=\"inverted\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr(count + "{lane=\"neighbourhood\",strategy=\"paths\"} 1\n"));
+  EXPECT_THAT(text, HasSubstr(count + "{lane=\"vector\",strategy=\"graph\"} 0\n"));
+}
+
 TEST_F(ServerTest, MetricsAskForThePassword) {
   const std::string file = testing::TempDir() + "/metrics_password";
   std::ofstream(file) << "s3cret\n";

@@ -180,15 +180,15 @@ class Planner {
     switch (asked.query_case()) {
       case v1::SearchLane::kVector:
         lane.vector = &asked.vector();
-        SetNameAndPath("vector", &vectors_, &lane);
+        SetNameAndPath(&vectors_, &lane);
         break;
       case v1::SearchLane::kText:
         lane.text = &asked.text();
-        SetNameAndPath("text", &texts_, &lane);
+        SetNameAndPath(&texts_, &lane);
         break;
       case v1::SearchLane::kNeighbourhood:
         lane.neighbourhood = &asked.neighbourhood();
-        SetNameAndPath("neighbourhood", &neighbourhoods_, &lane);
+        SetNameAndPath(&neighbourhoods_, &lane);
         break;
       case v1::SearchLane::QUERY_NOT_SET:
         return InvalidField(path, "the lane looks for nothing",
@@ -206,10 +206,10 @@ class Planner {
     return absl::OkStatus();
   }
 
-  static void SetNameAndPath(std::string_view kind, int* count, LanePlan* lane) {
+  static void SetNameAndPath(int* count, LanePlan* lane) {
     ++*count;
-    if (lane->name.empty()) lane->name = NameOf(kind, *count);
-    absl::StrAppend(&lane->path, ".", std::string(kind));
+    if (lane->name.empty()) lane->name = NameOf(lane->kind(), *count);
+    absl::StrAppend(&lane->path, ".", ToAbsl(lane->kind()));
   }
 
   absl::Status PlanSizes() {

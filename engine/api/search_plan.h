@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -26,6 +27,12 @@ struct LanePlan {
   double weight = 1;
   // How many of its best are looked at.
   int64_t candidates = 0;
+
+  // What it looks by: "vector", "text" or "neighbourhood".
+  std::string_view kind() const {
+    if (vector != nullptr) return "vector";
+    return text != nullptr ? "text" : "neighbourhood";
+  }
 };
 
 struct SearchPlan {

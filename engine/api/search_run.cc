@@ -169,6 +169,9 @@ absl::Status SearchRun::FindIn(size_t at, int64_t candidates) {
   sums.set_search_us(sums.search_us() + found.search_us);
   sums.set_rerank_us(sums.rerank_us() + found.rerank_us);
   const int64_t elapsed_us = std::exchange(resolve_us_[at], 0) + watch.Lap();
+  if (const auto& told = database_.options().on_lane_searched) {
+    told(plan_.lanes[at].kind(), found.strategy, static_cast<double>(elapsed_us) * 1e-6);
+  }
   v1::PlanStage* stage =
       AddStage(plan_.lanes[at].name, "", -1, static_cast<int64_t>(found.hits.size()), elapsed_us);
   if (stage != nullptr) lane.Explain(stage);
