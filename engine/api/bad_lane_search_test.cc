@@ -316,6 +316,13 @@ std::vector<BadSearch> BadLanes() {
        ""},
       {"SnippetsOfAnUnknownField", kNotFound, "FIELD_NOT_FOUND", "snippets.fields[0]",
        [](v1::SearchRequest* r) { r->mutable_snippets()->add_fields("nothing"); }, "nothing"},
+      {"SnippetsOfAnUnknownFieldWithoutHits", kNotFound, "FIELD_NOT_FOUND", "snippets.fields[0]",
+       [](v1::SearchRequest* r) {
+         r->clear_vector();
+         r->mutable_text()->set_text("nowhere");
+         r->mutable_snippets()->add_fields("nothing");
+       },
+       "nothing"},
       {"SnippetsTooLong", kInvalid, "LIMIT_EXCEEDED", "snippets.max_words",
        [](v1::SearchRequest* r) { r->mutable_snippets()->set_max_words(1001); }, "1000"},
       {"NegativeSnippets", kInvalid, "INVALID_FIELD", "snippets.max_snippets",

@@ -411,6 +411,103 @@ TEST_P(LaneSearchTest, SnippetsOfListsAndFuzzyWords) {
   EXPECT_EQ(again.hits(0).snippets(0).field(), "notes");
 }
 
+// What a fuzzy word or a prefix stands for is marked in the fields where it was asked for,
+// and what is excluded nowhere.
+TEST_P(LaneSearchTest, SnippetsMarkWhatWasAskedOfTheField) {
+  v1::UpdateCollectionRequest update;
+  update.set_collection(kCollection);
+  for (const char* name : {"head", "body"}) update.add_put_text_fields()->set_name(name);
+  v1::UpdateCollectionResponse updated;
+  const absl::Status status = database_->catalog().UpdateCollection(context_, update, &updated);
+  ASSERT_TRUE(status.ok()) << status;
+  const auto put = [&](const std::string& key, const char* head, const char* body) {
+    v1::PutObjectRequest request;
+    v1::Object* object = request.mutable_write()->mutable_object();
+    *object->mutable_ref() = Ref(key);
+    (*object->mutable_properties())["head"].set_string_value(head);
+    (*object->mutable_properties())["body"].set_string_value(body);
+    v1::PutObjectResponse response;
+    ASSERT_TRUE(database_->objects().PutObject(context_, request, &response).ok());
+  };
+  put("found", "zebra quagga", "zebra quagga okapi");
+  put("excluded", "okapi", "quagga");
+  const auto marks = [&](const std::string& text) {
+    v1::SearchRequest request;
+    request.set_collection(kCollection);
+    request.mutable_text()->set_text(text);
+    request.mutable_text()->set_mode(v1::TEXT_QUERY_MODE_RAW);
+    request.mutable_snippets();
+    const v1::SearchResponse response = Search(request);
+    Words marked;
+    for (const v1::Hit& hit : response.hits()) {
+      for (const v1::Snippet& snippet : hit.snippets()) {
+        for (const v1::ByteRange& range : snippet.highlights()) {
+          const auto begin = static_cast<size_t>(range.begin());
+          marked.push_back(snippet.field() + ":" +
+                           snippet.text().substr(begin, static_cast<size_t>(range.end()) - begin));
+        }
+      }
+    }
+    return marked;
+  };
+  EXPECT_EQ(marks("head:zebro~1 body:okapi"), (Words{"head:zebra", "body:okapi"}));
+  EXPECT_EQ(marks("head:zeb* body:okapi"), (Words{"head:zebra", "body:okapi"}));
+  EXPECT_EQ(marks("body:quagga NOT head:okapo~1"), (Words{"body:quagga"}));
+  EXPECT_EQ(marks("body:quagga NOT head:oka*"), (Words{"body:quagga"}));
+}
+
+TEST_P(LaneSearchTest, SnippetsShowTextsThoughNoWordIsLeftOfTheQuery) {
+  v1::UpdateCollectionRequest update;
+  update.set_collection(kCollection);
+  v1::TextField* notes = update.add_put_text_fields();
+  notes->set_name("notes");
+  notes->mutable_analyzer()->set_language("en");
+  v1::UpdateCollectionResponse updated;
+  ASSERT_TRUE(database_->catalog().UpdateCollection(context_, update, &updated).ok());
+  v1::PutObjectRequest put;
+  v1::Object* object = put.mutable_write()->mutable_object();
+  *object->mutable_ref() = Ref("noted");
+  (*object->mutable_properties())["notes"].set_string_value("The fox of the hill");
+  for (const float x : {1.0f, 2.0f, 3.0f}) (*object->mutable_vectors())["place"].add_values(x);
+  v1::PutObjectResponse done;
+  ASSERT_TRUE(database_->objects().PutObject(context_, put, &done).ok());
+  v1::SearchRequest request;
+  request.set_collection(kCollection);
+  *request.mutable_vector()->mutable_vector() = object->vectors().at("place");
+  request.mutable_text()->set_text("the of");
+  request.mutable_text()->add_fields("notes");
+  request.mutable_snippets();
+  request.set_limit(1);
+  const v1::SearchResponse response = Search(request);
+  ASSERT_EQ(response.hits_size(), 1);
+  EXPECT_EQ(response.hits(0).ref().key(), "noted");
+  ASSERT_EQ(response.hits(0).snippets_size(), 1);
+  EXPECT_EQ(response.hits(0).snippets(0).text(), "The fox of the hill");
+  EXPECT_EQ(response.hits(0).snippets(0).highlights_size(), 0);
+}
+
+// A text may be long: what is cancelled is not analyzed to its end for every hit.
+TEST(SnippetTest, StopWhenTheCallIsCancelled) {
+  CallContext context;
+  TestDatabase database([&](DatabaseOptions& options) {
+    options.on_lane_searched = [&](std::string_view, std::string_view, double) {
+      context.Cancel();
+    };
+  });
+  CallContext writer;
+  v1::PutObjectRequest put;
+  put.mutable_write()->mutable_object()->mutable_ref()->set_key("a");
+  put.mutable_write()->mutable_object()->set_content("rain");
+  v1::PutObjectResponse done;
+  ASSERT_TRUE(database->objects().PutObject(writer, put, &done).ok());
+  v1::SearchRequest request;
+  request.mutable_text()->set_text("rain");
+  request.mutable_snippets();
+  v1::SearchResponse response;
+  EXPECT_EQ(database->search().Search(context, request, &response).code(),
+            absl::StatusCode::kCancelled);
+}
+
 TEST_P(LaneSearchTest, StagesSayWhatHappened) {
   v1::SearchRequest request;
   request.set_collection(kCollection);

@@ -85,6 +85,10 @@ absl::Status SearchRun::MakeLanes() {
     lanes_.push_back(std::move(lane));
     resolve_us_.push_back(watch.Lap());
   }
+  if (request_.has_snippets()) {
+    COOKIX_RETURN_IF_ERROR(SnippetMaker::Check({text_lanes_.begin(), text_lanes_.end()},
+                                               request_.snippets(), prefix_));
+  }
   // One lane counts while it searches.
   if (request_.count_matches() && text_lanes_.size() == 1) text_lanes_.front()->Count();
   return absl::OkStatus();
@@ -355,7 +359,9 @@ absl::Status SearchRun::FillHit(const Candidate& candidate, v1::Hit* hit) {
     // Of several paths, that of the first lane.
     if (!hit->has_path()) COOKIX_RETURN_IF_ERROR(lanes_[i]->FillHit(rank - 1, hit));
   }
-  if (++filled_ % 256 == 0) COOKIX_RETURN_IF_ERROR(context_.Check());
+  // A long text takes longer to analyze than hundreds of keys to look up.
+  const int64_t hits_per_check = request_.has_snippets() ? 1 : 256;
+  if (++filled_ % hits_per_check == 0) COOKIX_RETURN_IF_ERROR(context_.Check());
   if (!request_.with_objects() && !request_.has_snippets()) return absl::OkStatus();
   return FillRecord(ordinal, hit);
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/text/term_expander.h"
 #include "engine/text/text_field.h"
 #include "storage/base/status.h"
 
@@ -22,15 +23,24 @@ void CollectFields(const AnalyzedQuery& query, std::set<uint32_t>* fields) {
   for (const AnalyzedQuery& part : query.children) CollectFields(part, fields);
 }
 
-}  // namespace
+// The terms that the matcher's own fuzzy words stand for: not those of other fields, nor
+// those of what is excluded.
+void AddFuzzyTerms(const std::vector<const TextLane*>& lanes, SnippetMatcher* matcher) {
+  for (const AnalyzedQuery& word : matcher->fuzzy()) {
+    const TermExpander expander(word);
+    for (const TextLane* lane : lanes) {
+      for (const std::string& term : lane->expansions()) {
+        if (expander.Matches(term)) matcher->AddTerm(term);
+      }
+    }
+  }
+}
 
-absl::StatusOr<SnippetMaker> SnippetMaker::Make(const LaneScope& scope,
-                                                const std::vector<const TextLane*>& lanes,
+// Of the fields of a collection, by number, those that snippets are made of.
+absl::StatusOr<std::set<uint32_t>> ChosenFields(const std::vector<const TextLane*>& lanes,
                                                 const v1::SnippetOptions& options,
                                                 const std::string& prefix) {
-  const v1::Collection& collection = scope.collection.record.collection();
   const std::vector<TextQueryField>& known = lanes.front()->fields();
-  const AnalyzedQuery query = AnyOf(lanes);
   std::set<uint32_t> chosen;
   for (int i = 0; i < options.fields_size(); ++i) {
     const auto field = std::find_if(known.begin(), known.end(), [&](const TextQueryField& each) {
@@ -43,16 +53,40 @@ absl::StatusOr<SnippetMaker> SnippetMaker::Make(const LaneScope& scope,
     }
     chosen.insert(static_cast<uint32_t>(field - known.begin()));
   }
-  if (chosen.empty()) CollectFields(query, &chosen);
+  if (!chosen.empty()) return chosen;
+  for (const TextLane* lane : lanes) CollectFields(lane->query(), &chosen);
+  if (!chosen.empty()) return chosen;
+  // No words are left of the query: what another lane finds still shows its texts.
+  for (const TextLane* lane : lanes) {
+    for (uint32_t i = 0; i < known.size(); ++i) {
+      if (lane->fields()[i].by_default) chosen.insert(i);
+    }
+  }
+  return chosen;
+}
+
+}  // namespace
+
+absl::Status SnippetMaker::Check(const std::vector<const TextLane*>& lanes,
+                                 const v1::SnippetOptions& options, const std::string& prefix) {
+  return ChosenFields(lanes, options, prefix).status();
+}
+
+absl::StatusOr<SnippetMaker> SnippetMaker::Make(const LaneScope& scope,
+                                                const std::vector<const TextLane*>& lanes,
+                                                const v1::SnippetOptions& options,
+                                                const std::string& prefix) {
+  const v1::Collection& collection = scope.collection.record.collection();
+  const std::vector<TextQueryField>& known = lanes.front()->fields();
+  const AnalyzedQuery query = AnyOf(lanes);
+  COOKIX_ASSIGN_OR_RETURN(const std::set<uint32_t> chosen, ChosenFields(lanes, options, prefix));
   SnippetMaker maker;
   for (const uint32_t number : chosen) {
     Field& field = maker.fields_.emplace_back();
     field.definition = &collection.text_fields(static_cast<int>(number));
     field.analyzer = known[number].analyzer;
     field.matcher = SnippetMatcher(query, number);
-    for (const TextLane* lane : lanes) {
-      for (const std::string& term : lane->expansions()) field.matcher.AddTerm(term);
-    }
+    AddFuzzyTerms(lanes, &field.matcher);
   }
   maker.options_.max_tokens =
       options.max_words() == 0 ? kDefaultWords : static_cast<size_t>(options.max_words());

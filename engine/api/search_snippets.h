@@ -19,9 +19,13 @@ namespace cookix::engine {
 // Made for one search after its lanes have found what they find; for one thread.
 class SnippetMaker {
  public:
-  // The words are those of all `lanes` together, of which there is at least one. `prefix`
-  // stands before the request's fields in errors: NOT_FOUND (FIELD_NOT_FOUND) for a field
-  // that the collection does not have.
+  // NOT_FOUND (FIELD_NOT_FOUND) when the options name a field that the collection does not
+  // have; before the lanes have looked. `prefix` stands before the request's fields in errors.
+  static absl::Status Check(const std::vector<const TextLane*>& lanes,
+                            const v1::SnippetOptions& options, const std::string& prefix);
+
+  // The words are those of all `lanes` together, of which there is at least one. Errors as
+  // Check().
   static absl::StatusOr<SnippetMaker> Make(const LaneScope& scope,
                                            const std::vector<const TextLane*>& lanes,
                                            const v1::SnippetOptions& options,
