@@ -77,7 +77,8 @@ absl::Status AdminApi::GetInfo(CallContext& context, const v1::GetInfoRequest& r
   response->set_in_memory(database_.options().storage.in_memory);
   response->set_format_version(static_cast<int32_t>(storage::kFormatVersion));
   for (const char* capability : {"objects", "graph", "reasoning.graph", "filters", "namespaces",
-                                 "relations", "expiry", "checkpoint", "keys", "views"}) {
+                                 "relations", "expiry", "checkpoint", "keys", "views",
+                                 "search.vectors", "search.text", "search.hybrid", "queries"}) {
     response->add_capabilities(capability);
   }
   const Limits& limits = database_.limits();
