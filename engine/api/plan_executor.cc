@@ -35,6 +35,23 @@ std::optional<RowField> KnownField(const std::string& name, const Limits& limits
   return *std::move(field);
 }
 
+// Its answer is how many rows there are.
+bool CountsRows(const v1::PlanAggregate& plan) {
+  return plan.group_by().empty() &&
+         std::all_of(plan.aggregates().begin(), plan.aggregates().end(),
+                     [](const v1::Aggregate& aggregate) { return aggregate.field().empty(); });
+}
+
+// All that the plan asks for is how many objects have the words: the search counts them.
+bool CountsMatches(const v1::Plan& plan) {
+  const v1::PlanSearch& search = plan.steps(0).seed().search();
+  const v1::SeedSearch& query = search.query();
+  const bool by_words_alone =
+      query.has_text() && !query.has_vector() && query.lanes().empty() && !query.has_min_score();
+  return search.complete() && by_words_alone && plan.steps_size() > 1 &&
+         plan.steps(1).has_aggregate() && CountsRows(plan.steps(1).aggregate());
+}
+
 bool Selects(const v1::PlanProject& project, std::string_view name) {
   return std::find(project.select().begin(), project.select().end(), name) !=
          project.select().end();
@@ -64,7 +81,9 @@ absl::Status PlanExecutor::Prepare() {
   if (query.has_min_score()) search_.set_min_score(query.min_score());
   if (query.has_snippets()) *search_.mutable_snippets() = query.snippets();
   if (seed.search().has_filter()) *search_.mutable_filter() = seed.search().filter();
-  search_.set_limit(query.limit());
+  const bool count = CountsMatches(plan_);
+  search_.set_limit(count ? 1 : query.limit());
+  search_.set_count_matches(count);
   search_.set_explain(explain_);
   return database_.search().Check(search_, At() + ".seed.search.query.");
 }
@@ -158,6 +177,12 @@ absl::Status PlanExecutor::SeedByFilter(const v1::Filter& filter, const std::str
 absl::Status PlanExecutor::SeedBySearch(const v1::PlanSearch& search, Told* told) {
   const std::string at = At() + ".seed.search.query.";
   COOKIX_RETURN_IF_ERROR(database_.search().SearchAt(context_, *view_, search_, at, &found_));
+  const std::string& strategy = found_.diagnostics().strategy();
+  if (!strategy.empty()) told->detail = " (" + strategy + ")";
+  if (search_.count_matches()) {
+    counted_ = found_.total_matches();
+    return absl::OkStatus();
+  }
   if (search.complete() && found_.hits_size() >= search.query().limit()) {
     return LimitExceeded(
         at + "limit",
@@ -175,8 +200,6 @@ absl::Status PlanExecutor::SeedBySearch(const v1::PlanSearch& search, Told* told
     row.hit = i;
     COOKIX_RETURN_IF_ERROR(memory_.Take(BytesOfRow(row)));
   }
-  const std::string& strategy = found_.diagnostics().strategy();
-  if (!strategy.empty()) told->detail = " (" + strategy + ")";
   return absl::OkStatus();
 }
 
@@ -232,13 +255,11 @@ absl::Status PlanExecutor::Aggregate(const v1::PlanAggregate& plan) {
   for (const std::string& name : plan.group_by()) {
     fields.push_back(KnownField(name, database_.limits()));
   }
-  bool only_counts = plan.group_by_size() == 0;
   for (const v1::Aggregate& aggregate : plan.aggregates()) {
     columns_.push_back(ColumnName(aggregate));
     fields.push_back(KnownField(aggregate.field(), database_.limits()));
-    only_counts &= aggregate.field().empty();
   }
-  if (only_counts) {
+  if (CountsRows(plan)) {
     v1::AggregateRow row;
     for (int i = 0; i < plan.aggregates_size(); ++i) row.add_values()->set_int_value(CountRows());
     table_.push_back(std::move(row));
@@ -427,6 +448,7 @@ absl::Status PlanExecutor::ReadFields(const std::vector<std::optional<RowField>>
 
 int64_t PlanExecutor::CountRows() const {
   if (aggregated_) return static_cast<int64_t>(table_.size());
+  if (counted_.has_value()) return *counted_;
   return set_ != nullptr ? static_cast<int64_t>(set_->Count()) : static_cast<int64_t>(rows_.size());
 }
 

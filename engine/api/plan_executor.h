@@ -78,8 +78,10 @@ class PlanExecutor {
   v1::SearchRequest search_;
   v1::SearchResponse found_;
 
-  // The rows between steps: objects of a set, in the order of their ordinals; else a list.
+  // The rows between steps: objects of a set, in the order of their ordinals; else only how
+  // many they are; else a list.
   std::shared_ptr<const OrdinalSet> set_;
+  std::optional<int64_t> counted_;
   std::vector<QueryRow> rows_;
   // After an aggregation.
   bool aggregated_ = false;

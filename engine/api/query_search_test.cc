@@ -2,6 +2,7 @@
 // of SearchApi, and what follows from there is what ReasoningApi answers.
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cookix/v1/catalog_service.pb.h"
@@ -135,6 +136,51 @@ TEST_F(QuerySearchTest, CountsAndOrdersAllThatMatches) {
   }
 }
 
+// More than a search returns are still counted.
+TEST(QueryCountTest, CountsAllThatHasTheWords) {
+  TestDatabase database([](DatabaseOptions& options) { options.limits.max_search_limit = 5; });
+  CallContext context;
+  for (int i = 0; i < 12; ++i) {
+    v1::PutObjectRequest put;
+    v1::Object* object = put.mutable_write()->mutable_object();
+    object->mutable_ref()->set_key("k" + std::to_string(i));
+    object->set_content(i < 8 ? "heavy rain" : "sun");
+    (*object->mutable_properties())["odd"].set_bool_value(i % 2 == 1);
+    v1::PutObjectResponse done;
+    ASSERT_TRUE(database->objects().PutObject(context, put, &done).ok());
+  }
+  const auto execute = [&](const std::string& statement, v1::ExecuteResponse* response) {
+    v1::ExecuteRequest request;
+    request.mutable_query()->set_search_text(statement);
+    request.set_explain(true);
+    return database->query().Execute(context, request, response);
+  };
+  v1::ExecuteResponse all;
+  absl::Status status = execute("SEARCH default 'rain' RETURN COUNT(*), COUNT(*) AS n", &all);
+  ASSERT_TRUE(status.ok()) << status;
+  ASSERT_EQ(all.rows_size(), 1);
+  EXPECT_EQ(all.rows(0).values(0).int_value(), 8);
+  EXPECT_EQ(all.rows(0).values(1).int_value(), 8);
+  EXPECT_EQ(all.stages(0).output(), 8);
+  v1::ExecuteResponse some;
+  status = execute("SEARCH default 'rain' WHERE odd = TRUE RETURN COUNT(*)", &some);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(some.rows(0).values(0).int_value(), 4);
+  // What needs the objects is refused rather than answered for some of them.
+  v1::ExecuteResponse unused;
+  for (const char* statement :
+       {"SEARCH default 'rain' RETURN COUNT(odd)", "SEARCH default 'rain' GROUP BY odd",
+        "SEARCH default 'rain' MIN SCORE 0 RETURN COUNT(*)"}) {
+    status = execute(statement, &unused);
+    EXPECT_EQ(GetErrorDetail(status).value_or(ErrorDetail{}).reason, "LIMIT_EXCEEDED")
+        << statement << ": " << status;
+  }
+  v1::ExecuteResponse top;
+  status = execute("SEARCH default 'rain' TOP 3 RETURN COUNT(*)", &top);
+  ASSERT_TRUE(status.ok()) << status;
+  EXPECT_EQ(top.rows(0).values(0).int_value(), 3);
+}
+
 TEST_F(QuerySearchTest, FollowingIsAskingFromAnchors) {
   v1::QueryRequest question;
   question.mutable_anchor_search()->set_collection("docs");
@@ -177,6 +223,40 @@ TEST_F(QuerySearchTest, ErrorsOfTheSearchNameTheStep) {
   status = database_->query().Execute(context_, request, &response);
   ASSERT_FALSE(status.ok());
   EXPECT_NE(status.message().find("line 1, column"), std::string::npos) << status;
+}
+
+// A number alone would not say which of the numbers of a statement is wrong.
+TEST_F(QuerySearchTest, ErrorsOfStatementsNameTheirPart) {
+  const std::pair<const char*, const char*> table[] = {
+      {"SEARCH docs LIMIT 10001", "limit: "},
+      {"SEARCH docs 'rain' TOP 10001", "search.limit: "},
+      {"SEARCH docs FOLLOW * HOPS 1000", "follow[0].max_hops: "},
+      {"SEARCH docs WHERE $score > 1", "where.comparison.field: "},
+  };
+  for (const auto& [statement, begin] : table) {
+    v1::ExecuteRequest request;
+    request.mutable_query()->set_search_text(statement);
+    v1::ExecuteResponse response;
+    const absl::Status status = database_->query().Execute(context_, request, &response);
+    EXPECT_EQ(status.message().find(begin), 0u) << statement << ": " << status;
+    const ErrorDetail detail = GetErrorDetail(status).value_or(ErrorDetail{});
+    EXPECT_EQ(detail.field, "query.search_text") << statement;
+    EXPECT_FALSE(detail.remedy.empty()) << statement;
+  }
+}
+
+TEST_F(QuerySearchTest, LanesThatLookAtSomeCannotBeCounted) {
+  v1::ExecuteRequest request;
+  v1::ExecuteResponse response;
+  request.mutable_query()->set_bring_text(
+      "bring docs { lanes = [{ search = \"rain\" candidates = 50 }] aggregates = [\"count\"] }");
+  const absl::Status status = database_->query().Execute(context_, request, &response);
+  EXPECT_EQ(status.message().find("search.lanes[0].candidates: all hits are needed"), 0u) << status;
+  request.mutable_query()->set_bring_text(
+      "bring docs { lanes = [{ search = \"rain\" candidates = 50 }] top = 20 aggregates = "
+      "[\"count\"] }");
+  ASSERT_TRUE(database_->query().Execute(context_, request, &response).ok());
+  EXPECT_EQ(response.rows(0).values(0).int_value(), 20);
 }
 
 }  // namespace

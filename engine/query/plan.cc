@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -155,6 +157,7 @@ class Compiler {
     }
     COOKIX_RETURN_IF_ERROR(
         CheckNumber(query_.limit(), limits_.max_query_results, field_ + "limit"));
+    COOKIX_RETURN_IF_ERROR(CheckCandidates());
     return CheckNumber(query_.offset(), limits_.max_query_offset, field_ + "offset");
   }
 
@@ -167,6 +170,26 @@ class Compiler {
     }
     COOKIX_RETURN_IF_ERROR(CheckNumber(step.max_hops(), limits_.max_query_hops, at + "max_hops"));
     return CheckFilter(step.where(), at + "where", limits_);
+  }
+
+  // True when every hit of the search is needed and no number of them was given.
+  bool needs_all_hits() const {
+    return query_.has_search() && query_.search().limit() == 0 && !follows() && !first_rows_do();
+  }
+
+  // A lane that looks at some only does not know all that match.
+  absl::Status CheckCandidates() const {
+    if (!needs_all_hits()) return absl::OkStatus();
+    for (int i = 0; i < query_.search().lanes_size(); ++i) {
+      const int64_t candidates = query_.search().lanes(i).candidates();
+      if (candidates == 0 || candidates >= limits_.max_search_limit) continue;
+      return InvalidField(absl::StrCat(field_, "search.lanes[", i, "].candidates"),
+                          "all hits are needed to order, count or group them, and the lane looks "
+                          "at some of them only",
+                          "Say how many of the best are meant (the limit of the search, top in a "
+                          "bring document), or leave candidates out");
+    }
+    return absl::OkStatus();
   }
 
   // A search cannot be asked for more than it returns.
@@ -207,13 +230,12 @@ class Compiler {
 
   void LimitSearch(v1::PlanSearch* search) const {
     if (search->query().limit() > 0) return;
+    search->set_complete(needs_all_hits());
     int64_t limit = limits_.max_search_limit;
     if (follows()) {
       limit = kDefaultSeeds;
     } else if (first_rows_do()) {
       limit = std::min(window(), limits_.max_search_limit);  // CheckWindow() has the rest
-    } else {
-      search->set_complete(true);
     }
     search->mutable_query()->set_limit(static_cast<int32_t>(limit));
   }
@@ -242,6 +264,17 @@ class Compiler {
   const std::string field_;
   v1::Plan plan_;
 };
+
+// An error about a part of a query that was written as text, which is the field `text` of
+// the request: the message names the part.
+absl::Status InText(const absl::Status& status, std::string_view text) {
+  std::optional<ErrorDetail> detail = GetErrorDetail(status);
+  const std::string prefix = absl::StrCat(ToAbsl(text), ".");
+  if (!detail.has_value() || !detail->field.starts_with(prefix)) return WithField(status, text);
+  const std::string part = detail->field.substr(prefix.size());
+  detail->field = std::string(text);
+  return MakeError(status.code(), absl::StrCat(part, ": ", status.message()), std::move(*detail));
+}
 
 // Checks one plan, step by step.
 class PlanChecker {
@@ -405,7 +438,7 @@ absl::StatusOr<v1::BuilderQuery> ParseQuery(const v1::Query& query, const Limits
 absl::StatusOr<v1::Plan> CompileQuery(const v1::BuilderQuery& query, const Limits& limits,
                                       std::string_view field, bool one_field) {
   absl::StatusOr<v1::Plan> plan = Compiler(query, limits, field).Compile();
-  if (!plan.ok() && one_field) return WithField(plan.status(), field);
+  if (!plan.ok() && one_field) return InText(plan.status(), field);
   return plan;
 }
 

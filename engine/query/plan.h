@@ -23,8 +23,9 @@ namespace cookix::engine {
 absl::StatusOr<v1::BuilderQuery> ParseQuery(const v1::Query& query, const Limits& limits,
                                             std::string_view field);
 
-// The plan of a query. Errors name `field` when `one_field` (the query was text, in which
-// there are no request fields), else the field in it.
+// The plan of a query. Errors name the field in `field`; when `one_field` (the query was
+// text, in which there are no request fields) they name `field`, and their message begins
+// with the part of the query.
 absl::StatusOr<v1::Plan> CompileQuery(const v1::BuilderQuery& query, const Limits& limits,
                                       std::string_view field, bool one_field);
 

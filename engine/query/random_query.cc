@@ -1,5 +1,6 @@
 #include "engine/query/random_query.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <iterator>
@@ -160,7 +161,11 @@ void RandomQuery::FillSearch(bool plain, v1::SeedSearch* search) {
     if (Maybe(3)) search->mutable_fusion()->set_alpha(0.7);
   }
   if (Maybe(3)) search->set_min_score(Number());
-  if (Maybe(2)) search->set_limit(static_cast<int32_t>(1 + Below(100)));
+  // A lane that looks at some only is refused where all hits are needed.
+  const bool looks_at_some =
+      std::any_of(search->lanes().begin(), search->lanes().end(),
+                  [](const v1::SearchLane& lane) { return lane.candidates() > 0; });
+  if (looks_at_some || Maybe(2)) search->set_limit(static_cast<int32_t>(1 + Below(100)));
 }
 
 void RandomQuery::FillFollow(v1::FollowStep* step) {
