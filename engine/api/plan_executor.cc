@@ -35,23 +35,6 @@ std::optional<RowField> KnownField(const std::string& name, const Limits& limits
   return *std::move(field);
 }
 
-// Its answer is how many rows there are.
-bool CountsRows(const v1::PlanAggregate& plan) {
-  return plan.group_by().empty() &&
-         std::all_of(plan.aggregates().begin(), plan.aggregates().end(),
-                     [](const v1::Aggregate& aggregate) { return aggregate.field().empty(); });
-}
-
-// All that the plan asks for is how many objects have the words: the search counts them.
-bool CountsMatches(const v1::Plan& plan) {
-  const v1::PlanSearch& search = plan.steps(0).seed().search();
-  const v1::SeedSearch& query = search.query();
-  const bool by_words_alone =
-      query.has_text() && !query.has_vector() && query.lanes().empty() && !query.has_min_score();
-  return search.complete() && by_words_alone && plan.steps_size() > 1 &&
-         plan.steps(1).has_aggregate() && CountsRows(plan.steps(1).aggregate());
-}
-
 bool Selects(const v1::PlanProject& project, std::string_view name) {
   return std::find(project.select().begin(), project.select().end(), name) !=
          project.select().end();
@@ -81,7 +64,7 @@ absl::Status PlanExecutor::Prepare() {
   if (query.has_min_score()) search_.set_min_score(query.min_score());
   if (query.has_snippets()) *search_.mutable_snippets() = query.snippets();
   if (seed.search().has_filter()) *search_.mutable_filter() = seed.search().filter();
-  const bool count = CountsMatches(plan_);
+  const bool count = OnlyCountsMatches(plan_);
   search_.set_limit(count ? 1 : query.limit());
   search_.set_count_matches(count);
   search_.set_explain(explain_);
@@ -100,7 +83,7 @@ absl::Status PlanExecutor::Execute(const NamespaceView& view, v1::ExecuteRespons
     if (!explain_) continue;
     v1::PlanStage* stage = response->add_stages();
     stage->set_name(std::string(PlanStepName(step)));
-    stage->set_detail(PlanStepText(step) + told.detail);
+    stage->set_detail(PlanStepText(plan_, step_) + told.detail);
     stage->set_input(told.input);
     stage->set_output(step.has_project() ? response->hits_size() + response->rows_size()
                                          : CountRows());
@@ -259,7 +242,7 @@ absl::Status PlanExecutor::Aggregate(const v1::PlanAggregate& plan) {
     columns_.push_back(ColumnName(aggregate));
     fields.push_back(KnownField(aggregate.field(), database_.limits()));
   }
-  if (CountsRows(plan)) {
+  if (OnlyCountsRows(plan)) {
     v1::AggregateRow row;
     for (int i = 0; i < plan.aggregates_size(); ++i) row.add_values()->set_int_value(CountRows());
     table_.push_back(std::move(row));

@@ -442,6 +442,21 @@ absl::StatusOr<v1::Plan> CompileQuery(const v1::BuilderQuery& query, const Limit
   return plan;
 }
 
+bool OnlyCountsRows(const v1::PlanAggregate& plan) {
+  return plan.group_by().empty() &&
+         std::all_of(plan.aggregates().begin(), plan.aggregates().end(),
+                     [](const v1::Aggregate& aggregate) { return aggregate.field().empty(); });
+}
+
+bool OnlyCountsMatches(const v1::Plan& plan) {
+  if (plan.steps_size() < 2 || !plan.steps(1).has_aggregate()) return false;
+  const v1::PlanSearch& search = plan.steps(0).seed().search();
+  const v1::SeedSearch& query = search.query();
+  const bool by_words_alone =
+      query.has_text() && !query.has_vector() && query.lanes().empty() && !query.has_min_score();
+  return search.complete() && by_words_alone && OnlyCountsRows(plan.steps(1).aggregate());
+}
+
 absl::Status CheckPlan(const v1::Plan& plan, const Limits& limits, std::string_view field) {
   return PlanChecker(plan, limits, field).Check();
 }

@@ -36,10 +36,16 @@ absl::Status CheckPlan(const v1::Plan& plan, const Limits& limits, std::string_v
 // A filter that says the same in the one way that plans have.
 v1::Filter NormalizeFilter(const v1::Filter& filter);
 
+// The answer of the aggregation is how many rows there are.
+bool OnlyCountsRows(const v1::PlanAggregate& plan);
+// All that the plan asks for is how many objects have the words: a search can count them,
+// however many they are.
+bool OnlyCountsMatches(const v1::Plan& plan);
+
 // A line for each step. Equal for equal plans; long lists of keys and vectors are cut short.
 std::string PlanText(const v1::Plan& plan);
-// One step, without its name: "causes out, 2 hops".
-std::string PlanStepText(const v1::PlanStep& step);
+// One step, by number, without its name: "causes out, 2 hops".
+std::string PlanStepText(const v1::Plan& plan, int number);
 // "seed", "expand", "filter", "aggregate", "order", "project".
 std::string_view PlanStepName(const v1::PlanStep& step);
 

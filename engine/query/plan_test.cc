@@ -137,6 +137,9 @@ TEST(PlanTest, LimitsMoveToWhereTheyDo) {
   EXPECT_EQ(PlanText(PlanOfSearch("SEARCH c 'a' ORDER BY price")),
             "seed      c: any word of 'a'; all, fewer than 10000\norder     price\n"
             "project   *, $content; at most 10\n");
+  EXPECT_EQ(PlanText(PlanOfSearch("SEARCH c 'a' RETURN COUNT(*) AS n")),
+            "seed      c: any word of 'a'; all, counted\naggregate COUNT(*) AS n\n"
+            "project   all\n");
   EXPECT_EQ(PlanText(PlanOfSearch("SEARCH c 'a' FOLLOW * LIMIT 3")),
             "seed      c: any word of 'a'; the best 5\n"
             "expand    any relation out, 1 hop, the nearest 3\n"

@@ -87,7 +87,8 @@ std::string LaneText(const v1::SearchLane& lane) {
   return out;
 }
 
-std::string SearchText(const v1::PlanSearch& plan) {
+// `counted`: the hits are only counted, however many they are.
+std::string SearchText(const v1::PlanSearch& plan, bool counted) {
   const v1::SeedSearch& search = plan.query();
   std::vector<std::string> parts;
   if (search.has_text()) parts.push_back(WordsText(search.text()));
@@ -105,12 +106,16 @@ std::string SearchText(const v1::PlanSearch& plan) {
   if (plan.has_filter()) parts.push_back("where " + WriteCondition(plan.filter()));
   if (search.has_min_score()) parts.push_back("score at least " + WriteDouble(search.min_score()));
   if (search.has_snippets()) parts.push_back("with snippets");
-  parts.push_back(plan.complete() ? "all, fewer than " + std::to_string(search.limit())
-                                  : "the best " + std::to_string(search.limit()));
+  const std::string limit = std::to_string(search.limit());
+  if (counted) {
+    parts.push_back("all, counted");
+  } else {
+    parts.push_back(plan.complete() ? "all, fewer than " + limit : "the best " + limit);
+  }
   return Join(parts, "; ");
 }
 
-std::string SeedText(const v1::PlanSeed& seed) {
+std::string SeedText(const v1::PlanSeed& seed, bool counted) {
   const std::string from = WriteName(seed.collection().empty() ? "default" : seed.collection());
   switch (seed.source_case()) {
     case v1::PlanSeed::kKeys: {
@@ -125,7 +130,7 @@ std::string SeedText(const v1::PlanSeed& seed) {
     case v1::PlanSeed::kLookup:
       return from + ": where " + WriteCondition(seed.lookup());
     case v1::PlanSeed::kSearch:
-      return from + ": " + SearchText(seed.search());
+      return from + ": " + SearchText(seed.search(), counted);
     default:
       return from + ": all";
   }
@@ -182,10 +187,11 @@ std::string_view PlanStepName(const v1::PlanStep& step) {
   return "nothing";
 }
 
-std::string PlanStepText(const v1::PlanStep& step) {
+std::string PlanStepText(const v1::Plan& plan, int number) {
+  const v1::PlanStep& step = plan.steps(number);
   switch (step.action_case()) {
     case v1::PlanStep::kSeed:
-      return SeedText(step.seed());
+      return SeedText(step.seed(), OnlyCountsMatches(plan));
     case v1::PlanStep::kExpand:
       return ExpandText(step.expand());
     case v1::PlanStep::kFilter:
@@ -208,10 +214,10 @@ std::string PlanStepText(const v1::PlanStep& step) {
 std::string PlanText(const v1::Plan& plan) {
   constexpr size_t kNameWidth = 10;
   std::string out;
-  for (const v1::PlanStep& step : plan.steps()) {
-    std::string name(PlanStepName(step));
+  for (int i = 0; i < plan.steps_size(); ++i) {
+    std::string name(PlanStepName(plan.steps(i)));
     name.resize(std::max(name.size(), kNameWidth), ' ');
-    out += name + PlanStepText(step) + "\n";
+    out += name + PlanStepText(plan, i) + "\n";
   }
   if (plan.valid_at_ms() > 0) {
     out += "edges valid at " + std::to_string(plan.valid_at_ms()) + "\n";
