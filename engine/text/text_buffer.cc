@@ -110,7 +110,8 @@ void TextBuffer::Append(Term* term, const Posting& posting) {
 void* TextBuffer::Allocate(size_t bytes) {
   bytes = (bytes + 7) / 8 * 8;
   if (bytes > arena_left_) {
-    const size_t size = std::max(bytes, kArenaBlock);
+    const size_t size = std::max(bytes, next_block_);
+    next_block_ = std::min(2 * next_block_, kLargestBlock);
     arena_.push_back(std::make_unique_for_overwrite<char[]>(size));
     arena_at_ = arena_.back().get();
     arena_left_ = size;

@@ -94,7 +94,9 @@ class TextBuffer {
   const uint32_t* lengths(size_t field) const { return lengths_[field].get(); }
 
  private:
-  static constexpr size_t kArenaBlock = 1 << 18;
+  // Blocks of the arena double, so that a buffer of few documents takes little.
+  static constexpr size_t kFirstBlock = 1 << 10;
+  static constexpr size_t kLargestBlock = 1 << 18;
   static constexpr uint32_t kLongestChunk = 128;
 
   void* Allocate(size_t bytes);
@@ -119,6 +121,7 @@ class TextBuffer {
   std::vector<std::unique_ptr<char[]>> arena_;
   char* arena_at_ = nullptr;
   size_t arena_left_ = 0;
+  size_t next_block_ = kFirstBlock;
 };
 
 }  // namespace cookix::engine

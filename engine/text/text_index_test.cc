@@ -368,6 +368,14 @@ TEST(TextIndexTest, SixtyFourFields) {
   EXPECT_EQ(world.index_->stats().documents, 60);
 }
 
+// There may be one for each of thousands of namespaces, and their memory has one bound.
+TEST(TextIndexTest, ASmallIndexTakesLittleMemory) {
+  World world(1, TextIndex::Options());
+  world.Set(1, {{"heavy rain"}});
+  world.Commit();
+  EXPECT_LT(world.index_->stats().memory_bytes, 48 << 10);
+}
+
 TEST(TextIndexTest, EmptyIndexAndEmptyQuery) {
   World world(1);
   EXPECT_TRUE(world.Search(Term("word"), 10, 0).hits.empty());

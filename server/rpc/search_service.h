@@ -5,7 +5,7 @@
 
 namespace cookix::server {
 
-// cookix.v1.SearchService: objects by vectors.
+// cookix.v1.SearchService: objects by vectors, by words and by links.
 void AddSearchService(Router& router);
 
 }  // namespace cookix::server
