@@ -21,9 +21,9 @@ std::string StepName(const v1::PathStep& step) {
 }
 
 // True when the stored edge itself was followed from target to source, rather
-// than as a virtual edge of its own.
+// than under a name that leads this way.
 bool Backwards(const v1::PathStep& step, const v1::ObjectRef& from) {
-  return !step.virtual_() && !SameRef(step.source(), from);
+  return step.virtual_relation().empty() && !SameRef(step.source(), from);
 }
 
 }  // namespace

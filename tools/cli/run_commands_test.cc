@@ -38,6 +38,19 @@ TEST_F(RunCommandsTest, PrintsPaths) {
   EXPECT_TRUE(Contains(out, "hops=2")) << out;
 }
 
+// An edge followed from its target to its source says nothing of the other direction.
+TEST_F(RunCommandsTest, PrintsWhichWayEdgesLead) {
+  Ok({"put", "coat", "--edge", "hangs_beside:umbrella"});
+  const std::string in = Ok({"run", "SEARCH default KEYS ('umbrella') FOLLOW hangs_beside IN"});
+  EXPECT_TRUE(Contains(in, "umbrella <--[hangs_beside]-- coat")) << in;
+  const std::string both =
+      Ok({"run", "SEARCH default KEYS ('rain') FOLLOW prevents, hangs_beside BOTH HOPS 2"});
+  EXPECT_TRUE(Contains(both, "<--[hangs_beside]-- coat")) << both;
+  EXPECT_FALSE(Contains(both, "--[hangs_beside]--> coat")) << both;
+  const std::string path = Ok({"path", "umbrella", "coat", "--direction", "both"});
+  EXPECT_TRUE(Contains(path, "hangs_beside ◂ coat")) << path;
+}
+
 TEST_F(RunCommandsTest, PrintsGroups) {
   const std::string out = Ok({"run", "SEARCH default RETURN COUNT(*) AS n, SUM(price)"});
   EXPECT_TRUE(Contains(out, "n")) << out;
