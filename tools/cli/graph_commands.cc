@@ -184,9 +184,9 @@ absl::Status Traverse(Context& context) {
                              ? std::string(static_cast<size_t>(visit.depth() - 1) * 3, ' ') + "└─ "
                              : out.Paint(std::to_string(visit.depth()) + "  ", Tone::kDim) +
                                    RefText(response.visits(visit.parent()).ref()) + " ─ ";
-      line += out.Paint(OneLine(via.virtual_() ? via.virtual_relation() : via.relation()),
-                        Tone::kRelation) +
-              " ▸ " + RefText(visit.ref());
+      const bool backwards = Backwards(via, response.visits(visit.parent()).ref());
+      line += out.Paint(OneLine(StepName(via)), Tone::kRelation) + (backwards ? " ◂ " : " ▸ ") +
+              RefText(visit.ref());
       if (via.virtual_()) line += out.Paint("  (virtual)", Tone::kDim);
       out.Line(line);
     }

@@ -15,17 +15,6 @@ std::string CollectionOf(const v1::ObjectRef& ref) {
   return ref.collection().empty() ? "default" : ref.collection();
 }
 
-std::string StepName(const v1::PathStep& step) {
-  return step.virtual_() && !step.virtual_relation().empty() ? step.virtual_relation()
-                                                             : step.relation();
-}
-
-// True when the stored edge itself was followed from target to source, rather
-// than under a name that leads this way.
-bool Backwards(const v1::PathStep& step, const v1::ObjectRef& from) {
-  return step.virtual_relation().empty() && !SameRef(step.source(), from);
-}
-
 }  // namespace
 
 bool SameRef(const v1::ObjectRef& a, const v1::ObjectRef& b) {
@@ -93,6 +82,15 @@ void PrintObject(const v1::Object& object, Terminal& terminal) {
   field("created", TimeText(object.created_ms()));
   field("updated", TimeText(object.updated_ms()));
   if (object.expires_ms() != 0) field("expires", TimeText(object.expires_ms()));
+}
+
+std::string StepName(const v1::PathStep& step) {
+  return step.virtual_() && !step.virtual_relation().empty() ? step.virtual_relation()
+                                                             : step.relation();
+}
+
+bool Backwards(const v1::PathStep& step, const v1::ObjectRef& from) {
+  return step.virtual_relation().empty() && !SameRef(step.source(), from);
 }
 
 const v1::ObjectRef& OtherEnd(const v1::PathStep& step, const v1::ObjectRef& from) {

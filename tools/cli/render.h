@@ -36,6 +36,11 @@ std::string PathLine(const v1::ObjectRef& start, const v1::Path& path, const Ter
 // The object at the other end of a step that was entered at `from`.
 const v1::ObjectRef& OtherEnd(const v1::PathStep& step, const v1::ObjectRef& from);
 bool SameRef(const v1::ObjectRef& a, const v1::ObjectRef& b);
+// The relation under which a step was followed.
+std::string StepName(const v1::PathStep& step);
+// True when the stored edge itself was followed from target to source, rather than under a
+// name that leads this way.
+bool Backwards(const v1::PathStep& step, const v1::ObjectRef& from);
 
 }  // namespace cookix::cli
 

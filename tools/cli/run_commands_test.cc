@@ -49,6 +49,8 @@ TEST_F(RunCommandsTest, PrintsWhichWayEdgesLead) {
   EXPECT_FALSE(Contains(both, "--[hangs_beside]--> coat")) << both;
   const std::string path = Ok({"path", "umbrella", "coat", "--direction", "both"});
   EXPECT_TRUE(Contains(path, "hangs_beside ◂ coat")) << path;
+  const std::string tree = Ok({"traverse", "umbrella", "--direction", "in"});
+  EXPECT_TRUE(Contains(tree, "hangs_beside ◂ coat")) << tree;
 }
 
 TEST_F(RunCommandsTest, PrintsGroups) {
