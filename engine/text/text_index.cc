@@ -119,7 +119,7 @@ void TextIndex::Impl::ApplyChange(TextChange change) {
 }
 
 void TextIndex::Impl::AddLocked(const TextChange& change) {
-  BufferForLocked().buffer->Add(change.ordinal, change.after);
+  BufferForLocked().buffer->Add(change.ordinal, *change.after);
 }
 
 TextBufferSource& TextIndex::Impl::BufferForLocked() {
@@ -153,7 +153,7 @@ bool TextIndex::Impl::KillLocked(const TextChange& change) {
     OwnBits(in.buffer->capacity(), &in.dead);
     (*in.dead)[doc / 64] |= uint64_t{1} << (doc % 64);
     ++in.dead_count;
-    in.buffer->CountOff(doc);
+    in.buffer->CountOff(*change.before);
     in.buffer->Forget(change.ordinal);
     if (in.busy) in.deaths.push_back({change.ordinal, change.before});
     return true;

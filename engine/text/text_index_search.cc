@@ -369,7 +369,7 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, size_t leaf) 
     words.push_back(LeafPostings::OfSegment(packed));
   }
   for (const TextBuffer::Term* term : found.terms) {
-    words.push_back(LeafPostings::OfBuffer(*view.buffer, *term, view.documents));
+    words.push_back(LeafPostings::OfBuffer(*term, view.documents));
     if (words.back().size() == 0) return MakeEmptyNode(windows);
   }
   if (Expands(query)) {

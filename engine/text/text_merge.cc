@@ -173,7 +173,6 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
   TextSegmentWriter writer(std::move(ordinals), with_positions, lengths);
   std::vector<std::pair<DocId, TextBuffer::Posting>> postings;
   TermPostings renumbered;
-  std::string positions;
   for (const TextBuffer::Term* term : SortedTerms(newest)) {
     postings.clear();
     term->ForEach(end, [&](const TextBuffer::Posting& posting) {
@@ -185,11 +184,8 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
     }
     renumbered.Clear();
     for (const auto& [doc, posting] : postings) {
-      positions.clear();
-      if (with_positions[term->field]) {
-        AppendPositions(buffer.document(posting.doc)->term(posting.index).positions, &positions);
-      }
-      renumbered.Add(doc, posting.tf, positions);
+      renumbered.Add(doc, posting.tf, {});
+      if (with_positions[term->field]) AppendPositions(posting.Positions(), &renumbered.positions);
     }
     writer.Add(term->field, term->text, renumbered);
   }
