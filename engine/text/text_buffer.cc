@@ -11,8 +11,8 @@ namespace {
 
 // Of a document in the table of ordinals.
 constexpr size_t kBytesOfDocument = 32;
-// Terms between those that are added and those that are fetched.
-constexpr size_t kAhead = 6;
+// Terms between two steps of fetching what is about to be added to.
+constexpr size_t kAhead = 4;
 
 }  // namespace
 
@@ -47,16 +47,19 @@ DocId TextBuffer::Add(Ordinal ordinal, const TextDocument& document) {
   return doc;
 }
 
-// The table and the terms are larger than the processor's caches, and the words of a
-// document are anywhere in them: so what comes a little later is fetched meanwhile.
+// The table, the terms and their postings are larger than the processor's caches, and the
+// words of a document are anywhere in them: so what comes a little later is fetched
+// meanwhile, step by step.
 void TextBuffer::Prefetch(const TextDocument& document, size_t index) const {
-  const size_t mask = table_.size() - 1;
-  if (index + 2 * kAhead < document.size()) {
-    __builtin_prefetch(&table_[document.hash(index + 2 * kAhead) & mask]);
+  const auto slot = [&](size_t ahead) -> Term* const* {
+    if (index + ahead >= document.size()) return nullptr;
+    return &table_[document.hash(index + ahead) & (table_.size() - 1)];
+  };
+  if (Term* const* at = slot(3 * kAhead); at != nullptr) __builtin_prefetch(at);
+  if (Term* const* at = slot(2 * kAhead); at != nullptr) __builtin_prefetch(*at);
+  if (Term* const* at = slot(kAhead); at != nullptr && *at != nullptr) {
+    __builtin_prefetch((*at)->next, 1);
   }
-  if (index + kAhead >= document.size()) return;
-  const Term* term = table_[document.hash(index + kAhead) & mask];
-  if (term != nullptr) __builtin_prefetch(term);
 }
 
 TextBuffer::Posting TextBuffer::MakePosting(DocId doc, const TextDocument::Term& term) {
@@ -128,17 +131,19 @@ void TextBuffer::GrowTable() {
 }
 
 void TextBuffer::Append(Term* term, const Posting& posting) {
-  Chunk* chunk = term->last;
-  if (chunk == nullptr || term->last_count == chunk->size) {
-    const uint32_t size = chunk == nullptr ? 1 : std::min(kLongestChunk, chunk->size * 2);
+  if (term->room == 0) {
+    Chunk* const last = term->last;
+    const uint32_t size = last == nullptr ? 1 : std::min(kLongestChunk, last->size * 2);
     auto* added = new (Allocate(sizeof(Chunk))) Chunk;
     added->size = size;
     added->postings = static_cast<Posting*>(Allocate(size * sizeof(Posting)));
-    (chunk == nullptr ? term->first : chunk->next) = added;
-    term->last = chunk = added;
-    term->last_count = 0;
+    (last == nullptr ? term->first : last->next) = added;
+    term->last = added;
+    term->next = added->postings;
+    term->room = size;
   }
-  new (&chunk->postings[term->last_count++]) Posting(posting);
+  new (term->next++) Posting(posting);
+  --term->room;
   term->count.store(term->count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 

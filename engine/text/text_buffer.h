@@ -52,7 +52,9 @@ class TextBuffer {
     std::atomic<uint32_t> count{0};
     Chunk* first = nullptr;
     Chunk* last = nullptr;
-    uint32_t last_count = 0;
+    // Where the next posting goes, and for how many more there is room.
+    Posting* next = nullptr;
+    uint32_t room = 0;
     // Live documents that have it. Locked.
     uint32_t df = 0;
 

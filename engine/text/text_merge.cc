@@ -7,6 +7,9 @@
 namespace cookix::engine {
 namespace {
 
+// Terms between two steps of fetching what is about to be read.
+constexpr size_t kAhead = 8;
+
 struct Renumbering {
   std::vector<Ordinal> ordinals;
   // By source: the new number of each document, or kNoDoc.
@@ -173,7 +176,12 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
   TextSegmentWriter writer(std::move(ordinals), with_positions, lengths);
   std::vector<std::pair<DocId, TextBuffer::Posting>> postings;
   TermPostings renumbered;
-  for (const TextBuffer::Term* term : SortedTerms(newest)) {
+  const std::vector<const TextBuffer::Term*> terms = SortedTerms(newest);
+  for (size_t t = 0; t < terms.size(); ++t) {
+    // Terms and their postings are anywhere in memory.
+    if (t + 2 * kAhead < terms.size()) __builtin_prefetch(terms[t + 2 * kAhead]);
+    if (t + kAhead < terms.size()) __builtin_prefetch(terms[t + kAhead]->first);
+    const TextBuffer::Term* const term = terms[t];
     postings.clear();
     term->ForEach(end, [&](const TextBuffer::Posting& posting) {
       if (numbers[posting.doc] != kNoDoc) postings.emplace_back(numbers[posting.doc], posting);

@@ -18,6 +18,33 @@ size_t SharedBytes(std::string_view a, std::string_view b) {
   return shared;
 }
 
+// The pairs that no other is as good as, the shortest first.
+std::vector<Impacts::Pair> BestPairs(std::span<Impacts::Pair> all) {
+  // Few are left of many equal ones: of each small tf the one of the least length.
+  std::array<uint32_t, 32> least;
+  least.fill(kMost + 1);
+  size_t count = 0;
+  for (const Impacts::Pair pair : all) {
+    if (pair.tf < least.size()) {
+      least[pair.tf] = std::min<uint32_t>(least[pair.tf], pair.length);
+    } else {
+      all[count++] = pair;
+    }
+  }
+  for (uint16_t tf = 0; tf < least.size(); ++tf) {
+    if (least[tf] <= kMost) all[count++] = {tf, static_cast<uint16_t>(least[tf])};
+  }
+  all = all.first(count);
+  std::sort(all.begin(), all.end(), [](const Impacts::Pair& a, const Impacts::Pair& b) {
+    return a.length < b.length || (a.length == b.length && a.tf > b.tf);
+  });
+  std::vector<Impacts::Pair> best;
+  for (const Impacts::Pair& pair : all) {
+    if (best.empty() || pair.tf > best.back().tf) best.push_back(pair);
+  }
+  return best;
+}
+
 // What of a score depends on the document, at an ordinary length.
 double Worth(const Impacts::Pair& pair, double mean) {
   return pair.tf / (pair.tf + 0.3 + 0.9 * pair.length / mean);
@@ -156,14 +183,7 @@ Impacts TextSegmentWriter::ImpactsOf(const SegmentField& field, const TermPostin
     all[i - begin] = {static_cast<uint16_t>(std::min(postings.tfs[i], kMost)),
                       static_cast<uint16_t>(std::min(field.lengths_[postings.docs[i]], kMost))};
   }
-  std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(end - begin),
-            [](const Impacts::Pair& a, const Impacts::Pair& b) {
-              return a.length < b.length || (a.length == b.length && a.tf > b.tf);
-            });
-  std::vector<Impacts::Pair> best;
-  for (size_t i = 0; i < end - begin; ++i) {
-    if (best.empty() || all[i].tf > best.back().tf) best.push_back(all[i]);
-  }
+  std::vector<Impacts::Pair> best = BestPairs(std::span(all).first(end - begin));
   Reduce(static_cast<double>(field.totals_.words) / static_cast<double>(field.totals_.documents),
          &best);
   Impacts impacts;
