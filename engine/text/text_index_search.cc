@@ -505,10 +505,8 @@ std::shared_ptr<const DocBits> TextIndex::Impl::AcceptedBits(
   if (set->Count() < segment->documents()) {
     DocId doc = 0;
     set->ForEach([&](Ordinal ordinal) {
-      const auto begin = segment->ordinals().begin();
-      const auto found = std::lower_bound(begin + doc, segment->ordinals().end(), ordinal);
-      doc = static_cast<DocId>(found - begin);
-      if (found != segment->ordinals().end() && *found == ordinal) accept(doc);
+      doc = segment->ordinals().LowerBound(doc, ordinal);
+      if (doc < segment->documents() && segment->ordinal(doc) == ordinal) accept(doc);
     });
   } else {
     for (DocId doc = 0; doc < segment->documents(); ++doc) {

@@ -173,7 +173,7 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
   for (size_t field = 0; field < lengths.size(); ++field) {
     for (const DocId doc : live) lengths[field].push_back(buffer.lengths(field)[doc]);
   }
-  TextSegmentWriter writer(std::move(ordinals), with_positions, lengths);
+  TextSegmentWriter writer(ordinals, with_positions, lengths);
   std::vector<std::pair<DocId, TextBuffer::Posting>> postings;
   TermPostings renumbered;
   const std::vector<const TextBuffer::Term*> terms = SortedTerms(newest);
@@ -202,7 +202,7 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
 
 std::shared_ptr<const TextSegment> MergeSegments(std::span<const MergeSource> sources,
                                                  const std::vector<bool>& with_positions) {
-  Renumbering numbering = Renumber(sources);
+  const Renumbering numbering = Renumber(sources);
   std::vector<std::vector<uint32_t>> lengths(with_positions.size());
   for (size_t field = 0; field < lengths.size(); ++field) {
     for (size_t s = 0; s < sources.size(); ++s) {
@@ -215,7 +215,7 @@ std::shared_ptr<const TextSegment> MergeSegments(std::span<const MergeSource> so
       }
     }
   }
-  TextSegmentWriter writer(std::move(numbering.ordinals), with_positions, lengths);
+  TextSegmentWriter writer(numbering.ordinals, with_positions, lengths);
   for (size_t field = 0; field < with_positions.size(); ++field) {
     MergeField(sources, field, numbering, &writer);
   }

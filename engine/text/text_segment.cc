@@ -30,14 +30,12 @@ DocLengths::DocLengths(std::span<const uint32_t> lengths) {
 }
 
 DocId TextSegment::Find(Ordinal ordinal) const {
-  if (ordinals_.empty() || ordinal > ordinals_.back() || ordinal < ordinals_.front()) return kNoDoc;
-  const auto found = std::lower_bound(ordinals_.begin(), ordinals_.end(), ordinal);
-  if (*found != ordinal) return kNoDoc;
-  return static_cast<DocId>(found - ordinals_.begin());
+  const DocId found = ordinals_.LowerBound(0, ordinal);
+  return found < documents() && ordinals_[found] == ordinal ? found : kNoDoc;
 }
 
 void TextSegment::CountMemory() {
-  memory_bytes_ = sizeof(*this) + ordinals_.capacity() * sizeof(Ordinal);
+  memory_bytes_ = sizeof(*this) + ordinals_.MemoryBytes();
   for (const SegmentField& field : fields_) memory_bytes_ += field.MemoryBytes();
 }
 

@@ -86,11 +86,11 @@ void TermPostings::Add(DocId doc, uint32_t tf, std::string_view doc_positions) {
   positions.append(doc_positions);
 }
 
-TextSegmentWriter::TextSegmentWriter(std::vector<Ordinal> ordinals,
+TextSegmentWriter::TextSegmentWriter(std::span<const Ordinal> ordinals,
                                      const std::vector<bool>& with_positions,
                                      std::span<const std::vector<uint32_t>> lengths)
     : segment_(std::make_shared<TextSegment>()) {
-  segment_->ordinals_ = std::move(ordinals);
+  segment_->ordinals_ = DocOrdinals(ordinals);
   segment_->fields_.resize(with_positions.size());
   for (size_t i = 0; i < with_positions.size(); ++i) {
     SegmentField& field = segment_->fields_[i];

@@ -62,7 +62,7 @@ class TextView : public View {
   uint64_t indexed(uint64_t applied) const override;
   // indexes, building, failed, documents, waiting, dead, segments.
   std::map<std::string, int64_t> Counters() const override;
-  uint32_t checkpoint_version() const override { return 1; }
+  uint32_t checkpoint_version() const override { return 2; }
   std::unique_ptr<ViewSave> BeginSave() override;
   absl::Status Load(storage::CheckedFileReader& reader, uint64_t commit, const ReadView& newest,
                     BootstrapMonitor& monitor) override;
