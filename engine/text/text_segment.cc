@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/text/posting_tail.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
 
@@ -60,18 +61,7 @@ void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) cons
     if (tfs != nullptr) UnpackFromOne(at + 2 + PackedBytes(doc_bits), tf_bits, tfs);
     return;
   }
-  uint32_t ignored[kPostingBlock];
-  if (tfs == nullptr) tfs = ignored;
-  for (size_t i = 0; i < size; ++i) {
-    uint32_t number;
-    at = ReadVarint(at, &number);
-    docs[i] = next + (number >> 1);
-    next = docs[i] + 1;
-    tfs[i] = 1;
-    if ((number & 1) == 0) continue;
-    at = ReadVarint(at, &number);
-    tfs[i] = number + 2;
-  }
+  ReadPostingTail(at, size, next, docs, tfs);
 }
 
 const uint8_t* SkipPositions(const uint8_t* at, size_t count) {

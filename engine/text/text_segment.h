@@ -8,7 +8,7 @@
 //               and positions (varints). A block is found by the first 8 bytes of its first
 //               term, and where that leaves a choice, by the term.
 //   postings    128 to a block: bits of distances, bits of tf, both packed (posting_blocks.h).
-//               What is left at the end is varints: distance * 2 + (tf > 1), then tf - 2.
+//               What is left at the end is packed more tightly (posting_tail.h).
 //   positions   of each document varints of distances, one document after the other
 //   blocks      of terms with 128 documents or more, for each block: the last document,
 //               where its postings and positions begin, and its Impacts
@@ -239,7 +239,6 @@ class TextSegmentWriter {
 
  private:
   void AddBlocks(SegmentField& field, const TermPostings& postings);
-  void AddTail(SegmentField& field, const TermPostings& postings, size_t begin);
   Impacts ImpactsOf(const SegmentField& field, const TermPostings& postings, size_t begin,
                     size_t end) const;
 

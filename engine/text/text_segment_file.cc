@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/text/posting_tail.h"
 #include "engine/text/saved_array.h"
 #include "engine/text/text_segment.h"
 #include "engine/text/text_segment_format.h"
@@ -24,18 +25,6 @@ size_t FullBlockBytes(const uint8_t* at, const uint8_t* end) {
   if (left < 2 || at[0] > 32 || at[1] > 32) return 0;
   const size_t bytes = 2 + PackedBytes(at[0]) + PackedBytes(at[1]);
   return bytes <= left ? bytes : 0;
-}
-
-// The bytes of the last, unpacked postings; 0 when they are not all before `end`.
-size_t TailBytes(const uint8_t* begin, const uint8_t* end, size_t count) {
-  const uint8_t* at = begin;
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t number = 0;
-    at = CheckVarint(at, end, &number);
-    if (at != nullptr && (number & 1) != 0) at = CheckVarint(at, end, &number);
-    if (at == nullptr || number >= kNoDoc - 2) return 0;
-  }
-  return static_cast<size_t>(at - begin);
 }
 
 bool IsBound(const Impacts& impacts, uint32_t tf, uint32_t length) {
@@ -191,7 +180,8 @@ absl::Status SegmentField::ValidatePostings(const PackedPostings& postings, uint
   uint32_t docs[kPostingBlock], tfs[kPostingBlock];
   for (size_t block = 0; block < postings.blocks(); ++block) {
     const size_t size = postings.BlockSize(block);
-    const size_t bytes = size == kPostingBlock ? FullBlockBytes(at, end) : TailBytes(at, end, size);
+    const size_t bytes =
+        size == kPostingBlock ? FullBlockBytes(at, end) : PostingTailBytes(at, end, size);
     if (bytes == 0) return MalformedTextIndex("a block of postings");
     if (postings.offsets != nullptr &&
         postings.offsets[block] != static_cast<uint64_t>(at - Begin(postings.postings))) {

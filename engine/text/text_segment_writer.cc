@@ -2,6 +2,7 @@
 #include <bit>
 #include <utility>
 
+#include "engine/text/posting_tail.h"
 #include "engine/text/text_segment.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
@@ -148,7 +149,8 @@ void TextSegmentWriter::AddBlocks(SegmentField& field, const TermPostings& posti
       field.impacts_.push_back(ImpactsOf(field, postings, begin, end));
     }
     if (end - begin < kPostingBlock) {
-      AddTail(field, postings, begin);
+      AppendPostingTail(std::span(postings.docs).subspan(begin),
+                        std::span(postings.tfs).subspan(begin), next, &field.postings_);
       return;
     }
     uint32_t distances[kPostingBlock], tfs[kPostingBlock];
@@ -163,16 +165,6 @@ void TextSegmentWriter::AddBlocks(SegmentField& field, const TermPostings& posti
     field.postings_.push_back(static_cast<char>(tf_bits));
     Pack(distances, doc_bits, &field.postings_);
     Pack(tfs, tf_bits, &field.postings_);
-  }
-}
-
-void TextSegmentWriter::AddTail(SegmentField& field, const TermPostings& postings, size_t begin) {
-  DocId next = begin == 0 ? 0 : postings.docs[begin - 1] + 1;
-  for (size_t i = begin; i < postings.docs.size(); ++i) {
-    const uint32_t tf = postings.tfs[i];
-    AppendVarint(uint64_t{postings.docs[i] - next} << 1 | (tf > 1), &field.postings_);
-    if (tf > 1) AppendVarint(tf - 2, &field.postings_);
-    next = postings.docs[i] + 1;
   }
 }
 
