@@ -7,9 +7,9 @@
 //               dead documents each
 #include <algorithm>
 #include <bit>
-#include <new>
 #include <utility>
 
+#include "engine/text/no_memory.h"
 #include "engine/text/saved_array.h"
 #include "engine/text/text_index_impl.h"
 #include "storage/base/status.h"
@@ -126,12 +126,7 @@ absl::Status TextIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrite
 }
 
 absl::Status TextIndex::Load(storage::CheckedFileReader& reader) {
-  try {
-    return impl_->Load(reader);
-  } catch (const std::bad_alloc&) {
-    return MakeError(absl::StatusCode::kResourceExhausted, "no memory is left for the text index",
-                     {"MEMORY_LIMIT", "", "Give the server more memory.", true});
-  }
+  return WithinMemory([&] { return impl_->Load(reader); });
 }
 
 absl::Status TextIndex::Impl::Load(storage::CheckedFileReader& reader) {

@@ -73,7 +73,8 @@ class TextView : public View {
   absl::StatusOr<bool> Search(const CallContext& context, const NamespaceView& view,
                               const TextSearch& search, TextSearchResult* result);
 
-  // Fills in `state`, `error`, sizes and the statistics of the fields of `definition`.
+  // Fills in `state`, `error`, sizes and the statistics of the fields of `definition`; of an
+  // index that is being built, as far as it is.
   void Describe(NamespaceId ns, CollectionId collection, const v1::Collection& definition,
                 v1::DescribeIndexResponse* response) const;
 
