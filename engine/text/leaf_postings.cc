@@ -19,14 +19,12 @@ LeafPostings LeafPostings::OfSegment(const PackedPostings& postings) {
   return leaf;
 }
 
-LeafPostings LeafPostings::OfBuffer(const TextBuffer& buffer, const TextBuffer::Term& term,
-                                    DocId end) {
+LeafPostings LeafPostings::OfBuffer(const TextBuffer::Term& term, DocId end) {
   LeafPostings leaf;
-  leaf.buffer_ = &buffer;
   term.ForEach(end, [&](const TextBuffer::Posting& posting) {
     leaf.docs_.push_back(posting.doc);
     leaf.tfs_.push_back(posting.tf);
-    leaf.indices_.push_back(posting.index);
+    leaf.buffer_postings_.push_back(&posting);
   });
   leaf.size_ = leaf.docs_.size();
   leaf.docs_.resize(leaf.size_ + kKernelPadding);
@@ -94,9 +92,8 @@ uint32_t LeafPostings::Tf(DocId doc) {
 }
 
 void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {
-  if (buffer_ != nullptr) {
-    const size_t at = loaded_ * kPostingBlock + found_;
-    const auto found = buffer_->document(docs_[at])->term(indices_[at]).positions;
+  if (!buffer_postings_.empty()) {
+    const auto found = buffer_postings_[loaded_ * kPostingBlock + found_]->Positions();
     positions->assign(found.begin(), found.end());
     return;
   }

@@ -24,7 +24,7 @@ class LeafPostings {
 
   static LeafPostings OfSegment(const PackedPostings& postings);
   // The documents before `end`.
-  static LeafPostings OfBuffer(const TextBuffer& buffer, const TextBuffer::Term& term, DocId end);
+  static LeafPostings OfBuffer(const TextBuffer::Term& term, DocId end);
   // Ascending, as many of each. Without positions.
   static LeafPostings OfArrays(std::vector<uint32_t> docs, std::vector<uint32_t> tfs);
 
@@ -82,9 +82,8 @@ class LeafPostings {
   // When plain: all postings.
   std::vector<uint32_t> docs_;
   std::vector<uint32_t> tfs_;
-  // Of a buffer: which term of its document each posting is.
-  const TextBuffer* buffer_ = nullptr;
-  std::vector<uint32_t> indices_;
+  // Of a buffer: the postings.
+  std::vector<const TextBuffer::Posting*> buffer_postings_;
 
   std::unique_ptr<Unpacked> unpacked_;
   Block block_;

@@ -9,6 +9,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "engine/text/document_scorer.h"
+#include "engine/text/no_memory.h"
 #include "engine/text/object_texts.h"
 #include "engine/text/text_document.h"
 #include "storage/base/coding.h"
@@ -99,10 +100,8 @@ class Documents {
   std::vector<TextIndexField> index_fields_;
 };
 
-}  // namespace
-
-absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& view,
-                               const TextSearch& search, TextSearchResult* result) {
+absl::Status Search(const CallContext& context, const NamespaceView& view, const TextSearch& search,
+                    TextSearchResult* result) {
   const auto begin = std::chrono::steady_clock::now();
   COOKIX_RETURN_IF_ERROR(context.Check());
   Documents documents(context, view, search);
@@ -140,6 +139,13 @@ absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& 
                            std::chrono::steady_clock::now() - begin)
                            .count();
   return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status SearchTextRecords(const CallContext& context, const NamespaceView& view,
+                               const TextSearch& search, TextSearchResult* result) {
+  return WithinMemory([&] { return Search(context, view, search, result); });
 }
 
 }  // namespace cookix::engine

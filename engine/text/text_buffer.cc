@@ -7,39 +7,75 @@
 
 namespace cookix::engine {
 
+namespace {
+
+// Of a document in the table of ordinals.
+constexpr size_t kBytesOfDocument = 32;
+// Terms between two steps of fetching what is about to be added to.
+constexpr size_t kAhead = 4;
+
+}  // namespace
+
 void TextBuffer::Free::operator()(uint32_t* memory) const { std::free(memory); }
 
 TextBuffer::TextBuffer(size_t fields, size_t capacity)
-    : capacity_(capacity), ordinals_(capacity), documents_(capacity), table_(1 << 10) {
+    : capacity_(capacity), ordinals_(capacity), table_(1 << 10) {
   for (size_t i = 0; i < fields; ++i) {
     auto* memory = static_cast<uint32_t*>(std::calloc(capacity, sizeof(uint32_t)));
     if (memory == nullptr) throw std::bad_alloc();
     lengths_.emplace_back(memory);
   }
-  bytes_ = sizeof(*this) + capacity * (sizeof(Ordinal) + sizeof(documents_[0]));
+  bytes_ = sizeof(*this) + capacity * sizeof(Ordinal);
 }
 
-DocId TextBuffer::Add(Ordinal ordinal, std::shared_ptr<const TextDocument> document) {
+DocId TextBuffer::Add(Ordinal ordinal, const TextDocument& document) {
   const DocId doc = end_.load(std::memory_order_relaxed);
   ordinals_[doc] = ordinal;
   by_ordinal_[ordinal] = doc;
   for (uint32_t field = 0; field < lengths_.size(); ++field) {
-    if (document->length(field) > 0) lengths_[field][doc] = document->length(field);
+    if (document.length(field) > 0) lengths_[field][doc] = document.length(field);
   }
-  for (uint32_t i = 0; i < document->size(); ++i) {
-    const TextDocument::Term of_document = document->term(i);
+  for (size_t i = 0; i < document.size(); ++i) {
+    Prefetch(document, i);
+    const TextDocument::Term of_document = document.term(i);
     Term* term = FindOrAdd(of_document);
-    Append(term, {doc, of_document.tf, i});
+    Append(term, MakePosting(doc, of_document));
     ++term->df;
   }
-  bytes_.fetch_add(document->MemoryBytes() + 64, std::memory_order_relaxed);
-  documents_[doc] = std::move(document);
+  bytes_.fetch_add(kBytesOfDocument, std::memory_order_relaxed);
   end_.store(doc + 1, std::memory_order_release);
   return doc;
 }
 
-void TextBuffer::CountOff(DocId doc) {
-  const TextDocument& document = *documents_[doc];
+// The table, the terms and their postings are larger than the processor's caches, and the
+// words of a document are anywhere in them: so what comes a little later is fetched
+// meanwhile, step by step.
+void TextBuffer::Prefetch(const TextDocument& document, size_t index) const {
+  const auto slot = [&](size_t ahead) -> Term* const* {
+    if (index + ahead >= document.size()) return nullptr;
+    return &table_[document.hash(index + ahead) & (table_.size() - 1)];
+  };
+  if (Term* const* at = slot(3 * kAhead); at != nullptr) __builtin_prefetch(at);
+  if (Term* const* at = slot(2 * kAhead); at != nullptr) __builtin_prefetch(*at);
+  if (Term* const* at = slot(kAhead); at != nullptr && *at != nullptr) {
+    __builtin_prefetch((*at)->next, 1);
+  }
+}
+
+TextBuffer::Posting TextBuffer::MakePosting(DocId doc, const TextDocument::Term& term) {
+  Posting posting{.doc = doc, .tf = term.tf, .positions = nullptr};
+  if (term.positions.empty()) return posting;
+  if (term.tf == 1) {
+    posting.position = term.positions[0];
+    return posting;
+  }
+  auto* positions = static_cast<uint32_t*>(Allocate(term.positions.size_bytes()));
+  std::copy(term.positions.begin(), term.positions.end(), positions);
+  posting.positions = positions;
+  return posting;
+}
+
+void TextBuffer::CountOff(const TextDocument& document) {
   for (size_t i = 0; i < document.size(); ++i) --FindOrAdd(document.term(i))->df;
 }
 
@@ -67,9 +103,11 @@ TextBuffer::Term* TextBuffer::FindOrAdd(const TextDocument::Term& term) {
       return there;
     }
   }
-  auto* text = static_cast<char*>(Allocate(term.text.size()));
+  // The text beside the term, as one is looked at after the other.
+  auto* memory = static_cast<char*>(Allocate(sizeof(Term) + term.text.size()));
+  Term* added = new (memory) Term;
+  char* text = memory + sizeof(Term);
   std::copy(term.text.begin(), term.text.end(), text);
-  Term* added = new (Allocate(sizeof(Term))) Term;
   added->text = {text, term.text.size()};
   added->hash = term.hash;
   added->field = term.field;
@@ -93,17 +131,19 @@ void TextBuffer::GrowTable() {
 }
 
 void TextBuffer::Append(Term* term, const Posting& posting) {
-  Chunk* chunk = term->last;
-  if (chunk == nullptr || term->last_count == chunk->size) {
-    const uint32_t size = chunk == nullptr ? 1 : std::min(kLongestChunk, chunk->size * 2);
+  if (term->room == 0) {
+    Chunk* const last = term->last;
+    const uint32_t size = last == nullptr ? 1 : std::min(kLongestChunk, last->size * 2);
     auto* added = new (Allocate(sizeof(Chunk))) Chunk;
     added->size = size;
     added->postings = static_cast<Posting*>(Allocate(size * sizeof(Posting)));
-    (chunk == nullptr ? term->first : chunk->next) = added;
-    term->last = chunk = added;
-    term->last_count = 0;
+    (last == nullptr ? term->first : last->next) = added;
+    term->last = added;
+    term->next = added->postings;
+    term->room = size;
   }
-  new (&chunk->postings[term->last_count++]) Posting(posting);
+  new (term->next++) Posting(posting);
+  --term->room;
   term->count.store(term->count.load(std::memory_order_relaxed) + 1, std::memory_order_release);
 }
 

@@ -9,10 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "engine/records.h"
 #include "engine/text/text_document.h"
 #include "engine/text/text_segment.h"
@@ -22,11 +23,18 @@ namespace cookix::engine {
 // "Locked" methods are called with the index's lock, alone where they change something.
 class TextBuffer {
  public:
-  // One occurrence of a term in a document: which of the document's terms it is.
+  // A term in a document. Where it stands is here when that is one place, as mostly, so
+  // that whoever goes through a list does not jump about in memory.
   struct Posting {
     DocId doc;
     uint32_t tf;
-    uint32_t index;
+    union {
+      uint32_t position;          // tf == 1
+      const uint32_t* positions;  // otherwise, tf of them
+    };
+
+    // REQUIRES: the field keeps positions.
+    std::span<const uint32_t> Positions() const { return {tf == 1 ? &position : positions, tf}; }
   };
 
   struct Chunk {
@@ -44,20 +52,22 @@ class TextBuffer {
     std::atomic<uint32_t> count{0};
     Chunk* first = nullptr;
     Chunk* last = nullptr;
-    uint32_t last_count = 0;
+    // Where the next posting goes, and for how many more there is room.
+    Posting* next = nullptr;
+    uint32_t room = 0;
     // Live documents that have it. Locked.
     uint32_t df = 0;
 
-    // Calls each(posting) for the documents before `end`. Any thread that learnt of `end`
-    // under the lock.
+    // Calls each(posting) for the documents before `end`; postings stay where they are. Any
+    // thread that learnt of `end` under the lock.
     template <typename Each>
     void ForEach(DocId end, Each&& each) const {
       uint32_t left = count.load(std::memory_order_acquire);
       for (const Chunk* chunk = first; left > 0; chunk = chunk->next) {
         const uint32_t size = left < chunk->size ? left : chunk->size;
-        for (uint32_t i = 0; i < size; ++i) {
-          if (chunk->postings[i].doc >= end) return;
-          each(chunk->postings[i]);
+        for (const Posting& posting : std::span(chunk->postings, size)) {
+          if (posting.doc >= end) return;
+          each(posting);
         }
         left -= size;
         if (left == 0) return;
@@ -70,9 +80,9 @@ class TextBuffer {
   TextBuffer& operator=(const TextBuffer&) = delete;
 
   // Locked.
-  DocId Add(Ordinal ordinal, std::shared_ptr<const TextDocument> document);
-  // Locked: the document does not count any more in df.
-  void CountOff(DocId doc);
+  DocId Add(Ordinal ordinal, const TextDocument& document);
+  // Locked: a document that was added does not count any more in df.
+  void CountOff(const TextDocument& document);
   // Locked. kNoDoc: there is no such document, or it was forgotten.
   DocId Find(Ordinal ordinal) const;
   // Locked.
@@ -90,7 +100,6 @@ class TextBuffer {
 
   // Of documents below an end learnt under the lock.
   Ordinal ordinal(DocId doc) const { return ordinals_[doc]; }
-  const std::shared_ptr<const TextDocument>& document(DocId doc) const { return documents_[doc]; }
   const uint32_t* lengths(size_t field) const { return lengths_[field].get(); }
 
  private:
@@ -102,19 +111,20 @@ class TextBuffer {
   void* Allocate(size_t bytes);
   Term* FindOrAdd(const TextDocument::Term& term);
   void GrowTable();
+  void Prefetch(const TextDocument& document, size_t index) const;
+  Posting MakePosting(DocId doc, const TextDocument::Term& term);
   void Append(Term* term, const Posting& posting);
 
   const size_t capacity_;
   std::atomic<DocId> end_{0};
   std::atomic<size_t> bytes_{0};
   std::vector<Ordinal> ordinals_;
-  std::vector<std::shared_ptr<const TextDocument>> documents_;
   struct Free {
     void operator()(uint32_t* memory) const;
   };
   // By field; pages that nothing was written to take no memory.
   std::vector<std::unique_ptr<uint32_t[], Free>> lengths_;
-  std::unordered_map<Ordinal, DocId> by_ordinal_;
+  absl::flat_hash_map<Ordinal, DocId> by_ordinal_;
   std::vector<Term*> table_;
   size_t terms_ = 0;
   const Term* newest_ = nullptr;

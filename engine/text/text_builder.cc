@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "engine/text/no_memory.h"
 #include "engine/text/text_fill.h"
 #include "storage/base/status.h"
 
@@ -50,7 +51,7 @@ void TextBuilder::Run() {
     lock.unlock();
     absl::Status status;
     for (int attempt = 0; attempt < kAttempts; ++attempt) {
-      status = Build(build);
+      status = WithinMemory([&] { return Build(build); });
       if (!absl::IsOutOfRange(status)) break;
     }
     if (!status.ok() && !stopping_.load() && !build->cancelled.load()) host_.fail(build, status);
@@ -62,7 +63,9 @@ absl::Status TextBuilder::Build(const TextBuildPtr& build) {
   COOKIX_ASSIGN_OR_RETURN(std::shared_ptr<TextCollection> texts,
                           TextCollection::Create(build->fields));
   const auto entry = std::make_shared<TextEntry>(std::move(texts), *host_.memory);
-  const absl::Status status = Fill(build, entry);
+  build->set_filling(entry);
+  const absl::Status status = WithinMemory([&] { return Fill(build, entry); });
+  build->set_filling(nullptr);
   // What is not published is not to be worked on either.
   if (!status.ok()) host_.workers->Remove(entry.get());
   return status;

@@ -25,7 +25,8 @@ namespace cookix::engine {
 using TextKey = std::pair<NamespaceId, CollectionId>;
 
 // An index that is wanted.
-struct TextBuild {
+class TextBuild {
+ public:
   TextKey key;
   std::vector<v1::TextField> fields;
   // For people: which collection of which namespace.
@@ -34,6 +35,20 @@ struct TextBuild {
   uint64_t asked_at = 0;
   // Nobody wants it any more.
   std::atomic<bool> cancelled{false};
+
+  // The index as far as it is built; null before it is begun, and when it has failed.
+  TextEntryPtr filling() const {
+    std::lock_guard<std::mutex> lock(mutex_);
+    return filling_;
+  }
+  void set_filling(TextEntryPtr entry) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    filling_ = std::move(entry);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  TextEntryPtr filling_;  // guarded by mutex_
 };
 using TextBuildPtr = std::shared_ptr<TextBuild>;
 

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/text/document_scorer.h"
+#include "engine/text/no_memory.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -125,6 +126,12 @@ void TextCollection::Forget() {
 
 absl::StatusOr<bool> TextCollection::Search(const CallContext& context, const TextSearch& search,
                                             uint64_t commit, TextSearchResult* result) const {
+  return WithinMemory([&] { return SearchIndex(context, search, commit, result); });
+}
+
+absl::StatusOr<bool> TextCollection::SearchIndex(const CallContext& context,
+                                                 const TextSearch& search, uint64_t commit,
+                                                 TextSearchResult* result) const {
   if (commit < oldest_commit_.load()) return false;
   const auto numbers = NumbersOf(*search.definition, fields_);
   AnalyzedQuery renumbered;

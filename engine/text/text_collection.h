@@ -54,7 +54,7 @@ class TextCollection {
   // Readers of earlier commits must go to the store.
   void set_oldest_commit(uint64_t commit) { oldest_commit_.store(commit); }
 
-  // As of `commit`. False when it cannot.
+  // As of `commit`. False when it cannot. RESOURCE_EXHAUSTED when the system has no memory.
   absl::StatusOr<bool> Search(const CallContext& context, const TextSearch& search, uint64_t commit,
                               TextSearchResult* result) const;
 
@@ -88,6 +88,8 @@ class TextCollection {
   TextCollection(std::vector<v1::TextField> fields, std::vector<TextIndexField> index_fields)
       : fields_(std::move(fields)), index_fields_(std::move(index_fields)) {}
   TextIndex& MakeIndex();
+  absl::StatusOr<bool> SearchIndex(const CallContext& context, const TextSearch& search,
+                                   uint64_t commit, TextSearchResult* result) const;
   const TextIndex* index() const { return index_.load(std::memory_order_acquire); }
 
   const std::vector<v1::TextField> fields_;

@@ -49,6 +49,7 @@ class TextDocument {
   // occurrence.
   size_t size() const { return entries_.size(); }
   Term term(size_t index) const;
+  uint32_t hash(size_t index) const { return entries_[index].hash; }
   // Occurrences of terms in the field: its length, as BM25 has it.
   uint32_t length(uint32_t field) const { return field < lengths_.size() ? lengths_[field] : 0; }
   // False: there is no such term. O(terms).

@@ -2,11 +2,10 @@
 
 #include <algorithm>
 #include <bit>
-#include <new>
 #include <utility>
 
+#include "engine/text/no_memory.h"
 #include "engine/text/text_index_impl.h"
-#include "storage/base/status.h"
 
 namespace cookix::engine {
 namespace {
@@ -82,7 +81,7 @@ const std::vector<TextIndexField>& TextIndex::fields() const { return impl_->fie
 // ---- writing ------------------------------------------------------------------
 
 absl::Status TextIndex::Apply(std::span<const TextPut> puts, uint64_t commit) {
-  try {
+  return WithinMemory([&] {
     std::vector<TextChange> changes;
     const auto flush = [&] {
       std::lock_guard<std::shared_mutex> lock(impl_->mutex);
@@ -99,10 +98,7 @@ absl::Status TextIndex::Apply(std::span<const TextPut> puts, uint64_t commit) {
     }
     flush();
     return absl::OkStatus();
-  } catch (const std::bad_alloc&) {
-    return MakeError(absl::StatusCode::kResourceExhausted, "no memory is left for the text index",
-                     {"MEMORY_LIMIT", "", "Give the server more memory.", true});
-  }
+  });
 }
 
 void TextIndex::Impl::ApplyChange(TextChange change) {
@@ -119,7 +115,7 @@ void TextIndex::Impl::ApplyChange(TextChange change) {
 }
 
 void TextIndex::Impl::AddLocked(const TextChange& change) {
-  BufferForLocked().buffer->Add(change.ordinal, change.after);
+  BufferForLocked().buffer->Add(change.ordinal, *change.after);
 }
 
 TextBufferSource& TextIndex::Impl::BufferForLocked() {
@@ -153,7 +149,7 @@ bool TextIndex::Impl::KillLocked(const TextChange& change) {
     OwnBits(in.buffer->capacity(), &in.dead);
     (*in.dead)[doc / 64] |= uint64_t{1} << (doc % 64);
     ++in.dead_count;
-    in.buffer->CountOff(doc);
+    in.buffer->CountOff(*change.before);
     in.buffer->Forget(change.ordinal);
     if (in.busy) in.deaths.push_back({change.ordinal, change.before});
     return true;

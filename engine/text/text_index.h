@@ -85,7 +85,7 @@ class TextIndex {
                               TextSearchResult* result) const;
 
   // Makes a segment of a full buffer, or merges some segments; false when there is nothing
-  // to do. Several threads may work at the same time.
+  // to do, or no memory to do it with. Several threads may work at the same time.
   bool WorkSome();
   // The same also for a buffer that is not full, and merges all into one segment.
   void CompactForTest();

@@ -7,19 +7,15 @@
 //               dead documents each
 #include <algorithm>
 #include <bit>
-#include <new>
 #include <utility>
 
+#include "engine/text/no_memory.h"
+#include "engine/text/saved_array.h"
 #include "engine/text/text_index_impl.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
 namespace {
-
-absl::Status Malformed(std::string_view what) {
-  return Corruption("a saved text index makes no sense: " + std::string(what),
-                    "It is built again from the store.");
-}
 
 struct SavedSegment {
   std::shared_ptr<const TextSegment> segment;
@@ -53,7 +49,7 @@ absl::Status LoadDead(TextSegmentSource* source, storage::CheckedFileReader& rea
   const TextSegment& segment = *source->segment;
   uint8_t any = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&any));
-  if (any > 1) return Malformed("whether documents are dead");
+  if (any > 1) return MalformedTextIndex("whether documents are dead");
   if (any == 0) return absl::OkStatus();
   source->dead = std::make_shared<DocBits>((segment.documents() + 63) / 64);
   COOKIX_RETURN_IF_ERROR(reader.Read(source->dead->data(), source->dead->size() * 8));
@@ -61,11 +57,11 @@ absl::Status LoadDead(TextSegmentSource* source, storage::CheckedFileReader& rea
     source->dead_count += static_cast<size_t>(std::popcount(word));
   }
   if (segment.documents() % 64 != 0 && source->dead->back() >> (segment.documents() % 64) != 0) {
-    return Malformed("documents that are not there are dead");
+    return MalformedTextIndex("documents that are not there are dead");
   }
   uint64_t terms = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&terms));
-  if (terms > reader.MaxLeft() / 12) return Malformed("more dead terms than bytes");
+  if (terms > reader.MaxLeft() / 12) return MalformedTextIndex("more dead terms than bytes");
   for (uint64_t i = 0; i < terms; ++i) {
     uint64_t key = 0;
     uint32_t count = 0;
@@ -74,7 +70,7 @@ absl::Status LoadDead(TextSegmentSource* source, storage::CheckedFileReader& rea
     const size_t field = key >> 32;
     if (field >= segment.fields() || static_cast<uint32_t>(key) >= segment.field(field).terms() ||
         count > source->dead_count || !source->dead_df.emplace(key, count).second) {
-      return Malformed("a dead term");
+      return MalformedTextIndex("a dead term");
     }
   }
   return absl::OkStatus();
@@ -130,22 +126,18 @@ absl::Status TextIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrite
 }
 
 absl::Status TextIndex::Load(storage::CheckedFileReader& reader) {
-  try {
-    return impl_->Load(reader);
-  } catch (const std::bad_alloc&) {
-    return MakeError(absl::StatusCode::kResourceExhausted, "no memory is left for the text index",
-                     {"MEMORY_LIMIT", "", "Give the server more memory.", true});
-  }
+  return WithinMemory([&] { return impl_->Load(reader); });
 }
 
 absl::Status TextIndex::Impl::Load(storage::CheckedFileReader& reader) {
   uint32_t field_count = 0, segment_count = 0;
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&field_count));
-  if (field_count != fields.size()) return Malformed("the number of its fields");
+  if (field_count != fields.size()) return MalformedTextIndex("the number of its fields");
   for (const bool positions : with_positions) {
     uint8_t saved = 0;
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&saved));
-    if (saved != static_cast<uint8_t>(positions)) return Malformed("which fields have positions");
+    if (saved != static_cast<uint8_t>(positions))
+      return MalformedTextIndex("which fields have positions");
   }
   COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&segment_count));
   std::vector<std::shared_ptr<TextSegmentSource>> loaded;
@@ -155,7 +147,7 @@ absl::Status TextIndex::Impl::Load(storage::CheckedFileReader& reader) {
     COOKIX_RETURN_IF_ERROR(LoadDead(source.get(), reader));
     loaded.push_back(std::move(source));
   }
-  if (!LiveOnce(loaded)) return Malformed("an object is there twice");
+  if (!LiveOnce(loaded)) return MalformedTextIndex("an object is there twice");
   std::lock_guard<std::shared_mutex> lock(mutex);
   for (const auto& source : loaded) CountLoadedLocked(*source);
   segments = std::move(loaded);

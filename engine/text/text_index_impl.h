@@ -107,6 +107,8 @@ struct TextIndex::Impl {
   void AddBufferLocked();
 
   // ---- working (text_index_work.cc)
+  template <typename Source>
+  class Busy;
   bool SealSome(bool always);
   bool MergeSome(bool all);
   std::vector<std::shared_ptr<TextSegmentSource>> PickMergeLocked(bool all) const;

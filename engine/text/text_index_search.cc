@@ -369,7 +369,7 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, size_t leaf) 
     words.push_back(LeafPostings::OfSegment(packed));
   }
   for (const TextBuffer::Term* term : found.terms) {
-    words.push_back(LeafPostings::OfBuffer(*view.buffer, *term, view.documents));
+    words.push_back(LeafPostings::OfBuffer(*term, view.documents));
     if (words.back().size() == 0) return MakeEmptyNode(windows);
   }
   if (Expands(query)) {
@@ -505,10 +505,8 @@ std::shared_ptr<const DocBits> TextIndex::Impl::AcceptedBits(
   if (set->Count() < segment->documents()) {
     DocId doc = 0;
     set->ForEach([&](Ordinal ordinal) {
-      const auto begin = segment->ordinals().begin();
-      const auto found = std::lower_bound(begin + doc, segment->ordinals().end(), ordinal);
-      doc = static_cast<DocId>(found - begin);
-      if (found != segment->ordinals().end() && *found == ordinal) accept(doc);
+      doc = segment->ordinals().LowerBound(doc, ordinal);
+      if (doc < segment->documents() && segment->ordinal(doc) == ordinal) accept(doc);
     });
   } else {
     for (DocId doc = 0; doc < segment->documents(); ++doc) {

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstring>
 #include <deque>
 #include <memory>
 #include <string>
@@ -12,6 +11,7 @@
 #include <vector>
 
 #include "engine/text/document_scorer.h"
+#include "engine/text/memory_file.h"
 #include "engine/text/text_index_model.h"
 #include "gtest/gtest.h"
 #include "storage/base/status.h"
@@ -466,35 +466,6 @@ TEST(TextIndexTest, Errors) {
 
 // ---- files ---------------------------------------------------------------------
 
-class Written : public storage::CheckedFileWriter {
- public:
-  absl::Status Append(std::string_view bytes) override {
-    contents.append(bytes);
-    return absl::OkStatus();
-  }
-  absl::Status Finish() override { return absl::OkStatus(); }
-  uint64_t bytes() const override { return contents.size(); }
-
-  std::string contents;
-};
-
-class Reading : public storage::CheckedFileReader {
- public:
-  explicit Reading(std::string_view contents) : left_(contents) {}
-  uint32_t version() const override { return 1; }
-  absl::Status Read(void* buffer, size_t n) override {
-    if (n > left_.size()) return absl::DataLossError("it has ended");
-    if (n > 0) std::memcpy(buffer, left_.data(), n);
-    left_.remove_prefix(n);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<bool> AtEnd() override { return left_.empty(); }
-  uint64_t MaxLeft() const override { return left_.size(); }
-
- private:
-  std::string_view left_;
-};
-
 TEST(TextIndexFileTest, GoesOnWhereItWasSaved) {
   ModelRandom random(11, 60, 2);
   World world(2);
@@ -551,11 +522,11 @@ TEST(TextIndexFileTest, WhateverIsReadDoesNoHarm) {
   world.index_->CompactForTest();
   for (Ordinal ordinal = 5; ordinal <= 40; ordinal += 5) world.Set(ordinal, {{"new words here"}});
   world.Commit();
-  Written file;
+  MemoryFileWriter file;
   ASSERT_TRUE(world.index_->Save(*world.index_->TakeSnapshot(), file).ok());
   const auto load = [&](std::string_view contents) {
     TextIndex index(Fields(1), Small());
-    Reading reader(contents);
+    MemoryFileReader reader(contents);
     const absl::Status status = index.Load(reader);
     if (!status.ok()) {
       EXPECT_TRUE(absl::IsDataLoss(status)) << status;
@@ -626,7 +597,7 @@ TEST(TextIndexThreadsTest, ReadersSeeWholeCommits) {
     world.Commit();
     visible.store(commit);
     if (commit % 100 == 0) {
-      Written file;
+      MemoryFileWriter file;
       ASSERT_TRUE(world.index_->Save(*world.index_->TakeSnapshot(), file).ok());
     }
   }

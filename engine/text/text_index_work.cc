@@ -1,5 +1,6 @@
 // Makes segments of buffers, and of segments larger ones.
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "engine/text/text_index_impl.h"
@@ -31,6 +32,35 @@ uint64_t Words(const TextSegmentSource& source) {
 
 }  // namespace
 
+// Gives sources back that a worker took, when it has not replaced them: they stay as they
+// are, dead documents and all.
+template <typename Source>
+class TextIndex::Impl::Busy {
+ public:
+  explicit Busy(Impl* index) : index_(index) {}
+  Busy(const Busy&) = delete;
+  Busy& operator=(const Busy&) = delete;
+  ~Busy() {
+    if (sources_.empty()) return;
+    std::lock_guard<std::shared_mutex> lock(index_->mutex);
+    for (const auto& source : sources_) {
+      source->busy = false;
+      source->deaths.clear();
+    }
+  }
+
+  // Locked: nothing else works on them.
+  void TakeLocked(std::vector<std::shared_ptr<Source>> sources) {
+    sources_ = std::move(sources);
+    for (const auto& source : sources_) source->busy = true;
+  }
+  std::span<const std::shared_ptr<Source>> sources() const { return sources_; }
+
+ private:
+  Impl* const index_;
+  std::vector<std::shared_ptr<Source>> sources_;
+};
+
 template <typename Source>
 void TextIndex::Impl::Replace(std::vector<std::shared_ptr<Source>>* from,
                               std::span<const std::shared_ptr<Source>> sources,
@@ -51,6 +81,8 @@ void TextIndex::Impl::Replace(std::vector<std::shared_ptr<Source>>* from,
       take_deaths();
       if (deaths.size() <= kFewDeaths) {
         ApplyDeaths(deaths, placed.get());
+        // From here on nothing needs memory.
+        segments.reserve(segments.size() + 1);
         for (const auto& source : sources) {
           from->erase(std::find(from->begin(), from->end(), source));
         }
@@ -65,13 +97,14 @@ void TextIndex::Impl::Replace(std::vector<std::shared_ptr<Source>>* from,
 }
 
 bool TextIndex::Impl::SealSome(bool always) {
-  std::shared_ptr<TextBufferSource> source;
+  Busy<TextBufferSource> busy(this);
   std::shared_ptr<const DocBits> dead;
   const TextBuffer::Term* newest = nullptr;
   DocId end = 0;
-  bool was_waiting = false;
   {
     std::lock_guard<std::shared_mutex> lock(mutex);
+    std::shared_ptr<TextBufferSource> source;
+    bool was_waiting = false;
     for (size_t i = 0; i < buffers.size() && source == nullptr; ++i) {
       if (buffers[i]->busy) continue;
       const TextBuffer& buffer = *buffers[i]->buffer;
@@ -81,18 +114,19 @@ bool TextIndex::Impl::SealSome(bool always) {
       if (full || (always && buffer.documents() > 0)) source = buffers[i];
     }
     if (source == nullptr) return false;
-    source->busy = true;
-    if (!was_waiting) waiting.fetch_add(source->buffer->documents(), std::memory_order_relaxed);
-    dead = source->dead;
     newest = source->buffer->newest();
     end = source->buffer->documents();
-    // What is written from now on goes to another.
-    if (!was_waiting) AddBufferLocked();
+    dead = source->dead;
+    if (!was_waiting) {
+      // What is written from now on goes to another.
+      AddBufferLocked();
+      waiting.fetch_add(end, std::memory_order_relaxed);
+    }
+    busy.TakeLocked({std::move(source)});
   }
-  auto made = SegmentOfBuffer(*source->buffer, end, newest, dead.get(), with_positions);
+  auto made = SegmentOfBuffer(*busy.sources()[0]->buffer, end, newest, dead.get(), with_positions);
   dead.reset();
-  const std::shared_ptr<TextBufferSource> sources[] = {source};
-  Replace(&buffers, std::span<const std::shared_ptr<TextBufferSource>>(sources), std::move(made));
+  Replace(&buffers, busy.sources(), std::move(made));
   waiting.fetch_sub(end, std::memory_order_relaxed);
   return true;
 }
@@ -139,26 +173,33 @@ std::vector<std::shared_ptr<TextSegmentSource>> TextIndex::Impl::PickMergeLocked
 }
 
 bool TextIndex::Impl::MergeSome(bool all) {
-  std::vector<std::shared_ptr<TextSegmentSource>> sources;
+  Busy<TextSegmentSource> busy(this);
   std::vector<MergeSource> parts;
   std::vector<std::shared_ptr<const DocBits>> dead;
   {
     std::lock_guard<std::shared_mutex> lock(mutex);
-    sources = PickMergeLocked(all);
-    if (sources.empty()) return false;
-    for (const auto& source : sources) {
-      source->busy = true;
+    auto picked = PickMergeLocked(all);
+    if (picked.empty()) return false;
+    for (const auto& source : picked) {
       dead.push_back(source->dead);
       parts.push_back({source->segment.get(), dead.back().get()});
     }
+    busy.TakeLocked(std::move(picked));
   }
   auto made = MergeSegments(parts, with_positions);
   dead.clear();
-  Replace(&segments, std::span<const std::shared_ptr<TextSegmentSource>>(sources), std::move(made));
+  Replace(&segments, busy.sources(), std::move(made));
   return true;
 }
 
-bool TextIndex::WorkSome() { return impl_->SealSome(false) || impl_->MergeSome(false); }
+bool TextIndex::WorkSome() {
+  try {
+    return impl_->SealSome(false) || impl_->MergeSome(false);
+  } catch (const std::bad_alloc&) {
+    // Everything is where it was, and found; the next time there may be memory.
+    return false;
+  }
+}
 
 void TextIndex::CompactForTest() {
   while (impl_->SealSome(true) || impl_->MergeSome(true)) {

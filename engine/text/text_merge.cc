@@ -7,6 +7,9 @@
 namespace cookix::engine {
 namespace {
 
+// Terms between two steps of fetching what is about to be read.
+constexpr size_t kAhead = 8;
+
 struct Renumbering {
   std::vector<Ordinal> ordinals;
   // By source: the new number of each document, or kNoDoc.
@@ -170,11 +173,15 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
   for (size_t field = 0; field < lengths.size(); ++field) {
     for (const DocId doc : live) lengths[field].push_back(buffer.lengths(field)[doc]);
   }
-  TextSegmentWriter writer(std::move(ordinals), with_positions, lengths);
+  TextSegmentWriter writer(ordinals, with_positions, lengths);
   std::vector<std::pair<DocId, TextBuffer::Posting>> postings;
   TermPostings renumbered;
-  std::string positions;
-  for (const TextBuffer::Term* term : SortedTerms(newest)) {
+  const std::vector<const TextBuffer::Term*> terms = SortedTerms(newest);
+  for (size_t t = 0; t < terms.size(); ++t) {
+    // Terms and their postings are anywhere in memory.
+    if (t + 2 * kAhead < terms.size()) __builtin_prefetch(terms[t + 2 * kAhead]);
+    if (t + kAhead < terms.size()) __builtin_prefetch(terms[t + kAhead]->first);
+    const TextBuffer::Term* const term = terms[t];
     postings.clear();
     term->ForEach(end, [&](const TextBuffer::Posting& posting) {
       if (numbers[posting.doc] != kNoDoc) postings.emplace_back(numbers[posting.doc], posting);
@@ -185,11 +192,8 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
     }
     renumbered.Clear();
     for (const auto& [doc, posting] : postings) {
-      positions.clear();
-      if (with_positions[term->field]) {
-        AppendPositions(buffer.document(posting.doc)->term(posting.index).positions, &positions);
-      }
-      renumbered.Add(doc, posting.tf, positions);
+      renumbered.Add(doc, posting.tf, {});
+      if (with_positions[term->field]) AppendPositions(posting.Positions(), &renumbered.positions);
     }
     writer.Add(term->field, term->text, renumbered);
   }
@@ -198,7 +202,7 @@ std::shared_ptr<const TextSegment> SegmentOfBuffer(const TextBuffer& buffer, Doc
 
 std::shared_ptr<const TextSegment> MergeSegments(std::span<const MergeSource> sources,
                                                  const std::vector<bool>& with_positions) {
-  Renumbering numbering = Renumber(sources);
+  const Renumbering numbering = Renumber(sources);
   std::vector<std::vector<uint32_t>> lengths(with_positions.size());
   for (size_t field = 0; field < lengths.size(); ++field) {
     for (size_t s = 0; s < sources.size(); ++s) {
@@ -211,7 +215,7 @@ std::shared_ptr<const TextSegment> MergeSegments(std::span<const MergeSource> so
       }
     }
   }
-  TextSegmentWriter writer(std::move(numbering.ordinals), with_positions, lengths);
+  TextSegmentWriter writer(numbering.ordinals, with_positions, lengths);
   for (size_t field = 0; field < with_positions.size(); ++field) {
     MergeField(sources, field, numbering, &writer);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/text/posting_tail.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
 
@@ -30,14 +31,12 @@ DocLengths::DocLengths(std::span<const uint32_t> lengths) {
 }
 
 DocId TextSegment::Find(Ordinal ordinal) const {
-  if (ordinals_.empty() || ordinal > ordinals_.back() || ordinal < ordinals_.front()) return kNoDoc;
-  const auto found = std::lower_bound(ordinals_.begin(), ordinals_.end(), ordinal);
-  if (*found != ordinal) return kNoDoc;
-  return static_cast<DocId>(found - ordinals_.begin());
+  const DocId found = ordinals_.LowerBound(0, ordinal);
+  return found < documents() && ordinals_[found] == ordinal ? found : kNoDoc;
 }
 
 void TextSegment::CountMemory() {
-  memory_bytes_ = sizeof(*this) + ordinals_.capacity() * sizeof(Ordinal);
+  memory_bytes_ = sizeof(*this) + ordinals_.MemoryBytes();
   for (const SegmentField& field : fields_) memory_bytes_ += field.MemoryBytes();
 }
 
@@ -62,18 +61,7 @@ void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) cons
     if (tfs != nullptr) UnpackFromOne(at + 2 + PackedBytes(doc_bits), tf_bits, tfs);
     return;
   }
-  uint32_t ignored[kPostingBlock];
-  if (tfs == nullptr) tfs = ignored;
-  for (size_t i = 0; i < size; ++i) {
-    uint32_t number;
-    at = ReadVarint(at, &number);
-    docs[i] = next + (number >> 1);
-    next = docs[i] + 1;
-    tfs[i] = 1;
-    if ((number & 1) == 0) continue;
-    at = ReadVarint(at, &number);
-    tfs[i] = number + 2;
-  }
+  ReadPostingTail(at, size, next, docs, tfs);
 }
 
 const uint8_t* SkipPositions(const uint8_t* at, size_t count) {

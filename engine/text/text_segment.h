@@ -1,14 +1,14 @@
 // Immutable documents and their inverted lists, packed.
 //
-// Documents are numbered from 0 in ascending order of ordinals. Each field has its own
-// dictionary and lists:
+// Documents are numbered from 0 in ascending order of ordinals (doc_ordinals.h). Each field
+// has its own dictionary and lists:
 //
 //   dictionary  terms in order of their bytes, 16 to a block, each as what it does not share
 //               with the one before: shared bytes, other bytes, df, bytes of its postings
 //               and positions (varints). A block is found by the first 8 bytes of its first
 //               term, and where that leaves a choice, by the term.
 //   postings    128 to a block: bits of distances, bits of tf, both packed (posting_blocks.h).
-//               What is left at the end is varints: distance * 2 + (tf > 1), then tf - 2.
+//               What is left at the end is packed more tightly (posting_tail.h).
 //   positions   of each document varints of distances, one document after the other
 //   blocks      of terms with 128 documents or more, for each block: the last document,
 //               where its postings and positions begin, and its Impacts
@@ -30,6 +30,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "engine/records.h"
+#include "engine/text/doc_ordinals.h"
 #include "engine/text/posting_blocks.h"
 #include "engine/text/text_scoring.h"
 #include "storage/checked_file.h"
@@ -189,9 +190,9 @@ class TextSegment {
   static constexpr uint64_t kMaxDocuments = uint64_t{1} << 28;
   static constexpr uint64_t kMaxWords = uint64_t{1} << 31;
 
-  uint32_t documents() const { return static_cast<uint32_t>(ordinals_.size()); }
+  uint32_t documents() const { return ordinals_.size(); }
   Ordinal ordinal(DocId doc) const { return ordinals_[doc]; }
-  const std::vector<Ordinal>& ordinals() const { return ordinals_; }
+  const DocOrdinals& ordinals() const { return ordinals_; }
   // kNoDoc: there is none.
   DocId Find(Ordinal ordinal) const;
   size_t fields() const { return fields_.size(); }
@@ -207,7 +208,7 @@ class TextSegment {
   friend class TextSegmentWriter;
   void CountMemory();
 
-  std::vector<Ordinal> ordinals_;
+  DocOrdinals ordinals_;
   std::vector<SegmentField> fields_;
   size_t memory_bytes_ = 0;
 };
@@ -230,7 +231,7 @@ class TextSegmentWriter {
  public:
   // `ordinals` ascend; `lengths` has for each field the lengths of all documents, or is
   // empty where there are none.
-  TextSegmentWriter(std::vector<Ordinal> ordinals, const std::vector<bool>& with_positions,
+  TextSegmentWriter(std::span<const Ordinal> ordinals, const std::vector<bool>& with_positions,
                     std::span<const std::vector<uint32_t>> lengths);
   // By field, and in it terms in ascending order. Nothing when there are no documents.
   void Add(size_t field, std::string_view text, const TermPostings& postings);
@@ -238,7 +239,6 @@ class TextSegmentWriter {
 
  private:
   void AddBlocks(SegmentField& field, const TermPostings& postings);
-  void AddTail(SegmentField& field, const TermPostings& postings, size_t begin);
   Impacts ImpactsOf(const SegmentField& field, const TermPostings& postings, size_t begin,
                     size_t end) const;
 

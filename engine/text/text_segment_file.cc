@@ -1,9 +1,9 @@
 // Segments in files, and whether what is read can be one.
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 #include <utility>
 
+#include "engine/text/posting_tail.h"
+#include "engine/text/saved_array.h"
 #include "engine/text/text_segment.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
@@ -13,30 +13,6 @@ namespace cookix::engine {
 namespace {
 
 constexpr size_t kLongestTerm = 0xFFFF;
-
-absl::Status Malformed(std::string_view what) {
-  return Corruption("a saved text index makes no sense: " + std::string(what),
-                    "It is built again from the store.");
-}
-
-template <typename Container>
-absl::Status SaveAll(const Container& elements, storage::CheckedFileWriter& writer) {
-  using Element = typename Container::value_type;
-  static_assert(std::is_trivially_copyable_v<Element>);
-  COOKIX_RETURN_IF_ERROR(writer.AppendFixed(static_cast<uint64_t>(elements.size())));
-  return writer.Append(
-      {reinterpret_cast<const char*>(elements.data()), elements.size() * sizeof(Element)});
-}
-
-template <typename Container>
-absl::Status LoadAll(Container* elements, storage::CheckedFileReader& reader) {
-  using Element = typename Container::value_type;
-  uint64_t count = 0;
-  COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&count));
-  if (count > reader.MaxLeft() / sizeof(Element)) return Malformed("it has more than its bytes");
-  elements->resize(count);
-  return reader.Read(elements->data(), count * sizeof(Element));
-}
 
 const uint8_t* Begin(std::string_view bytes) {
   return reinterpret_cast<const uint8_t*>(bytes.data());
@@ -51,18 +27,6 @@ size_t FullBlockBytes(const uint8_t* at, const uint8_t* end) {
   return bytes <= left ? bytes : 0;
 }
 
-// The bytes of the last, unpacked postings; 0 when they are not all before `end`.
-size_t TailBytes(const uint8_t* begin, const uint8_t* end, size_t count) {
-  const uint8_t* at = begin;
-  for (size_t i = 0; i < count; ++i) {
-    uint32_t number = 0;
-    at = CheckVarint(at, end, &number);
-    if (at != nullptr && (number & 1) != 0) at = CheckVarint(at, end, &number);
-    if (at == nullptr || number >= kNoDoc - 2) return 0;
-  }
-  return static_cast<size_t>(at - begin);
-}
-
 bool IsBound(const Impacts& impacts, uint32_t tf, uint32_t length) {
   tf = std::min<uint32_t>(tf, 0xFFFF);
   length = std::min<uint32_t>(length, 0xFFFF);
@@ -74,7 +38,7 @@ bool IsBound(const Impacts& impacts, uint32_t tf, uint32_t length) {
 }  // namespace
 
 absl::Status TextSegment::Save(storage::CheckedFileWriter& writer) const {
-  COOKIX_RETURN_IF_ERROR(SaveAll(ordinals_, writer));
+  COOKIX_RETURN_IF_ERROR(ordinals_.Save(writer));
   for (const SegmentField& field : fields_) COOKIX_RETURN_IF_ERROR(field.Save(writer));
   return absl::OkStatus();
 }
@@ -82,13 +46,8 @@ absl::Status TextSegment::Save(storage::CheckedFileWriter& writer) const {
 absl::StatusOr<std::shared_ptr<const TextSegment>> TextSegment::Load(
     const std::vector<bool>& with_positions, storage::CheckedFileReader& reader) {
   auto segment = std::make_shared<TextSegment>();
-  COOKIX_RETURN_IF_ERROR(LoadAll(&segment->ordinals_, reader));
-  const std::vector<Ordinal>& ordinals = segment->ordinals_;
-  if (ordinals.empty() || ordinals.size() > kMaxDocuments ||
-      std::adjacent_find(ordinals.begin(), ordinals.end(), std::greater_equal<>()) !=
-          ordinals.end()) {
-    return Malformed("its documents are not in order");
-  }
+  COOKIX_RETURN_IF_ERROR(segment->ordinals_.Load(kMaxDocuments, reader));
+  if (segment->documents() == 0) return MalformedTextIndex("a segment without documents");
   segment->fields_.resize(with_positions.size());
   for (size_t i = 0; i < with_positions.size(); ++i) {
     SegmentField& field = segment->fields_[i];
@@ -103,17 +62,17 @@ absl::StatusOr<std::shared_ptr<const TextSegment>> TextSegment::Load(
 absl::Status SegmentField::Save(storage::CheckedFileWriter& writer) const {
   COOKIX_RETURN_IF_ERROR(writer.AppendFixed(terms_));
   if (terms_ == 0) return absl::OkStatus();
-  COOKIX_RETURN_IF_ERROR(SaveAll(lengths_.all_shorts(), writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(lengths_.all_longs(), writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(heads_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(dictionary_blocks_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(dictionary_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(postings_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(positions_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(last_docs_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(offsets_, writer));
-  COOKIX_RETURN_IF_ERROR(SaveAll(position_offsets_, writer));
-  return SaveAll(impacts_, writer);
+  COOKIX_RETURN_IF_ERROR(SaveArray(lengths_.all_shorts(), writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(lengths_.all_longs(), writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(heads_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(dictionary_blocks_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(dictionary_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(postings_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(positions_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(last_docs_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(offsets_, writer));
+  COOKIX_RETURN_IF_ERROR(SaveArray(position_offsets_, writer));
+  return SaveArray(impacts_, writer);
 }
 
 absl::Status SegmentField::Load(uint32_t documents, storage::CheckedFileReader& reader) {
@@ -121,26 +80,26 @@ absl::Status SegmentField::Load(uint32_t documents, storage::CheckedFileReader& 
   if (terms_ == 0) return absl::OkStatus();
   std::vector<uint16_t> shorts;
   std::vector<uint32_t> longs;
-  COOKIX_RETURN_IF_ERROR(LoadAll(&shorts, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&longs, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&shorts, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&longs, reader));
   if (shorts.empty() ? longs.size() != documents
                      : shorts.size() != documents + 1 || !longs.empty()) {
-    return Malformed("the number of its lengths");
+    return MalformedTextIndex("the number of its lengths");
   }
   lengths_ = DocLengths(std::move(shorts), std::move(longs));
   for (DocId doc = 0; doc < documents; ++doc) {
     totals_.documents += lengths_[doc] > 0;
     totals_.words += lengths_[doc];
   }
-  COOKIX_RETURN_IF_ERROR(LoadAll(&heads_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&dictionary_blocks_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&dictionary_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&postings_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&positions_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&last_docs_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&offsets_, reader));
-  COOKIX_RETURN_IF_ERROR(LoadAll(&position_offsets_, reader));
-  return LoadAll(&impacts_, reader);
+  COOKIX_RETURN_IF_ERROR(LoadArray(&heads_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&dictionary_blocks_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&dictionary_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&postings_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&positions_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&last_docs_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&offsets_, reader));
+  COOKIX_RETURN_IF_ERROR(LoadArray(&position_offsets_, reader));
+  return LoadArray(&impacts_, reader);
 }
 
 // After this, nothing that searches and merges do can leave the field's memory.
@@ -150,7 +109,7 @@ absl::Status SegmentField::Validate(uint32_t documents) const {
   if (heads_.size() != blocks || dictionary_blocks_.size() != blocks ||
       offsets_.size() != last_docs_.size() || impacts_.size() != last_docs_.size() ||
       position_offsets_.size() != (has_positions_ ? last_docs_.size() : 0)) {
-    return Malformed("the number of its blocks");
+    return MalformedTextIndex("the number of its blocks");
   }
   COOKIX_RETURN_IF_ERROR(ValidateDictionary(documents));
   std::vector<uint64_t> words(documents);
@@ -159,7 +118,7 @@ absl::Status SegmentField::Validate(uint32_t documents) const {
     COOKIX_RETURN_IF_ERROR(ValidatePostings(cursor.postings(), documents, &words));
   }
   for (DocId doc = 0; doc < documents; ++doc) {
-    if (words[doc] != lengths_[doc]) return Malformed("the length of a document");
+    if (words[doc] != lengths_[doc]) return MalformedTextIndex("the length of a document");
   }
   return absl::OkStatus();
 }
@@ -174,7 +133,7 @@ absl::Status SegmentField::ValidateDictionary(uint32_t documents) const {
       const DictionaryBlock& begin = dictionary_blocks_[term / kDictionaryBlock];
       if (begin.text != static_cast<uint64_t>(at - Begin(dictionary_)) ||
           begin.postings != postings || begin.positions != positions || begin.block != block) {
-        return Malformed("where a block of its dictionary begins");
+        return MalformedTextIndex("where a block of its dictionary begins");
       }
     }
     uint32_t shared = 0, bytes = 0, df = 0, postings_bytes = 0, positions_bytes = 0;
@@ -183,31 +142,31 @@ absl::Status SegmentField::ValidateDictionary(uint32_t documents) const {
     const size_t most_shared = term % kDictionaryBlock == 0 ? 0 : text.size();
     if (!read || shared > most_shared || bytes > static_cast<size_t>(end - at) ||
         shared + uint64_t{bytes} > kLongestTerm) {
-      return Malformed("a term");
+      return MalformedTextIndex("a term");
     }
     last = text;
     text.resize(shared);
     text.append(reinterpret_cast<const char*>(at), bytes);
-    if (term > 0 && text <= last) return Malformed("its terms are not in order");
+    if (term > 0 && text <= last) return MalformedTextIndex("its terms are not in order");
     if (term % kDictionaryBlock == 0 && heads_[term / kDictionaryBlock] != Head(text)) {
-      return Malformed("the beginning of a term");
+      return MalformedTextIndex("the beginning of a term");
     }
     if ((at = CheckVarint(at + bytes, end, &df)) == nullptr ||
         (at = CheckVarint(at, end, &postings_bytes)) == nullptr ||
         (has_positions_ && (at = CheckVarint(at, end, &positions_bytes)) == nullptr) || df == 0 ||
         df > documents) {
-      return Malformed("what it says of a term");
+      return MalformedTextIndex("what it says of a term");
     }
     postings += postings_bytes;
     positions += positions_bytes;
     if (df >= kPostingBlock) block += (df + kPostingBlock - 1) / kPostingBlock;
     if (postings > postings_.size() || positions > positions_.size() || block > last_docs_.size()) {
-      return Malformed("the bytes of a term");
+      return MalformedTextIndex("the bytes of a term");
     }
   }
   if (at != end || postings != postings_.size() || positions != positions_.size() ||
       block != last_docs_.size()) {
-    return Malformed("bytes that belong to no term");
+    return MalformedTextIndex("bytes that belong to no term");
   }
   return absl::OkStatus();
 }
@@ -221,40 +180,42 @@ absl::Status SegmentField::ValidatePostings(const PackedPostings& postings, uint
   uint32_t docs[kPostingBlock], tfs[kPostingBlock];
   for (size_t block = 0; block < postings.blocks(); ++block) {
     const size_t size = postings.BlockSize(block);
-    const size_t bytes = size == kPostingBlock ? FullBlockBytes(at, end) : TailBytes(at, end, size);
-    if (bytes == 0) return Malformed("a block of postings");
+    const size_t bytes =
+        size == kPostingBlock ? FullBlockBytes(at, end) : PostingTailBytes(at, end, size);
+    if (bytes == 0) return MalformedTextIndex("a block of postings");
     if (postings.offsets != nullptr &&
         postings.offsets[block] != static_cast<uint64_t>(at - Begin(postings.postings))) {
-      return Malformed("where a block of postings begins");
+      return MalformedTextIndex("where a block of postings begins");
     }
     if (postings.position_offsets != nullptr &&
         postings.position_offsets[block] !=
             static_cast<uint64_t>(position - Begin(postings.positions))) {
-      return Malformed("where the positions of a block begin");
+      return MalformedTextIndex("where the positions of a block begin");
     }
     const DocId first = postings.BlockBegin(block);
     postings.ReadBlock(block, docs, tfs);
     at += bytes;
     for (size_t i = 0; i < size; ++i) {
       const bool ascends = docs[i] >= first && (i == 0 || docs[i] > docs[i - 1]);
-      if (!ascends || docs[i] >= documents || tfs[i] == 0) return Malformed("a posting");
+      if (!ascends || docs[i] >= documents || tfs[i] == 0) return MalformedTextIndex("a posting");
       (*words)[docs[i]] += tfs[i];
       if (postings.impacts != nullptr &&
           !IsBound(postings.impacts[block], tfs[i], lengths_[docs[i]])) {
-        return Malformed("the bounds of a block");
+        return MalformedTextIndex("the bounds of a block");
       }
       if (!has_positions_) continue;
       for (uint32_t p = 0; p < tfs[i]; ++p) {
         uint32_t distance = 0;
         position = CheckVarint(position, positions_end, &distance);
-        if (position == nullptr) return Malformed("a position");
+        if (position == nullptr) return MalformedTextIndex("a position");
       }
     }
     if (postings.last_docs != nullptr && postings.last_docs[block] != docs[size - 1]) {
-      return Malformed("the last document of a block");
+      return MalformedTextIndex("the last document of a block");
     }
   }
-  if (at != end || position != positions_end) return Malformed("bytes that no posting has");
+  if (at != end || position != positions_end)
+    return MalformedTextIndex("bytes that no posting has");
   return absl::OkStatus();
 }
 

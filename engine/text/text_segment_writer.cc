@@ -2,6 +2,7 @@
 #include <bit>
 #include <utility>
 
+#include "engine/text/posting_tail.h"
 #include "engine/text/text_segment.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
@@ -16,6 +17,33 @@ size_t SharedBytes(std::string_view a, std::string_view b) {
   size_t shared = 0;
   while (shared < most && a[shared] == b[shared]) ++shared;
   return shared;
+}
+
+// The pairs that no other is as good as, the shortest first.
+std::vector<Impacts::Pair> BestPairs(std::span<Impacts::Pair> all) {
+  // Few are left of many equal ones: of each small tf the one of the least length.
+  std::array<uint32_t, 32> least;
+  least.fill(kMost + 1);
+  size_t count = 0;
+  for (const Impacts::Pair pair : all) {
+    if (pair.tf < least.size()) {
+      least[pair.tf] = std::min<uint32_t>(least[pair.tf], pair.length);
+    } else {
+      all[count++] = pair;
+    }
+  }
+  for (uint16_t tf = 0; tf < least.size(); ++tf) {
+    if (least[tf] <= kMost) all[count++] = {tf, static_cast<uint16_t>(least[tf])};
+  }
+  all = all.first(count);
+  std::sort(all.begin(), all.end(), [](const Impacts::Pair& a, const Impacts::Pair& b) {
+    return a.length < b.length || (a.length == b.length && a.tf > b.tf);
+  });
+  std::vector<Impacts::Pair> best;
+  for (const Impacts::Pair& pair : all) {
+    if (best.empty() || pair.tf > best.back().tf) best.push_back(pair);
+  }
+  return best;
 }
 
 // What of a score depends on the document, at an ordinary length.
@@ -59,11 +87,11 @@ void TermPostings::Add(DocId doc, uint32_t tf, std::string_view doc_positions) {
   positions.append(doc_positions);
 }
 
-TextSegmentWriter::TextSegmentWriter(std::vector<Ordinal> ordinals,
+TextSegmentWriter::TextSegmentWriter(std::span<const Ordinal> ordinals,
                                      const std::vector<bool>& with_positions,
                                      std::span<const std::vector<uint32_t>> lengths)
     : segment_(std::make_shared<TextSegment>()) {
-  segment_->ordinals_ = std::move(ordinals);
+  segment_->ordinals_ = DocOrdinals(ordinals);
   segment_->fields_.resize(with_positions.size());
   for (size_t i = 0; i < with_positions.size(); ++i) {
     SegmentField& field = segment_->fields_[i];
@@ -121,7 +149,8 @@ void TextSegmentWriter::AddBlocks(SegmentField& field, const TermPostings& posti
       field.impacts_.push_back(ImpactsOf(field, postings, begin, end));
     }
     if (end - begin < kPostingBlock) {
-      AddTail(field, postings, begin);
+      AppendPostingTail(std::span(postings.docs).subspan(begin),
+                        std::span(postings.tfs).subspan(begin), next, &field.postings_);
       return;
     }
     uint32_t distances[kPostingBlock], tfs[kPostingBlock];
@@ -139,16 +168,6 @@ void TextSegmentWriter::AddBlocks(SegmentField& field, const TermPostings& posti
   }
 }
 
-void TextSegmentWriter::AddTail(SegmentField& field, const TermPostings& postings, size_t begin) {
-  DocId next = begin == 0 ? 0 : postings.docs[begin - 1] + 1;
-  for (size_t i = begin; i < postings.docs.size(); ++i) {
-    const uint32_t tf = postings.tfs[i];
-    AppendVarint(uint64_t{postings.docs[i] - next} << 1 | (tf > 1), &field.postings_);
-    if (tf > 1) AppendVarint(tf - 2, &field.postings_);
-    next = postings.docs[i] + 1;
-  }
-}
-
 Impacts TextSegmentWriter::ImpactsOf(const SegmentField& field, const TermPostings& postings,
                                      size_t begin, size_t end) const {
   std::array<Impacts::Pair, kPostingBlock> all;
@@ -156,14 +175,7 @@ Impacts TextSegmentWriter::ImpactsOf(const SegmentField& field, const TermPostin
     all[i - begin] = {static_cast<uint16_t>(std::min(postings.tfs[i], kMost)),
                       static_cast<uint16_t>(std::min(field.lengths_[postings.docs[i]], kMost))};
   }
-  std::sort(all.begin(), all.begin() + static_cast<ptrdiff_t>(end - begin),
-            [](const Impacts::Pair& a, const Impacts::Pair& b) {
-              return a.length < b.length || (a.length == b.length && a.tf > b.tf);
-            });
-  std::vector<Impacts::Pair> best;
-  for (size_t i = 0; i < end - begin; ++i) {
-    if (best.empty() || all[i].tf > best.back().tf) best.push_back(all[i]);
-  }
+  std::vector<Impacts::Pair> best = BestPairs(std::span(all).first(end - begin));
   Reduce(static_cast<double>(field.totals_.words) / static_cast<double>(field.totals_.documents),
          &best);
   Impacts impacts;

@@ -395,18 +395,22 @@ void TextView::Describe(NamespaceId ns, CollectionId collection, const v1::Colle
                         v1::DescribeIndexResponse* response) const {
   const TextKey key(ns, collection);
   std::optional<absl::Status> wanted;
+  TextEntryPtr filling;
   {
     std::shared_lock<std::shared_mutex> lock(impl_->mutex);
     if (const auto it = impl_->wanted.find(key); it != impl_->wanted.end()) {
       wanted = it->second.failed;
+      filling = it->second.build->filling();
     }
   }
-  const TextEntryPtr entry = impl_->Find(key);
+  TextEntryPtr entry = impl_->Find(key);
   const bool serves = entry != nullptr && entry->texts().Serves(definition);
   response->set_state(serves                                    ? "ready"
                       : !wanted.value_or(absl::OkStatus()).ok() ? "failed"
                                                                 : "building");
   if (!serves && wanted.has_value()) response->set_error(std::string(wanted->message()));
+  // What is being built tells how far it is.
+  if (!serves && filling != nullptr) entry = std::move(filling);
   if (entry == nullptr) return;
   const TextIndex::Stats stats = entry->texts().stats();
   response->set_vectors(stats.documents);

@@ -62,7 +62,7 @@ class TextView : public View {
   uint64_t indexed(uint64_t applied) const override;
   // indexes, building, failed, documents, waiting, dead, segments.
   std::map<std::string, int64_t> Counters() const override;
-  uint32_t checkpoint_version() const override { return 1; }
+  uint32_t checkpoint_version() const override { return 2; }
   std::unique_ptr<ViewSave> BeginSave() override;
   absl::Status Load(storage::CheckedFileReader& reader, uint64_t commit, const ReadView& newest,
                     BootstrapMonitor& monitor) override;
@@ -73,7 +73,8 @@ class TextView : public View {
   absl::StatusOr<bool> Search(const CallContext& context, const NamespaceView& view,
                               const TextSearch& search, TextSearchResult* result);
 
-  // Fills in `state`, `error`, sizes and the statistics of the fields of `definition`.
+  // Fills in `state`, `error`, sizes and the statistics of the fields of `definition`; of an
+  // index that is being built, as far as it is.
   void Describe(NamespaceId ns, CollectionId collection, const v1::Collection& definition,
                 v1::DescribeIndexResponse* response) const;
 

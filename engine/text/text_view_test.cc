@@ -24,6 +24,7 @@
 #include "rocksdb/env.h"
 #include "storage/base/status.h"
 #include "storage/fault_injection_file_system.h"
+#include "storage/store.h"
 
 namespace cookix::engine {
 namespace {
@@ -307,6 +308,29 @@ class TextViewTest : public testing::Test {
     files_->Heal();
   }
 
+  // What the view saved, changed and with checksums that are right. REQUIRES: it is closed.
+  void RewriteSaved(const std::function<void(std::string*)>& change) {
+    DatabaseOptions options;
+    configure_(options);
+    const auto store = storage::Store::Open(options.storage);
+    ASSERT_TRUE(store.ok()) << store.status();
+    auto reader = (*store)->OpenViewFile("text", ~uint32_t{0});
+    ASSERT_TRUE(reader.ok()) << reader.status();
+    const uint32_t version = (*reader)->version();
+    std::string contents;
+    while (!(*reader)->AtEnd().value_or(true)) {
+      char byte = 0;
+      ASSERT_TRUE((*reader)->Read(&byte, 1).ok());
+      contents += byte;
+    }
+    reader->reset();
+    change(&contents);
+    auto writer = (*store)->CreateViewFile("text", version);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE((*writer)->Append(contents).ok());
+    ASSERT_TRUE((*writer)->Finish().ok());
+  }
+
   std::shared_ptr<FaultInjectionFileSystem> files_ = FaultInjectionFileSystem::InMemory();
   TestDatabase::Configure configure_;
   std::mutex said_mutex_;
@@ -563,6 +587,61 @@ TEST_F(TextViewTest, CrashesAtAnyStepOfASave) {
   EXPECT_GT(failures, 6);
 }
 
+// Saves follow each other while buffers are made segments and these are merged; the process
+// dies wherever they are.
+TEST_F(TextViewTest, CrashesWhileSegmentsAreMadeMergedAndSaved) {
+  Open([](DatabaseOptions& options) {
+    options.views.checkpoint_bytes = 1;
+    options.views.checkpoint_interval = std::chrono::milliseconds(0);
+  });
+  int64_t segments = 0;
+  int restored = 0;
+  for (uint64_t round = 0; round < 15; ++round) {
+    if (round % 3 == 2) {
+      files_->FailAt(FaultInjectionFileSystem::kAnyWrite, static_cast<int64_t>(rng_() % 40),
+                     FaultInjectionFileSystem::Fault::kIoError, /*sticky=*/true, "/views");
+    }
+    // Replaced so often that many documents of a segment are dead.
+    for (auto commits = 4 + rng_() % 12; commits > 0; --commits) PutMany(150);
+    segments += Status().counters["segments"];
+    Crash(round);
+    OpenAgain();
+    restored += Status().restored ? 1 : 0;
+    EXPECT_EQ(Status().error, "");
+    Compare();
+  }
+  EXPECT_GT(segments, 0);
+  EXPECT_GT(restored, 0);
+}
+
+TEST_F(TextViewTest, AnIndexOfAnotherAnalysisIsBuiltAgain) {
+  Open();
+  WriteSome(60);
+  const std::string version = AnalyzerFor(DefaultTextField(), "")->get()->version();
+  database_.reset();
+  RewriteSaved([&](std::string* contents) {
+    const size_t at = contents->find(version);
+    ASSERT_NE(at, std::string::npos);
+    ++(*contents)[at + version.size() - 1];
+  });
+  const auto said_so = testing::Contains(testing::HasSubstr("analysis of texts has changed"));
+  said_.clear();
+  OpenAgain();
+  EXPECT_TRUE(Status().restored);
+  EXPECT_THAT(Said(), said_so);
+  WaitReady();
+  EXPECT_THAT(Said(), testing::Contains(testing::HasSubstr("is built")));
+  Compare();
+  // From then on it is saved with the analysis of now.
+  WriteSome(1);
+  database_.reset();
+  said_.clear();
+  OpenAgain();
+  EXPECT_TRUE(Status().restored);
+  EXPECT_THAT(Said(), testing::Not(said_so));
+  Compare();
+}
+
 TEST_F(TextViewTest, AnyFlippedBitIsSaidAndTheIndexBuiltAgain) {
   Open();
   for (int i = 0; i < 6; ++i) Put("k" + std::to_string(i));
@@ -671,6 +750,43 @@ TEST_F(TextViewTest, DescribesWhatItHas) {
   EXPECT_EQ(index.text_fields(1).objects(), 1);
   EXPECT_EQ(index.text_fields(1).words(), 1);
   EXPECT_GT(index.memory_bytes(), 0);
+}
+
+TEST_F(TextViewTest, DescribesWhatIsBeingBuilt) {
+  constexpr int kObjects = 6000;
+  Open();
+  for (int first = 0; first < kObjects; first += 500) {
+    v1::WriteRequest request;
+    for (int i = first; i < first + 500; ++i) {
+      v1::Object* object = request.add_mutations()->mutable_put_object()->mutable_object();
+      object->mutable_ref()->set_key("o" + std::to_string(i));
+      object->set_content("one of many");
+    }
+    CallContext context;
+    v1::WriteResponse response;
+    ASSERT_TRUE((*database_)->objects().Write(context, request, &response).ok());
+  }
+  AddField("again", [](auto* field) { field->set_source("$content"); });
+  int64_t most = 0;
+  const auto end = CallContext::Clock::now() + std::chrono::seconds(60);
+  v1::DescribeIndexResponse index = Describe();
+  for (; index.state() != "ready" && CallContext::Clock::now() < end; index = Describe()) {
+    ASSERT_EQ(index.state(), "building");
+    ASSERT_EQ(index.error(), "");
+    ASSERT_LE(index.vectors(), kObjects);
+    ASSERT_EQ(index.text_fields_size(), 2);
+    // Both fields are filled at once, as soon as there is more to tell than of the old index.
+    if (index.text_fields(1).objects() == 0) continue;
+    ASSERT_EQ(index.text_fields(1).objects(), index.vectors());
+    ASSERT_GE(index.vectors(), most);
+    ASSERT_GT(index.memory_bytes(), 0);
+    most = index.vectors();
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(index.state(), "ready");
+  EXPECT_EQ(index.vectors(), kObjects);
+  EXPECT_EQ(index.text_fields(1).objects(), kObjects);
+  EXPECT_EQ(index.text_fields(1).words(), 3 * kObjects);
 }
 
 TEST_F(TextViewTest, ManyThreads) {

@@ -3,7 +3,7 @@
 //   crash_loop [--cycles=30] [--seed=1] [--workers=6] [--sync_mode=full]
 //              [--max_load_ms=500] [--data_dir=DIR]
 //
-// Each cycle: workers write objects, edges and vectors (single calls, atomic writes of many
+// Each cycle: workers write objects, edges, texts and vectors (single calls, atomic writes of many
 // mutations, bulk streams), the server is killed at a random moment (SIGKILL; one time in ten
 // SIGTERM, after which it must exit with code 0, and two times SIGKILL while it stops and
 // saves its views), sometimes killed again while it recovers, and started again. Views save
@@ -15,6 +15,7 @@
 //   * the counts are those of what is there;
 //   * searches, exact and not, by the store and by the indexes, find what is near among the
 //     vectors that are there, and nothing else (search_check.h);
+//   * searches by words find and score what a plain BM25 does (text_check.h);
 //   * repeating an unacknowledged write with its request id applies it exactly
 //     once in all.
 // Prints what it did and exits with 0, or with 1 at the first contradiction,
@@ -42,6 +43,7 @@
 #include "client/client.h"
 #include "tests/crash/expected_state.h"
 #include "tests/crash/search_check.h"
+#include "tests/crash/text_check.h"
 #include "tests/crash/vector_fields.h"
 #include "tests/crash/workload.h"
 #include "tests/support/test_server.h"
@@ -184,7 +186,7 @@ class CrashLoop {
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     if (totals_.acknowledged == 0 || totals_.kills == 0 || totals_.searches["inverted"] == 0 ||
-        totals_.searches["cells"] == 0) {
+        totals_.searches["cells"] == 0 || totals_.searches["text_inverted"] == 0) {
       std::fprintf(stderr, "crash_loop: nothing was tested\n");
       return false;
     }
@@ -322,7 +324,8 @@ class CrashLoop {
             ExpectedObject& object = state.objects[key];
             object = {write.object().properties().at("counter").int_value(),
                       write.object().version(),
-                      {}};
+                      {},
+                      write.object().content()};
             for (const auto& [field, vector] : write.object().vectors()) {
               object.vectors[field] = vector.SerializeAsString();
             }
@@ -339,10 +342,12 @@ class CrashLoop {
 
   bool CheckSearches(client::Client& client, const std::vector<GraphState>& states,
                      bool by_indexes) {
-    SearchCheck check(client, states, random_());
-    const absl::Status status = check.Run(by_indexes);
-    for (const auto& [strategy, count] : check.searches()) totals_.searches[strategy] += count;
-    return Check(status, "searching");
+    const auto run = [&](auto check) {
+      const absl::Status status = check.Run(by_indexes);
+      for (const auto& [strategy, count] : check.searches()) totals_.searches[strategy] += count;
+      return Check(status, "searching");
+    };
+    return run(SearchCheck(client, states, random_())) && run(TextCheck(client, states, random_()));
   }
 
   bool Verify() {

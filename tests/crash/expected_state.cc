@@ -27,6 +27,9 @@ std::string Difference(const GraphState& expected, const GraphState& found, int6
     if (it->second.vectors != object.vectors) {
       return absl::StrCat("object ", key, " with counter ", object.counter, " has other vectors");
     }
+    if (it->second.content != object.content) {
+      return absl::StrCat("object ", key, " with counter ", object.counter, " has another content");
+    }
     const bool version_fits =
         object.version != 0 ? it->second.version == object.version : it->second.version > floor;
     if (!version_fits) {
@@ -70,7 +73,10 @@ void GraphState::Apply(const v1::Mutation& mutation, int64_t version) {
       const v1::ObjectWrite& write = mutation.put_object();
       const std::string& key = write.object().ref().key();
       ExpectedObject& object = objects[key];
-      object = {write.object().properties().at(kCounter).int_value(), version, {}};
+      object = {write.object().properties().at(kCounter).int_value(),
+                version,
+                {},
+                write.object().content()};
       for (const auto& [field, vector] : write.object().vectors()) {
         object.vectors[field] = vector.SerializeAsString();
       }
@@ -89,6 +95,7 @@ void GraphState::Apply(const v1::Mutation& mutation, int64_t version) {
         object.vectors[field] = vector.SerializeAsString();
       }
       for (const std::string& field : patch.remove_vectors()) object.vectors.erase(field);
+      if (patch.has_content()) object.content = patch.content();
       break;
     }
     case v1::Mutation::kDeleteObject: {

@@ -30,6 +30,7 @@ struct ExpectedObject {
   int64_t version = 0;
   // By field, serialized.
   std::map<std::string, std::string> vectors;
+  std::string content;
 };
 
 struct ExpectedEdge {

@@ -65,6 +65,26 @@ TEST_F(ExpectedStateTest, NoticesALostEdgeAnOldCounterAndAnOldVersion) {
   EXPECT_FALSE(expected_.Match(found, &why_).has_value());
 }
 
+TEST_F(ExpectedStateTest, NoticesContentsThatAreLostOrOld) {
+  v1::Mutation put = Put("a", 2);
+  put.mutable_put_object()->mutable_object()->set_content("old");
+  v1::Mutation patch;
+  patch.mutable_patch_object()->mutable_ref()->set_key("a");
+  (*patch.mutable_patch_object()->mutable_set_properties())["counter"].set_int_value(3);
+  patch.mutable_patch_object()->set_content("new");
+  expected_.Sent(Write({put}));
+  ASSERT_TRUE(expected_.Acknowledged(6));
+  expected_.Sent(Write({patch}));
+  found_.objects["a"] = {3, 7, {}, "new"};
+  EXPECT_EQ(expected_.Match(found_, &why_), 1u) << why_;
+  for (const char* wrong : {"old", ""}) {
+    found_.objects["a"].content = wrong;
+    EXPECT_FALSE(expected_.Match(found_, &why_).has_value());
+  }
+  found_.objects["a"] = {2, 6, {}, "old"};
+  EXPECT_EQ(expected_.Match(found_, &why_), 0u) << why_;
+}
+
 TEST_F(ExpectedStateTest, NoticesVectorsThatAreLostLeftOverOrOld) {
   v1::Mutation put = Put("a", 2);
   auto* vectors = put.mutable_put_object()->mutable_object()->mutable_vectors();

@@ -5,11 +5,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "tests/crash/vector_fields.h"
+#include "tests/crash/word_texts.h"
 
 namespace cookix::tests {
 namespace {
 
 constexpr const char* kRelations[] = {"causes", "depends_on", "similar_to"};
+constexpr int kMostWords = 20;
 
 }  // namespace
 
@@ -31,7 +33,8 @@ v1::Mutation Workload::Put(const std::string& key, int64_t counter) {
   object->mutable_ref()->set_key(key);
   (*object->mutable_properties())["counter"].set_int_value(counter);
   // Some kilobytes now and then, so that memory tables are flushed under load.
-  object->set_content(std::string(static_cast<size_t>(Below(10) == 0 ? 8192 : Below(200)), 'x'));
+  object->set_content(RandomText(kMostWords, random_) +
+                      std::string(Below(10) == 0 ? 8192 : 0, '.'));
   object->add_labels(absl::StrCat("worker", worker_));
   AddVectors(3, object);
   return mutation;
@@ -51,6 +54,7 @@ void Workload::PutMany(v1::WriteRequest* request) {
     v1::Object* object = request->add_mutations()->mutable_put_object()->mutable_object();
     object->mutable_ref()->set_key(absl::StrCat("w", worker_, "/b", (first + i) % kBulkKeys));
     (*object->mutable_properties())["counter"].set_int_value(++counter_);
+    object->set_content(RandomText(kMostWords, random_));
     // All in this one, which has a graph from some thousand vectors on.
     (*object->mutable_vectors())["graph"] = RandomVector("graph", random_);
     AddVectors(1, object);
@@ -60,6 +64,7 @@ void Workload::PutMany(v1::WriteRequest* request) {
 void Workload::Patch(const std::string& key, v1::ObjectPatch* patch) {
   patch->mutable_ref()->set_key(key);
   (*patch->mutable_set_properties())["counter"].set_int_value(++counter_);
+  if (Below(2) == 0) patch->set_content(RandomText(kMostWords, random_));
   for (const std::string field : kVectorFields) {
     const int64_t dice = Below(4);
     if (dice == 0) (*patch->mutable_set_vectors())[field] = RandomVector(field, random_);

@@ -15,7 +15,8 @@ namespace cookix::tests {
 
 // Makes writes over the keys "w<worker>/k<i>" that always change something: each
 // put and patch carries a counter never used before, and only what is there is
-// deleted. Some have vectors. Some edges point at "hub/<i>", which no worker ever puts.
+// deleted. They have texts, and some vectors. Some edges point at "hub/<i>", which no worker ever
+// puts.
 class Workload {
  public:
   static constexpr int kKeys = 24;
