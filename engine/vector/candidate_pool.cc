@@ -15,8 +15,7 @@ namespace {
 
 // Entries of a block, as the header has it.
 constexpr size_t kLanes = 8;
-// Nodes that are looked at together.
-constexpr size_t kAtOnce = 64;
+constexpr size_t kAtOnce = kPoolAtOnce;
 
 // Where GCC 12 checks addresses it does not align blocks that it puts on the stack. What is
 // not checked must not hand out references to its own variables either.
@@ -114,7 +113,6 @@ HWY_INLINE COOKIX_UNSANITIZED void InsertAll(int64_t* entries, size_t size, size
 
 #endif
 
-// Bit i is set when distances[i] < bound, for `count` up to 64.
 HWY_INLINE COOKIX_UNSANITIZED uint64_t Below(const float* distances, size_t count, float bound) {
   uint64_t below = 0;
   size_t i = 0;
@@ -155,6 +153,10 @@ COOKIX_UNSANITIZED void Insert(const float* distances, const uint32_t* nodes, si
   }
 }
 
+COOKIX_UNSANITIZED uint64_t BelowBound(const float* distances, size_t count, float bound) {
+  return Below(distances, count, bound);
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace cookix::engine
 HWY_AFTER_NAMESPACE();
@@ -163,6 +165,7 @@ HWY_AFTER_NAMESPACE();
 namespace cookix::engine {
 
 HWY_EXPORT(Insert);
+HWY_EXPORT(BelowBound);
 
 void CandidatePool::Reset(size_t limit) {
   static_assert(kBlock == kLanes);
@@ -178,6 +181,10 @@ void CandidatePool::Reset(size_t limit) {
 void CandidatePool::Insert(const float* distances, const uint32_t* nodes, size_t count) {
   if (state_.limit == 0) return;
   HWY_DYNAMIC_DISPATCH(Insert)(distances, nodes, count, entries(), &state_);
+}
+
+uint64_t NearerThan(const float* distances, size_t count, float bound) {
+  return HWY_DYNAMIC_DISPATCH(BelowBound)(distances, count, bound);
 }
 
 }  // namespace cookix::engine

@@ -20,6 +20,19 @@ void PlainDotCodes(const uint8_t* const* codes, size_t count, const int8_t* quer
   }
 }
 
+void PlainDotLanes(const uint8_t* lanes, size_t blocks, const int8_t* query, size_t bytes,
+                   int32_t* out) {
+  for (; blocks > 0; --blocks, lanes += kLanes * bytes, out += kLanes) {
+    std::fill_n(out, kLanes, 0);
+    for (size_t d = 0; d < bytes; ++d) {
+      const uint8_t* const four = lanes + d / kLaneBytes * kLaneBytes * kLanes + d % kLaneBytes;
+      for (size_t i = 0; i < kLanes; ++i) {
+        out[i] += int32_t{four[i * kLaneBytes]} * int32_t{query[d]};
+      }
+    }
+  }
+}
+
 float PlainDot(const float* a, const float* b, size_t n) {
   float sum = 0;
   for (size_t d = 0; d < n; ++d) sum += a[d] * b[d];
@@ -111,9 +124,10 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
   return sum;
 }
 
-constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainDot,     PlainSquaredL2,
-                            PlainDotRefined, PlainQuantize, PlainHamming, PlainDotBits,
-                            PlainAffine256,  PlainLeast256, PlainQuadsL2, PlainQuadsDot};
+constexpr Kernels kPlain = {"plain",        PlainDotCodes,   PlainDotLanes, PlainDot,
+                            PlainSquaredL2, PlainDotRefined, PlainQuantize, PlainHamming,
+                            PlainDotBits,   PlainAffine256,  PlainLeast256, PlainQuadsL2,
+                            PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -153,6 +167,37 @@ int32_t DotCode(const uint8_t* code, const int8_t* query, size_t bytes) {
 void DotCodes(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
               int32_t* out) {
   for (size_t i = 0; i < count; ++i) out[i] = DotCode(codes[i], query, bytes);
+}
+
+void DotLanes(const uint8_t* lanes, size_t blocks, const int8_t* query, size_t bytes,
+              int32_t* out) {
+  static_assert(kLaneBytes == 4);
+  const hn::CappedTag<int16_t, kLaneBytes * kLanes> d16;
+  const hn::Repartition<int32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d16)> du8;
+  const hn::Rebind<int8_t, decltype(d16)> di8;
+  const hn::Repartition<int32_t, decltype(di8)> four;
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  const size_t step = hn::Lanes(d16);
+  for (; blocks > 0; --blocks, lanes += kLanes * bytes, out += kLanes) {
+    for (size_t first = 0; first < kStep; first += step) {
+      auto sum0 = hn::Zero(d32);
+      auto sum1 = hn::Zero(d32);
+      for (size_t d = 0; d < bytes; d += kLaneBytes) {
+        int32_t word;
+        std::memcpy(&word, query + d, kLaneBytes);
+        const auto q = hn::PromoteTo(d16, hn::BitCast(di8, hn::Set(four, word)));
+        const auto c = hn::PromoteTo(d16, hn::LoadU(du8, lanes + d * kLanes + first));
+        sum0 = hn::ReorderWidenMulAccumulate(d32, c, q, sum0, sum1);
+      }
+      // Two sums beside each other are of one code.
+      int32_t sums[kStep / 2];
+      hn::StoreU(hn::RearrangeToOddPlusEven(sum0, sum1), d32, sums);
+      for (size_t i = 0; i < step / kLaneBytes; ++i) {
+        out[first / kLaneBytes + i] = sums[2 * i] + sums[2 * i + 1];
+      }
+    }
+  }
 }
 
 // ---- floats -----------------------------------------------------------------
@@ -381,6 +426,7 @@ void Fill(Kernels* kernels) {
 #else
   kernels->name = hwy::TargetName(HWY_TARGET);
   kernels->dot_codes = DotCodes;
+  kernels->dot_lanes = DotLanes;
   kernels->dot = Dot;
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
@@ -446,6 +492,23 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
   }
 }
 
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotLanes(
+    const uint8_t* lanes, size_t blocks, const int8_t* query, size_t bytes, int32_t* out) {
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  for (; blocks > 0; --blocks, out += kLanes) {
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t d = 0; d < bytes; d += 4 * kLaneBytes, lanes += 4 * kStep) {
+      int32_t q[4];
+      std::memcpy(q, query + d, sizeof(q));
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_loadu_si512(lanes), _mm512_set1_epi32(q[0]));
+      s1 = _mm512_dpbusd_epi32(s1, _mm512_loadu_si512(lanes + kStep), _mm512_set1_epi32(q[1]));
+      s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(lanes + 2 * kStep), _mm512_set1_epi32(q[2]));
+      s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(lanes + 3 * kStep), _mm512_set1_epi32(q[3]));
+    }
+    _mm512_storeu_si512(out, _mm512_add_epi32(_mm512_add_epi32(s0, s1), _mm512_add_epi32(s2, s3)));
+  }
+}
+
 bool HasVnni() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vnni");
@@ -468,6 +531,7 @@ const Kernels& BestKernels() {
     if (HasVnni()) {
       best.name = "AVX3+VNNI";
       best.dot_codes = VnniDotCodes;
+      best.dot_lanes = VnniDotLanes;
     }
 #endif
     return best;

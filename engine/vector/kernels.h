@@ -20,6 +20,13 @@ inline constexpr size_t kBitAlignment = 32;
 // Bits of a component that is compared with bits.
 inline constexpr int kPlanes = 4;
 
+// Codes that lie in lanes are in blocks of this many, all of one size: the first four bytes of
+// each code of the block, then the next four of each. What is summed for one code stays in one
+// lane, so that nothing is added across lanes at the end, which for short codes takes as long
+// as all the rest.
+inline constexpr size_t kLanes = 16;
+inline constexpr size_t kLaneBytes = 4;
+
 struct Kernels {
   // Name of the instruction set, such as "AVX3_DL".
   const char* name = nullptr;
@@ -27,6 +34,11 @@ struct Kernels {
   // out[i] = sum over d of codes[i][d] * query[d], for `count` codes of `bytes` bytes.
   // REQUIRES: bytes is a multiple of kCodeAlignment, at most 65,536.
   void (*dot_codes)(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
+                    int32_t* out) = nullptr;
+
+  // The same for `blocks` blocks of codes of `bytes` bytes that lie in lanes; out has kLanes
+  // numbers for each block.
+  void (*dot_lanes)(const uint8_t* lanes, size_t blocks, const int8_t* query, size_t bytes,
                     int32_t* out) = nullptr;
 
   // Sum of a[d] * b[d].

@@ -52,10 +52,11 @@ class KernelsTest : public testing::TestWithParam<size_t> {
 TEST_P(KernelsTest, HasAllFunctions) {
   EXPECT_NE(kernels_.name, nullptr);
   for (const bool there :
-       {kernels_.dot_codes != nullptr, kernels_.dot != nullptr, kernels_.squared_l2 != nullptr,
-        kernels_.dot_refined != nullptr, kernels_.quantize != nullptr, kernels_.hamming != nullptr,
-        kernels_.dot_bits != nullptr, kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr,
-        kernels_.quads_l2 != nullptr, kernels_.quads_dot != nullptr}) {
+       {kernels_.dot_codes != nullptr, kernels_.dot_lanes != nullptr, kernels_.dot != nullptr,
+        kernels_.squared_l2 != nullptr, kernels_.dot_refined != nullptr,
+        kernels_.quantize != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
+        kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
+        kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
 }
@@ -116,6 +117,45 @@ TEST_P(KernelsTest, DotCodesIsTheSum) {
         for (size_t d = 0; d < bytes; ++d) sum += at[i][d] * query.as_signed()[d];
         EXPECT_EQ(sums[i], sum) << kernels_.name << " " << bytes;
       }
+    }
+  }
+}
+
+TEST_P(KernelsTest, DotLanesIsTheSum) {
+  for (const size_t bytes : {64, 128, 192, 832, 4096}) {
+    for (const size_t blocks : {0, 1, 2, 5}) {
+      // From an address that no vector instruction likes.
+      Bytes lanes(blocks * kLanes * bytes, blocks % 3);
+      lanes.Fill(random_);
+      Bytes query(bytes, blocks % 2);
+      query.Fill(random_);
+      std::vector<int32_t> sums(blocks * kLanes + 1, 7);
+      kernels_.dot_lanes(lanes.get(), blocks, query.as_signed(), bytes, sums.data());
+      for (size_t i = 0; i < blocks * kLanes; ++i) {
+        const uint8_t* const block = lanes.get() + i / kLanes * kLanes * bytes;
+        int32_t sum = 0;
+        for (size_t d = 0; d < bytes; ++d) {
+          const size_t four = d / kLaneBytes * kLanes + i % kLanes;
+          sum += block[four * kLaneBytes + d % kLaneBytes] * query.as_signed()[d];
+        }
+        EXPECT_EQ(sums[i], sum) << kernels_.name << " " << bytes << " " << i;
+      }
+      EXPECT_EQ(sums.back(), 7);
+    }
+  }
+}
+
+TEST_P(KernelsTest, DotLanesHoldsTheGreatestSums) {
+  constexpr size_t kBytes = 65'536;
+  Bytes lanes(kLanes * kBytes, 0), query(kBytes, 0);
+  for (const int c : {0, 1, 128, 255}) {
+    for (const int q : {-127, -1, 0, 127}) {
+      lanes.Set(static_cast<uint8_t>(c));
+      query.Set(static_cast<uint8_t>(q));
+      std::vector<int32_t> sums(kLanes);
+      kernels_.dot_lanes(lanes.get(), 1, query.as_signed(), kBytes, sums.data());
+      const auto expected = static_cast<int32_t>(int64_t{c} * q * int64_t{kBytes});
+      EXPECT_EQ(sums, std::vector<int32_t>(kLanes, expected)) << kernels_.name;
     }
   }
 }
