@@ -49,22 +49,26 @@ void CodeCopies::Add(Slot slot, size_t at) {
   }
 }
 
-size_t CodeCopies::Distances(const PreparedQuery& query, size_t begin, float* distances) const {
-  static_assert(kBlock % kLanes == 0);
-  const size_t count = std::min(kBlock, slots_.size() - begin);
-  const uint8_t* const first = codes_.get() + begin * codec_.code_bytes();
+size_t CodeCopies::Distances(const PreparedQuery& query, size_t begin, size_t count,
+                             float* distances) const {
+  count = std::min(count, slots_.size() - begin);
+  const size_t bytes = codec_.code_bytes();
   if (codec_.fits_lanes()) {
-    codec_.LaneDistances(query, first, &lane_params_[begin / kLanes], (count + kLanes - 1) / kLanes,
-                         distances);
+    codec_.LaneDistances(query, codes_.get() + begin * bytes, &lane_params_[begin / kLanes],
+                         (count + kLanes - 1) / kLanes, distances);
     return count;
   }
+  constexpr size_t kBlock = VectorStorage::kBlock;
   const uint8_t* codes[kBlock];
   const CodeParams* params[kBlock];
-  for (size_t i = 0; i < count; ++i) {
-    codes[i] = first + i * codec_.code_bytes();
-    params[i] = &params_[begin + i];
+  for (size_t done = 0; done < count; done += kBlock) {
+    const size_t n = std::min(kBlock, count - done);
+    for (size_t i = 0; i < n; ++i) {
+      codes[i] = codes_.get() + (begin + done + i) * bytes;
+      params[i] = &params_[begin + done + i];
+    }
+    codec_.Distances(query, codes, params, n, distances + done);
   }
-  codec_.Distances(query, codes, params, count, distances);
   return count;
 }
 

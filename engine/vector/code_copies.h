@@ -34,11 +34,10 @@ class CodeCopies {
   // Of the greatest scale among them.
   const CodeParams& widest() const { return widest_; }
 
-  // Copies that are compared together.
-  static constexpr size_t kBlock = VectorStorage::kBlock;
-  // Distances to those from slots()[begin] on, at most kBlock of them; returns how many.
-  // `distances` has room for kBlock. REQUIRES: begin is a multiple of kBlock.
-  size_t Distances(const PreparedQuery& query, size_t begin, float* distances) const;
+  // Distances to those from slots()[begin] on, at most `count` of them; returns how many.
+  // `distances` has room for that, rounded up to a multiple of kLanes. REQUIRES: both are such
+  // multiples.
+  size_t Distances(const PreparedQuery& query, size_t begin, size_t count, float* distances) const;
 
  private:
   CodeCopies(const VectorStorage& storage, const SlotBits& slots);

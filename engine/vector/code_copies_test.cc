@@ -75,10 +75,11 @@ TEST_P(CodeCopiesTest, AreAsFarAsTheCodes) {
         EXPECT_EQ(copies->Bytes(), CodeCopies::Bytes(storage.codec(), count));
         ASSERT_EQ(copies->slots().size(), count);
         size_t seen = 0;
-        float distances[CodeCopies::kBlock];
+        constexpr size_t kAtOnce = 9 * kLanes;
+        float distances[kAtOnce];
         while (seen < count) {
-          const size_t n = copies->Distances(query, seen, distances);
-          ASSERT_EQ(n, std::min(CodeCopies::kBlock, count - seen));
+          const size_t n = copies->Distances(query, seen, kAtOnce, distances);
+          ASSERT_EQ(n, std::min(kAtOnce, count - seen));
           for (size_t i = 0; i < n; ++i) {
             const Slot slot = copies->slots()[seen + i];
             EXPECT_TRUE(slots.Test(slot));

@@ -99,6 +99,8 @@ struct DenseIndex::Question {
   size_t near = 0;
   size_t want = 0;
   ScanPool pool;
+  // Of copies that are scanned.
+  std::vector<float> distances;
   std::vector<Range> tail;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;
@@ -302,12 +304,13 @@ std::shared_ptr<const CodeCopies> DenseIndex::CopiedMatches(const Question& ques
 
 void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
   const std::vector<Slot>& slots = copies.slots();
-  float distances[CodeCopies::kBlock];
+  question.distances.resize(std::min(slots.size() + kLanes, kSlotsPerCheck));
   question.pool.Widen(MarginOf(question, copies.widest()));
-  for (size_t begin = 0; begin < slots.size(); begin += CodeCopies::kBlock) {
-    const size_t count = copies.Distances(question.query, begin, distances);
+  for (size_t begin = 0; begin < slots.size(); begin += kSlotsPerCheck) {
+    if (begin > 0 && !question.context->Check().ok()) return;
+    float* const distances = question.distances.data();
+    const size_t count = copies.Distances(question.query, begin, kSlotsPerCheck, distances);
     question.pool.Insert(distances, &slots[begin], count);
-    if (begin % kSlotsPerCheck == 0 && !question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(slots.size());
 }

@@ -27,6 +27,25 @@ inline constexpr int kPlanes = 4;
 inline constexpr size_t kLanes = 16;
 inline constexpr size_t kLaneBytes = 4;
 
+// Of the codes of a block, what their distances are made of.
+struct LaneParams {
+  float scales[kLanes] = {};
+  float norms[kLanes] = {};
+};
+// Of a query, what its distances to codes are made of: for a code with the inner product `dot`,
+//   base + norm_factor * norm - dot_factor * scale * (dot - sum).
+struct LaneQuery {
+  const int8_t* code = nullptr;
+  int32_t sum = 0;
+  float base = 0;
+  float norm_factor = 0;
+  float dot_factor = 0;
+
+  float Distance(int32_t dot, float scale, float norm) const {
+    return base + norm_factor * norm - dot_factor * scale * static_cast<float>(dot - sum);
+  }
+};
+
 struct Kernels {
   // Name of the instruction set, such as "AVX3_DL".
   const char* name = nullptr;
@@ -36,10 +55,10 @@ struct Kernels {
   void (*dot_codes)(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
                     int32_t* out) = nullptr;
 
-  // The same for `blocks` blocks of codes of `bytes` bytes that lie in lanes; out has kLanes
-  // numbers for each block.
-  void (*dot_lanes)(const uint8_t* lanes, size_t blocks, const int8_t* query, size_t bytes,
-                    int32_t* out) = nullptr;
+  // Distances to `blocks` blocks of codes of `bytes` bytes that lie in lanes, kLanes of each.
+  // REQUIRES: as dot_codes; the difference of dot and sum is below 2^31 as well.
+  void (*lane_distances)(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                         size_t blocks, size_t bytes, float* out) = nullptr;
 
   // Sum of a[d] * b[d].
   float (*dot)(const float* a, const float* b, size_t n) = nullptr;

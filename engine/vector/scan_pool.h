@@ -14,18 +14,25 @@ namespace cookix::engine {
 // Keeps the `near` nearest nodes, and of those behind them the ones that are farther than the
 // last of the `near` by less than a margin, at most `most` in all. Where codes tell well what
 // is near that is few more than `near`, and where they do not it is `most`; next to a sorted
-// array of `most`, it costs what one of `near` does. Not thread-safe.
+// array of `most`, it costs what one of `near` does. Up to kSorted there is nothing to be won,
+// and the `most` nearest are kept. Not thread-safe.
 class ScanPool {
  public:
+  static constexpr size_t kSorted = 64;
+
   // Empties it. `most` counts as `near` when it is less.
   void Reset(size_t near, size_t most);
-  // Whether `most` was greater: otherwise no margin counts.
+  // Whether the margin counts.
   bool keeps_more() const { return most_ > near_limit_; }
   // Nodes that come from now on are kept within this margin. It does not shrink.
-  void Widen(float margin) { margin_ = margin > margin_ ? margin : margin_; }
+  void Widen(float margin) {
+    if (margin <= margin_) return;
+    margin_ = margin;
+    Tighten();
+  }
   float margin() const { return margin_; }
 
-  // REQUIRES: no distance is NaN; nodes are below 2^31.
+  // Many at a time are taken in faster. REQUIRES: no distance is NaN; nodes are below 2^31.
   void Insert(const float* distances, const uint32_t* nodes, size_t count);
   void Insert(float distance, uint32_t node) { Insert(&distance, &node, 1); }
 
@@ -40,8 +47,12 @@ class ScanPool {
   bool truncated() const { return inserted_ > kept_.size(); }
 
  private:
-  // What is not nearer than this is not kept, by all that came so far.
-  float Bound() const;
+  // Makes bound_ what it is by near_ and last_.
+  void Tighten();
+  void InsertAFew(const float* distances, const uint32_t* nodes, size_t count);
+  void InsertMany(const float* distances, const uint32_t* nodes, size_t count);
+  // Keeps of at most kPoolAtOnce those that are nearer than bound_.
+  void Keep(const float* distances, const uint32_t* nodes, size_t count);
   // Leaves of what is kept only what would be kept now.
   void Prune();
 
@@ -49,11 +60,16 @@ class ScanPool {
   size_t most_ = 0;
   float margin_ = 0;
   size_t inserted_ = 0;
+  // Of some of what came, the nearest: what `near` are nearer than.
   CandidatePool near_;
   // So near was the last of `most_` when there were more.
   float last_ = 0;
-  // In no order, with those of near_; until Finish() nothing when it keeps no more than those.
+  // What is not nearer than this is not kept.
+  float bound_ = 0;
+  // In no order; until Finish() nothing when near_ is all that is kept.
   std::vector<int64_t> kept_;
+  // Of groups of what comes.
+  std::vector<float> least_;
 };
 
 }  // namespace cookix::engine

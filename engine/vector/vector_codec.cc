@@ -93,14 +93,13 @@ class Int8Codec final : public VectorCodec {
                  const CodeParams* const* params, size_t count, float* distances) const override {
     constexpr size_t kBlock = 64;
     int32_t dots[kBlock];
-    const Factors factors = FactorsOf(query);
-    const auto* code = reinterpret_cast<const int8_t*>(query.code.data());
+    const LaneQuery from = LaneQueryOf(query);
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = std::min(kBlock, count - begin);
-      kernels_.dot_codes(codes + begin, n, code, code_bytes_, dots);
+      kernels_.dot_codes(codes + begin, n, from.code, code_bytes_, dots);
       for (size_t i = 0; i < n; ++i) {
         const CodeParams& p = *params[begin + i];
-        distances[begin + i] = factors.Distance(dots[i], p.scale, p.norm);
+        distances[begin + i] = from.Distance(dots[i], p.scale, p.norm);
       }
     }
   }
@@ -108,23 +107,7 @@ class Int8Codec final : public VectorCodec {
   bool fits_lanes() const override { return true; }
   void LaneDistances(const PreparedQuery& query, const uint8_t* lanes, const LaneParams* params,
                      size_t blocks, float* distances) const override {
-    constexpr size_t kBlocks = 4;
-    int32_t dots[kBlocks * kLanes];
-    const Factors factors = FactorsOf(query);
-    const auto* code = reinterpret_cast<const int8_t*>(query.code.data());
-    for (size_t begin = 0; begin < blocks; begin += kBlocks) {
-      const size_t n = std::min(kBlocks, blocks - begin);
-      kernels_.dot_lanes(lanes + begin * kLanes * code_bytes_, n, code, code_bytes_, dots);
-      for (size_t b = 0; b < n; ++b) {
-        const LaneParams& p = params[begin + b];
-        // Of its own, so that the loop is of vector instructions.
-        float block[kLanes];
-        for (size_t i = 0; i < kLanes; ++i) {
-          block[i] = factors.Distance(dots[b * kLanes + i], p.scales[i], p.norms[i]);
-        }
-        std::copy_n(block, kLanes, distances + (begin + b) * kLanes);
-      }
-    }
+    kernels_.lane_distances(LaneQueryOf(query), lanes, params, blocks, code_bytes_, distances);
   }
 
   float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
@@ -170,19 +153,16 @@ class Int8Codec final : public VectorCodec {
   }
 
  private:
-  // What of FromDot() is the same for all codes that a query is compared with.
-  struct Factors {
-    float base;
-    float norm_factor;
-    float dot_factor;
-    int32_t sum;
-    float Distance(int32_t dot, float scale, float norm) const {
-      return base + norm_factor * norm - dot_factor * scale * static_cast<float>(dot - sum);
-    }
-  };
-  Factors FactorsOf(const PreparedQuery& query) const {
-    if (metric_ == Metric::kL2) return {query.norm, 1, 2 * query.scale, query.sum};
-    return {(metric_ == Metric::kCosine) - query.norm - centre_norm_, -1, query.scale, query.sum};
+  // FromDot(), what is the same for all codes that a query is compared with taken together.
+  LaneQuery LaneQueryOf(const PreparedQuery& query) const {
+    const bool l2 = metric_ == Metric::kL2;
+    LaneQuery made;
+    made.code = reinterpret_cast<const int8_t*>(query.code.data());
+    made.sum = query.sum;
+    made.base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
+    made.norm_factor = l2 ? 1 : -1;
+    made.dot_factor = l2 ? 2 * query.scale : query.scale;
+    return made;
   }
 
   const float root_;

@@ -53,12 +53,6 @@ struct CodeParams {
   float norm = 0;
 };
 
-// The same for a block of codes that lie in lanes (kernels.h).
-struct LaneParams {
-  float scales[kLanes] = {};
-  float norms[kLanes] = {};
-};
-
 // A query, made ready. Reusable; not thread-safe.
 struct PreparedQuery {
   std::vector<float> values;  // as compared with refined codes
