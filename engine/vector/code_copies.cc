@@ -4,6 +4,12 @@
 #include <cstring>
 
 namespace cookix::engine {
+namespace {
+
+// So many codes before its turn one is asked for.
+constexpr size_t kAhead = 16;
+
+}  // namespace
 
 CodeCopies::CodeCopies(const VectorStorage& storage, const SlotBits& slots)
     : storage_(&storage), codec_(storage.codec()) {
@@ -21,7 +27,10 @@ CodeCopies::CodeCopies(const VectorStorage& storage, const SlotBits& slots)
   } else {
     params_.resize(slots_.size());
   }
-  for (size_t at = 0; at < slots_.size(); ++at) Add(slots_[at], at);
+  for (size_t at = 0; at < slots_.size(); ++at) {
+    if (at + kAhead < slots_.size()) storage.PrefetchCode(slots_[at + kAhead]);
+    Add(slots_[at], at);
+  }
 }
 
 std::shared_ptr<const CodeCopies> CodeCopies::Make(const VectorStorage& storage,
