@@ -46,6 +46,9 @@ constexpr size_t kFiltersKept = 4;
 constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kObjectsPerCheck = 1024;
 constexpr size_t kSlotsPerCheck = size_t{1} << 14;
+// Copies that are compared before the nearest of them are taken.
+constexpr size_t kCopiesAtOnce = 2048;
+constexpr size_t kPartsPerCheck = kSlotsPerCheck / kCopiesAtOnce;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
 // Of what is compared again, so many are asked for before the first is.
@@ -99,8 +102,6 @@ struct DenseIndex::Question {
   size_t near = 0;
   size_t want = 0;
   ScanPool pool;
-  // Of copies that are scanned.
-  std::vector<float> distances;
   std::vector<Range> tail;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;
@@ -304,13 +305,14 @@ std::shared_ptr<const CodeCopies> DenseIndex::CopiedMatches(const Question& ques
 
 void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
   const std::vector<Slot>& slots = copies.slots();
-  question.distances.resize(std::min(slots.size() + kLanes, kSlotsPerCheck));
+  const size_t parts = (slots.size() + kCopiesAtOnce - 1) / kCopiesAtOnce;
+  float distances[kCopiesAtOnce];
   question.pool.Widen(MarginOf(question, copies.widest()));
-  for (size_t begin = 0; begin < slots.size(); begin += kSlotsPerCheck) {
-    if (begin > 0 && !question.context->Check().ok()) return;
-    float* const distances = question.distances.data();
-    const size_t count = copies.Distances(question.query, begin, kSlotsPerCheck, distances);
+  for (size_t done = 0; done < parts; ++done) {
+    const size_t begin = done * kCopiesAtOnce;
+    const size_t count = copies.Distances(question.query, begin, kCopiesAtOnce, distances);
     question.pool.Insert(distances, &slots[begin], count);
+    if (done % kPartsPerCheck == 0 && !question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(slots.size());
 }
