@@ -15,8 +15,7 @@ namespace {
 
 // Entries of a block, as the header has it.
 constexpr size_t kLanes = 8;
-// Nodes that are looked at together.
-constexpr size_t kAtOnce = 64;
+constexpr size_t kAtOnce = kPoolAtOnce;
 
 // Where GCC 12 checks addresses it does not align blocks that it puts on the stack. What is
 // not checked must not hand out references to its own variables either.
@@ -114,7 +113,6 @@ HWY_INLINE COOKIX_UNSANITIZED void InsertAll(int64_t* entries, size_t size, size
 
 #endif
 
-// Bit i is set when distances[i] < bound, for `count` up to 64.
 HWY_INLINE COOKIX_UNSANITIZED uint64_t Below(const float* distances, size_t count, float bound) {
   uint64_t below = 0;
   size_t i = 0;
@@ -155,6 +153,21 @@ COOKIX_UNSANITIZED void Insert(const float* distances, const uint32_t* nodes, si
   }
 }
 
+COOKIX_UNSANITIZED uint64_t BelowBound(const float* distances, size_t count, float bound) {
+  return Below(distances, count, bound);
+}
+
+COOKIX_UNSANITIZED void LeastOf(const float* distances, float* least) {
+  const hn::CappedTag<float, kPoolGroups> d;
+  for (size_t i = 0; i < kPoolGroups; i += hn::Lanes(d)) {
+    auto sofar = hn::LoadU(d, distances + i);
+    for (size_t row = 1; row < kPoolGroups; ++row) {
+      sofar = hn::Min(sofar, hn::LoadU(d, distances + row * kPoolGroups + i));
+    }
+    hn::StoreU(sofar, d, least + i);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace cookix::engine
 HWY_AFTER_NAMESPACE();
@@ -163,6 +176,8 @@ HWY_AFTER_NAMESPACE();
 namespace cookix::engine {
 
 HWY_EXPORT(Insert);
+HWY_EXPORT(BelowBound);
+HWY_EXPORT(LeastOf);
 
 void CandidatePool::Reset(size_t limit) {
   static_assert(kBlock == kLanes);
@@ -178,6 +193,14 @@ void CandidatePool::Reset(size_t limit) {
 void CandidatePool::Insert(const float* distances, const uint32_t* nodes, size_t count) {
   if (state_.limit == 0) return;
   HWY_DYNAMIC_DISPATCH(Insert)(distances, nodes, count, entries(), &state_);
+}
+
+uint64_t NearerThan(const float* distances, size_t count, float bound) {
+  return HWY_DYNAMIC_DISPATCH(BelowBound)(distances, count, bound);
+}
+
+void LeastOfGroups(const float* distances, float* least) {
+  HWY_DYNAMIC_DISPATCH(LeastOf)(distances, least);
 }
 
 }  // namespace cookix::engine

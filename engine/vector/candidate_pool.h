@@ -21,6 +21,7 @@ inline float PoolEntryDistance(int64_t entry) {
   const auto ordered = static_cast<int32_t>(entry >> 32);
   return std::bit_cast<float>(ordered ^ ((ordered >> 31) & 0x7fffffff));
 }
+inline uint32_t PoolEntryNode(int64_t entry) { return static_cast<uint32_t>(entry) >> 1; }
 
 struct PoolState {
   size_t limit = 0;
@@ -38,6 +39,7 @@ class CandidatePool {
   // Empties it.
   void Reset(size_t limit);
   size_t size() const { return state_.size; }
+  bool full() const { return state_.size == state_.limit; }
 
   // Puts in each of `count` nodes that is near enough. REQUIRES: no distance is NaN.
   void Insert(const float* distances, const uint32_t* nodes, size_t count);
@@ -48,7 +50,7 @@ class CandidatePool {
     for (; state_.next < state_.size; ++state_.next) {
       int64_t& entry = entries()[state_.next];
       if ((entry & kTaken) != 0) continue;
-      *node = NodeOf(entry);
+      *node = PoolEntryNode(entry);
       entry |= kTaken;
       ++state_.next;
       return true;
@@ -57,13 +59,11 @@ class CandidatePool {
   }
 
   // Of the i-th nearest. REQUIRES: i < size().
-  uint32_t node(size_t i) const { return NodeOf(entries()[i]); }
+  uint32_t node(size_t i) const { return PoolEntryNode(entries()[i]); }
   float distance(size_t i) const { return PoolEntryDistance(entries()[i]); }
 
  private:
   static constexpr int64_t kTaken = 1;
-
-  static uint32_t NodeOf(int64_t entry) { return static_cast<uint32_t>(entry) >> 1; }
 
   // Entries lie in blocks of this many. Before the first block lies one that is less than
   // all entries; what lies behind the last entry is greater, or was dropped.
@@ -76,6 +76,16 @@ class CandidatePool {
   size_t capacity_ = 0;
   PoolState state_;
 };
+
+// Nodes that are looked at together.
+inline constexpr size_t kPoolAtOnce = 64;
+// Bit i is set when distances[i] < bound, for `count` up to kPoolAtOnce.
+uint64_t NearerThan(const float* distances, size_t count, float bound);
+
+// Of kPoolGroups groups of as many: least[i] is that of distances[i], distances[i +
+// kPoolGroups] and so on.
+inline constexpr size_t kPoolGroups = 16;
+void LeastOfGroups(const float* distances, float* least);
 
 }  // namespace cookix::engine
 

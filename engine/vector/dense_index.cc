@@ -543,9 +543,7 @@ DenseIndex::Stats DenseIndex::stats() const {
     for (const AcceptCache& cached : accept_cache_) {
       stats.memory_bytes += static_cast<int64_t>(8 * cached.slots->words().size());
       if (cached.copies == nullptr) continue;
-      stats.memory_bytes +=
-          static_cast<int64_t>(cached.copies->codes.size() +
-                               cached.copies->slots.size() * (sizeof(Slot) + sizeof(CodeParams)));
+      stats.memory_bytes += static_cast<int64_t>(cached.copies->Bytes());
     }
   }
   return stats;

@@ -49,6 +49,7 @@
 #include "cookix/v1/catalog_service.pb.h"
 #include "cookix/v1/common.pb.h"
 #include "engine/call_context.h"
+#include "engine/vector/code_copies.h"
 #include "engine/vector/hnsw_graph.h"
 #include "engine/vector/reader_gate.h"
 #include "engine/vector/slot_table.h"
@@ -120,21 +121,13 @@ class DenseIndex {
   struct Question;
   struct ObjectBounds;
   class Scanner;
-  // Of what a filter lets through, the codes side by side: reading them where they lie
-  // takes most of the time of a scan.
-  struct Copies {
-    const VectorStorage* storage = nullptr;
-    std::vector<Slot> slots;
-    std::vector<uint8_t> codes;
-    std::vector<CodeParams> params;
-  };
   // What a filter lets through, for its next search.
   struct AcceptCache {
     std::weak_ptr<const OrdinalSet> accept;
     uint64_t stamp = 0;
     std::shared_ptr<const SlotBits> slots;
     // Null until the filter is used again.
-    std::shared_ptr<const Copies> copies;
+    std::shared_ptr<const CodeCopies> copies;
   };
 
   // Up to so many vectors there is no graph: comparing them all is as fast.
@@ -186,9 +179,13 @@ class DenseIndex {
   // Put into question.pool what is near of all, of what matches, of the tail.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
-  void ScanCopies(Question& question, const Copies& copies) const;
+  void ScanCopies(Question& question, const CodeCopies& copies) const;
   void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
+  // By so much of what codes tell a scan may be wrong about which of two is nearer.
+  static float MarginOf(const Question& question, const CodeParams& widest);
+  // Makes the pool ready for a scan.
+  static void ResetPool(Question& question);
   // Fill question.candidates, ascending.
   static void TakePool(Question& question);
   void CollectAll(const Question& question, std::vector<Candidate>* candidates) const;
@@ -199,7 +196,7 @@ class DenseIndex {
   // Of the question's filter. Incomplete when nobody waits for the answer any more.
   std::shared_ptr<const SlotBits> AcceptedSlots(const Question& question) const;
   // Null where they are not worth the memory, or not yet.
-  std::shared_ptr<const Copies> CopiedMatches(const Question& question, size_t matches) const;
+  std::shared_ptr<const CodeCopies> CopiedMatches(const Question& question, size_t matches) const;
   // The entry of a filter, or null. REQUIRES: accept_mutex_.
   AcceptCache* CachedMatches(const std::shared_ptr<const OrdinalSet>& accept, uint64_t stamp) const;
   // By how much the distance of a candidate may be wrong.

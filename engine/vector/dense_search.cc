@@ -10,8 +10,10 @@
 #include <utility>
 #include <vector>
 
+#include "engine/vector/code_copies.h"
 #include "engine/vector/dense_index.h"
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/scan_pool.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -44,6 +46,9 @@ constexpr size_t kFiltersKept = 4;
 constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kObjectsPerCheck = 1024;
 constexpr size_t kSlotsPerCheck = size_t{1} << 14;
+// Copies that are compared before the nearest of them are taken.
+constexpr size_t kCopiesAtOnce = 2048;
+constexpr size_t kPartsPerCheck = kSlotsPerCheck / kCopiesAtOnce;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
 // Of what is compared again, so many are asked for before the first is.
@@ -92,13 +97,15 @@ struct DenseIndex::Question {
   PreparedQuery query;
   std::vector<float> values;
 
-  // Of one round: what was compared, ascending by distance of codes, at most `want`.
+  // Of one round: so many are wanted by their codes, and with those that their codes do not
+  // tell from them at most `want`.
+  size_t near = 0;
   size_t want = 0;
-  CandidatePool pool;
+  ScanPool pool;
   std::vector<Range> tail;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;
-  // There was more than `want`.
+  // There was more.
   bool truncated = false;
   // Since `commit`, and the slots that it was about.
   std::vector<SlotTable::Change> changes;
@@ -115,6 +122,11 @@ struct DenseIndex::Question {
 
 double DenseIndex::WireDistance(double distance) const {
   return field_.metric() == v1::VECTOR_METRIC_L2 ? std::sqrt(std::max(0.0, distance)) : distance;
+}
+
+float DenseIndex::MarginOf(const Question& question, const CodeParams& widest) {
+  // One may be nearer by so much, and the other farther.
+  return 2 * kSpreads * question.codec().CodeSpread(question.query, widest);
 }
 
 // Compares slots and keeps the nearest: one block while the next comes from memory.
@@ -148,12 +160,22 @@ class DenseIndex::Scanner {
     float distances[VectorStorage::kBlock];
     question_.storage->codec().Distances(question_.query, block.codes, block.params, block.count,
                                          distances);
+    if (question_.pool.keeps_more()) Widen(block);
     question_.pool.Insert(distances, block.slots, block.count);
     question_.result->candidates_considered += static_cast<int64_t>(block.count);
     block.count = 0;
   }
 
+  void Widen(const Block& block) {
+    const float before = widest_.scale;
+    for (size_t i = 0; i < block.count; ++i) {
+      widest_.scale = std::max(widest_.scale, block.params[i]->scale);
+    }
+    if (widest_.scale > before) question_.pool.Widen(MarginOf(question_, widest_));
+  }
+
   Question& question_;
+  CodeParams widest_;
   Block blocks_[2];
   int now_ = 0;
 };
@@ -257,11 +279,10 @@ std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(const Question& questi
   return slots;
 }
 
-std::shared_ptr<const DenseIndex::Copies> DenseIndex::CopiedMatches(const Question& question,
-                                                                    size_t matches) const {
+std::shared_ptr<const CodeCopies> DenseIndex::CopiedMatches(const Question& question,
+                                                            size_t matches) const {
   const std::shared_ptr<const OrdinalSet>& accept = question.search->accept;
-  const size_t code_bytes = question.codec().code_bytes();
-  if (accept == nullptr || matches * (code_bytes + sizeof(CodeParams)) > kMostCopied) {
+  if (accept == nullptr || CodeCopies::Bytes(question.codec(), matches) > kMostCopied) {
     return nullptr;
   }
   const uint64_t stamp = table_.stamp();
@@ -270,48 +291,36 @@ std::shared_ptr<const DenseIndex::Copies> DenseIndex::CopiedMatches(const Questi
     std::lock_guard<std::mutex> lock(accept_mutex_);
     const AcceptCache* const cached = CachedMatches(accept, stamp);
     if (cached == nullptr) return nullptr;
-    if (cached->copies != nullptr && cached->copies->storage == question.storage) {
+    if (cached->copies != nullptr && cached->copies->storage() == question.storage) {
       return cached->copies;
     }
     slots = cached->slots;
   }
-  auto copies = std::make_shared<Copies>();
-  copies->storage = question.storage;
-  slots->ForEach([&](Slot slot) {
-    copies->slots.push_back(slot);
-    copies->params.push_back(question.storage->Params(slot));
-    const uint8_t* const code = question.storage->Code(slot);
-    copies->codes.insert(copies->codes.end(), code, code + code_bytes);
-  });
+  std::shared_ptr<const CodeCopies> copies = CodeCopies::Make(*question.storage, *slots);
   std::lock_guard<std::mutex> lock(accept_mutex_);
   AcceptCache* const cached = CachedMatches(accept, stamp);
   if (cached != nullptr) cached->copies = copies;
   return copies;
 }
 
-void DenseIndex::ScanCopies(Question& question, const Copies& copies) const {
-  constexpr size_t kBlock = VectorStorage::kBlock;
-  const size_t code_bytes = question.codec().code_bytes();
-  const uint8_t* codes[kBlock];
-  const CodeParams* params[kBlock];
-  float distances[kBlock];
-  for (size_t begin = 0; begin < copies.slots.size(); begin += kBlock) {
-    const size_t n = std::min(kBlock, copies.slots.size() - begin);
-    for (size_t i = 0; i < n; ++i) {
-      codes[i] = &copies.codes[(begin + i) * code_bytes];
-      params[i] = &copies.params[begin + i];
-    }
-    question.codec().Distances(question.query, codes, params, n, distances);
-    question.pool.Insert(distances, &copies.slots[begin], n);
-    if (begin % kSlotsPerCheck == 0 && !question.context->Check().ok()) return;
+void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
+  const std::vector<Slot>& slots = copies.slots();
+  const size_t parts = (slots.size() + kCopiesAtOnce - 1) / kCopiesAtOnce;
+  float distances[kCopiesAtOnce];
+  question.pool.Widen(MarginOf(question, copies.widest()));
+  for (size_t done = 0; done < parts; ++done) {
+    const size_t begin = done * kCopiesAtOnce;
+    const size_t count = copies.Distances(question.query, begin, kCopiesAtOnce, distances);
+    question.pool.Insert(distances, &slots[begin], count);
+    if (done % kPartsPerCheck == 0 && !question.context->Check().ok()) return;
   }
-  question.result->candidates_considered += static_cast<int64_t>(copies.slots.size());
+  question.result->candidates_considered += static_cast<int64_t>(slots.size());
 }
 
 void DenseIndex::ScanMatches(Question& question, size_t matches) const {
   question.want += std::min(kMostRefined, matches / kRefinedPart);
-  question.pool.Reset(question.want);
-  ScanAll(question);
+  ResetPool(question);
+  ScanMatching(question, matches);
   TakePool(question);
   question.result->strategy = "scan";
 }
@@ -371,8 +380,13 @@ void DenseIndex::SearchGraph(Question& question) const {
   TakePool(question);
 }
 
+void DenseIndex::ResetPool(Question& question) {
+  question.pool.Reset(std::min(question.near, question.want), question.want);
+}
+
 void DenseIndex::TakePool(Question& question) {
-  const CandidatePool& pool = question.pool;
+  ScanPool& pool = question.pool;
+  pool.Finish();
   question.candidates.resize(pool.size());
   for (size_t i = 0; i < pool.size(); ++i) {
     question.candidates[i] = {pool.distance(i), pool.node(i)};
@@ -384,8 +398,10 @@ void DenseIndex::ScanMatching(Question& question, size_t matches) const {
     ScanAccepted(question);
   } else if (const auto copies = CopiedMatches(question, matches); copies != nullptr) {
     // The dead among them are found later, and take places.
-    question.want += question.want * table_.dead_count() / std::max<size_t>(1, matches);
-    question.pool.Reset(question.want);
+    for (size_t* const count : {&question.near, &question.want}) {
+      *count += *count * table_.dead_count() / std::max<size_t>(1, matches);
+    }
+    ResetPool(question);
     ScanCopies(question, *copies);
   } else {
     ScanAll(question);
@@ -440,25 +456,33 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   const uint64_t stamp = table_.stamp();
   const size_t end = table_.end();
   question.want = std::min(width, end) + question.changes.size();
-  question.pool.Reset(question.want);
+  // Where it is not known how well codes tell what is near, or of how many objects the nearest
+  // are, as many as may be are kept.
+  const bool told = !keeps_all() && std::isfinite(codec.CodeSpread(question.query, {}));
+  question.near = told ? std::min(wanted, end) + question.changes.size() : question.want;
   if (graph) question.tail = Tail();
   if (few) {
+    ResetPool(question);
     ScanMatching(question, matches);
     TakePool(question);
   } else {
+    question.pool.Reset(question.want, question.want);
     SearchGraph(question);
   }
 
   // What is compared again: the best.
   std::vector<Candidate>& candidates = question.candidates;
   const bool room_for_all = width >= end && table_.stamp() == stamp;
-  question.truncated = candidates.size() >= question.want && !room_for_all;
+  question.truncated =
+      question.pool.truncated() || (candidates.size() >= question.want && !room_for_all);
   candidates.resize(std::min(candidates.size(), question.want));
   if (floats) return;
   if (question.result->strategy != "scan") {
     candidates.resize(std::min(candidates.size(), wanted + question.changes.size()));
   }
   for (size_t i = 0; i < std::min(candidates.size(), kFetched); ++i) {
+    // What was compared in a copy is not at hand where it lies.
+    if (question.result->strategy == "scan") question.storage->PrefetchCode(candidates[i].slot);
     question.storage->PrefetchResidue(candidates[i].slot);
   }
 }

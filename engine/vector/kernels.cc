@@ -20,6 +20,20 @@ void PlainDotCodes(const uint8_t* const* codes, size_t count, const int8_t* quer
   }
 }
 
+void PlainLaneDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                        size_t blocks, size_t bytes, float* out) {
+  for (size_t b = 0; b < blocks; ++b, lanes += kLanes * bytes) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      int32_t dot = 0;
+      for (size_t d = 0; d < bytes; ++d) {
+        const size_t four = d / kLaneBytes * kLanes + i;
+        dot += int32_t{lanes[four * kLaneBytes + d % kLaneBytes]} * int32_t{query.code[d]};
+      }
+      out[b * kLanes + i] = query.Distance(dot, params[b].scales[i], params[b].norms[i]);
+    }
+  }
+}
+
 float PlainDot(const float* a, const float* b, size_t n) {
   float sum = 0;
   for (size_t d = 0; d < n; ++d) sum += a[d] * b[d];
@@ -111,9 +125,10 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
   return sum;
 }
 
-constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainDot,     PlainSquaredL2,
-                            PlainDotRefined, PlainQuantize, PlainHamming, PlainDotBits,
-                            PlainAffine256,  PlainLeast256, PlainQuadsL2, PlainQuadsDot};
+constexpr Kernels kPlain = {"plain",        PlainDotCodes,   PlainLaneDistances, PlainDot,
+                            PlainSquaredL2, PlainDotRefined, PlainQuantize,      PlainHamming,
+                            PlainDotBits,   PlainAffine256,  PlainLeast256,      PlainQuadsL2,
+                            PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -153,6 +168,55 @@ int32_t DotCode(const uint8_t* code, const int8_t* query, size_t bytes) {
 void DotCodes(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
               int32_t* out) {
   for (size_t i = 0; i < count; ++i) out[i] = DotCode(codes[i], query, bytes);
+}
+
+// The inner products of one block.
+void DotLanes(const uint8_t* lanes, const int8_t* query, size_t bytes, int32_t* out) {
+  static_assert(kLaneBytes == 4);
+  const hn::CappedTag<int16_t, kLaneBytes * kLanes> d16;
+  const hn::Repartition<int32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d16)> du8;
+  const hn::Rebind<int8_t, decltype(d16)> di8;
+  const hn::Repartition<int32_t, decltype(di8)> four;
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  const size_t step = hn::Lanes(d16);
+  for (size_t first = 0; first < kStep; first += step) {
+    auto sum0 = hn::Zero(d32);
+    auto sum1 = hn::Zero(d32);
+    for (size_t d = 0; d < bytes; d += kLaneBytes) {
+      int32_t word;
+      std::memcpy(&word, query + d, kLaneBytes);
+      const auto q = hn::PromoteTo(d16, hn::BitCast(di8, hn::Set(four, word)));
+      const auto c = hn::PromoteTo(d16, hn::LoadU(du8, lanes + d * kLanes + first));
+      sum0 = hn::ReorderWidenMulAccumulate(d32, c, q, sum0, sum1);
+    }
+    // Two sums beside each other are of one code.
+    int32_t sums[kStep / 2];
+    hn::StoreU(hn::RearrangeToOddPlusEven(sum0, sum1), d32, sums);
+    for (size_t i = 0; i < step / kLaneBytes; ++i) {
+      out[first / kLaneBytes + i] = sums[2 * i] + sums[2 * i + 1];
+    }
+  }
+}
+
+void LaneDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                   size_t blocks, size_t bytes, float* out) {
+  const hn::CappedTag<float, kLanes> df;
+  const hn::RebindToSigned<decltype(df)> d32;
+  const auto sum = hn::Set(d32, query.sum);
+  const auto base = hn::Set(df, query.base);
+  const auto norm_factor = hn::Set(df, query.norm_factor);
+  const auto dot_factor = hn::Set(df, query.dot_factor);
+  for (size_t b = 0; b < blocks; ++b, lanes += kLanes * bytes, out += kLanes) {
+    int32_t dots[kLanes];
+    DotLanes(lanes, query.code, bytes, dots);
+    for (size_t i = 0; i < kLanes; i += hn::Lanes(df)) {
+      const auto dot = hn::ConvertTo(df, hn::Sub(hn::LoadU(d32, dots + i), sum));
+      const auto scale = hn::Mul(dot_factor, hn::LoadU(df, params[b].scales + i));
+      const auto part = hn::MulAdd(norm_factor, hn::LoadU(df, params[b].norms + i), base);
+      hn::StoreU(hn::NegMulAdd(scale, dot, part), df, out + i);
+    }
+  }
 }
 
 // ---- floats -----------------------------------------------------------------
@@ -381,6 +445,7 @@ void Fill(Kernels* kernels) {
 #else
   kernels->name = hwy::TargetName(HWY_TARGET);
   kernels->dot_codes = DotCodes;
+  kernels->lane_distances = LaneDistances;
   kernels->dot = Dot;
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
@@ -446,6 +511,38 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
   }
 }
 
+// Four components, for each lane.
+__attribute__((target("avx512f"), always_inline)) inline __m512i Four(const int8_t* query) {
+  int32_t word;
+  std::memcpy(&word, query, sizeof(word));
+  return _mm512_set1_epi32(word);
+}
+
+__attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniLaneDistances(
+    const LaneQuery& query, const uint8_t* lanes, const LaneParams* params, size_t blocks,
+    size_t bytes, float* out) {
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  const __m512i sum = _mm512_set1_epi32(query.sum);
+  const __m512 base = _mm512_set1_ps(query.base);
+  const __m512 norm_factor = _mm512_set1_ps(query.norm_factor);
+  const __m512 dot_factor = _mm512_set1_ps(query.dot_factor);
+  for (size_t b = 0; b < blocks; ++b) {
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t d = 0; d < bytes; d += 4 * kLaneBytes, lanes += 4 * kStep) {
+      const int8_t* const q = query.code + d;
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_loadu_si512(lanes), Four(q));
+      s1 = _mm512_dpbusd_epi32(s1, _mm512_loadu_si512(lanes + kStep), Four(q + kLaneBytes));
+      s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(lanes + 2 * kStep), Four(q + 2 * kLaneBytes));
+      s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(lanes + 3 * kStep), Four(q + 3 * kLaneBytes));
+    }
+    const __m512i dot = _mm512_add_epi32(_mm512_add_epi32(s0, s1), _mm512_add_epi32(s2, s3));
+    const __m512 scale = _mm512_mul_ps(dot_factor, _mm512_loadu_ps(params[b].scales));
+    const __m512 part = _mm512_fmadd_ps(norm_factor, _mm512_loadu_ps(params[b].norms), base);
+    const __m512 difference = _mm512_cvtepi32_ps(_mm512_sub_epi32(dot, sum));
+    _mm512_storeu_ps(out + b * kLanes, _mm512_fnmadd_ps(scale, difference, part));
+  }
+}
+
 bool HasVnni() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vnni");
@@ -468,6 +565,7 @@ const Kernels& BestKernels() {
     if (HasVnni()) {
       best.name = "AVX3+VNNI";
       best.dot_codes = VnniDotCodes;
+      best.lane_distances = VnniLaneDistances;
     }
 #endif
     return best;

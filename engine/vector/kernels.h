@@ -20,6 +20,32 @@ inline constexpr size_t kBitAlignment = 32;
 // Bits of a component that is compared with bits.
 inline constexpr int kPlanes = 4;
 
+// Codes that lie in lanes are in blocks of this many, all of one size: the first four bytes of
+// each code of the block, then the next four of each. What is summed for one code stays in one
+// lane, so that nothing is added across lanes at the end, which for short codes takes as long
+// as all the rest.
+inline constexpr size_t kLanes = 16;
+inline constexpr size_t kLaneBytes = 4;
+
+// Of the codes of a block, what their distances are made of.
+struct LaneParams {
+  float scales[kLanes] = {};
+  float norms[kLanes] = {};
+};
+// Of a query, what its distances to codes are made of: for a code with the inner product `dot`,
+//   base + norm_factor * norm - dot_factor * scale * (dot - sum).
+struct LaneQuery {
+  const int8_t* code = nullptr;
+  int32_t sum = 0;
+  float base = 0;
+  float norm_factor = 0;
+  float dot_factor = 0;
+
+  float Distance(int32_t dot, float scale, float norm) const {
+    return base + norm_factor * norm - dot_factor * scale * static_cast<float>(dot - sum);
+  }
+};
+
 struct Kernels {
   // Name of the instruction set, such as "AVX3_DL".
   const char* name = nullptr;
@@ -28,6 +54,11 @@ struct Kernels {
   // REQUIRES: bytes is a multiple of kCodeAlignment, at most 65,536.
   void (*dot_codes)(const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes,
                     int32_t* out) = nullptr;
+
+  // Distances to `blocks` blocks of codes of `bytes` bytes that lie in lanes, kLanes of each.
+  // REQUIRES: as dot_codes; the difference of dot and sum is below 2^31 as well.
+  void (*lane_distances)(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                         size_t blocks, size_t bytes, float* out) = nullptr;
 
   // Sum of a[d] * b[d].
   float (*dot)(const float* a, const float* b, size_t n) = nullptr;

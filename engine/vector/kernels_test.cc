@@ -52,10 +52,11 @@ class KernelsTest : public testing::TestWithParam<size_t> {
 TEST_P(KernelsTest, HasAllFunctions) {
   EXPECT_NE(kernels_.name, nullptr);
   for (const bool there :
-       {kernels_.dot_codes != nullptr, kernels_.dot != nullptr, kernels_.squared_l2 != nullptr,
-        kernels_.dot_refined != nullptr, kernels_.quantize != nullptr, kernels_.hamming != nullptr,
-        kernels_.dot_bits != nullptr, kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr,
-        kernels_.quads_l2 != nullptr, kernels_.quads_dot != nullptr}) {
+       {kernels_.dot_codes != nullptr, kernels_.lane_distances != nullptr, kernels_.dot != nullptr,
+        kernels_.squared_l2 != nullptr, kernels_.dot_refined != nullptr,
+        kernels_.quantize != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
+        kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
+        kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
 }
@@ -115,6 +116,66 @@ TEST_P(KernelsTest, DotCodesIsTheSum) {
         int32_t sum = 0;
         for (size_t d = 0; d < bytes; ++d) sum += at[i][d] * query.as_signed()[d];
         EXPECT_EQ(sums[i], sum) << kernels_.name << " " << bytes;
+      }
+    }
+  }
+}
+
+TEST_P(KernelsTest, LaneDistancesAreOfTheSums) {
+  for (const size_t bytes : {64, 128, 192, 832, 4096}) {
+    for (const size_t blocks : {0, 1, 2, 5}) {
+      // From an address that no vector instruction likes.
+      Bytes lanes(blocks * kLanes * bytes, blocks % 3);
+      lanes.Fill(random_);
+      Bytes code(bytes, blocks % 2);
+      code.Fill(random_);
+      std::vector<LaneParams> params(blocks);
+      for (LaneParams& each : params) {
+        for (float& x : each.scales) x = std::fabs(normal_(random_));
+        for (float& x : each.norms) x = normal_(random_);
+      }
+      LaneQuery query;
+      query.code = code.as_signed();
+      query.sum = static_cast<int32_t>(random_() % 100'000) - 50'000;
+      query.base = 3;
+      query.norm_factor = -2;
+      query.dot_factor = 0.001f;
+      std::vector<float> out(blocks * kLanes + 1, 7);
+      kernels_.lane_distances(query, lanes.get(), params.data(), blocks, bytes, out.data());
+      for (size_t i = 0; i < blocks * kLanes; ++i) {
+        const uint8_t* const block = lanes.get() + i / kLanes * kLanes * bytes;
+        int32_t dot = 0;
+        for (size_t d = 0; d < bytes; ++d) {
+          const size_t four = d / kLaneBytes * kLanes + i % kLanes;
+          dot += block[four * kLaneBytes + d % kLaneBytes] * code.as_signed()[d];
+        }
+        const double scale = params[i / kLanes].scales[i % kLanes];
+        const double norm = params[i / kLanes].norms[i % kLanes];
+        const double part = double{query.dot_factor} * scale * (dot - query.sum);
+        EXPECT_NEAR(out[i], 3 - 2 * norm - part, 1e-6 * (3 + std::fabs(2 * norm) + std::fabs(part)))
+            << kernels_.name << " " << bytes << " " << i;
+      }
+      EXPECT_EQ(out.back(), 7);
+    }
+  }
+}
+
+TEST_P(KernelsTest, LaneDistancesHoldTheGreatestSums) {
+  constexpr size_t kBytes = 65'536;
+  Bytes lanes(kLanes * kBytes, 0), code(kBytes, 0);
+  LaneParams params;
+  std::fill_n(params.scales, kLanes, 1.0f);
+  for (const int c : {0, 1, 128, 255}) {
+    for (const int q : {-127, -1, 0, 127}) {
+      lanes.Set(static_cast<uint8_t>(c));
+      code.Set(static_cast<uint8_t>(q));
+      LaneQuery query;
+      query.code = code.as_signed();
+      query.dot_factor = -1;
+      float out[kLanes];
+      kernels_.lane_distances(query, lanes.get(), &params, 1, kBytes, out);
+      for (const float distance : out) {
+        EXPECT_EQ(distance, static_cast<float>(int64_t{c} * q * int64_t{kBytes})) << kernels_.name;
       }
     }
   }

@@ -93,21 +93,21 @@ class Int8Codec final : public VectorCodec {
                  const CodeParams* const* params, size_t count, float* distances) const override {
     constexpr size_t kBlock = 64;
     int32_t dots[kBlock];
-    // FromDot(), its parts known.
-    const bool l2 = metric_ == Metric::kL2;
-    const float base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
-    const float norm_factor = l2 ? 1 : -1;
-    const float dot_factor = l2 ? 2 * query.scale : query.scale;
-    const auto* code = reinterpret_cast<const int8_t*>(query.code.data());
+    const LaneQuery from = LaneQueryOf(query);
     for (size_t begin = 0; begin < count; begin += kBlock) {
       const size_t n = std::min(kBlock, count - begin);
-      kernels_.dot_codes(codes + begin, n, code, code_bytes_, dots);
+      kernels_.dot_codes(codes + begin, n, from.code, code_bytes_, dots);
       for (size_t i = 0; i < n; ++i) {
         const CodeParams& p = *params[begin + i];
-        distances[begin + i] = base + norm_factor * p.norm -
-                               dot_factor * p.scale * static_cast<float>(dots[i] - query.sum);
+        distances[begin + i] = from.Distance(dots[i], p.scale, p.norm);
       }
     }
+  }
+
+  bool fits_lanes() const override { return true; }
+  void LaneDistances(const PreparedQuery& query, const uint8_t* lanes, const LaneParams* params,
+                     size_t blocks, float* distances) const override {
+    kernels_.lane_distances(LaneQueryOf(query), lanes, params, blocks, code_bytes_, distances);
   }
 
   float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
@@ -153,6 +153,18 @@ class Int8Codec final : public VectorCodec {
   }
 
  private:
+  // FromDot(), what is the same for all codes that a query is compared with taken together.
+  LaneQuery LaneQueryOf(const PreparedQuery& query) const {
+    const bool l2 = metric_ == Metric::kL2;
+    LaneQuery made;
+    made.code = reinterpret_cast<const int8_t*>(query.code.data());
+    made.sum = query.sum;
+    made.base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
+    made.norm_factor = l2 ? 1 : -1;
+    made.dot_factor = l2 ? 2 * query.scale : query.scale;
+    return made;
+  }
+
   const float root_;
 };
 

@@ -108,6 +108,11 @@ class VectorCodec {
   // Distances to `count` codes; to residues when query.by_residue.
   virtual void Distances(const PreparedQuery& query, const uint8_t* const* codes,
                          const CodeParams* const* params, size_t count, float* distances) const = 0;
+  // Whether codes may also lie in lanes, where a scan compares them faster.
+  virtual bool fits_lanes() const { return false; }
+  // Distances to `blocks` blocks of codes in lanes, kLanes of each. REQUIRES: fits_lanes().
+  virtual void LaneDistances(const PreparedQuery& query, const uint8_t* lanes,
+                             const LaneParams* params, size_t blocks, float* distances) const {}
   // The distance by code and residue, which is as good as what is kept allows.
   virtual float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
                        const CodeParams& params) const = 0;
@@ -127,7 +132,8 @@ class VectorCodec {
     return 0;
   }
   // The distance by code differs from the refined one by about so much, as a standard
-  // deviation; infinite where that is not known.
+  // deviation; infinite where that is not known. Of params only scale counts, and the greater
+  // it is, the greater is the spread.
   virtual float CodeSpread(const PreparedQuery& query, const CodeParams& params) const {
     return std::numeric_limits<float>::infinity();
   }

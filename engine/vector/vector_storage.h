@@ -78,6 +78,11 @@ class VectorStorage {
       for (size_t at = 64; at < bytes; at += 64) __builtin_prefetch(code + at);
     }
   }
+  void PrefetchCode(Slot slot) const {
+    __builtin_prefetch(&Params(slot));
+    const uint8_t* code = codes_.At(slot);
+    for (size_t at = 0; at < code_bytes_ && at < 1024; at += 64) __builtin_prefetch(code + at);
+  }
   void PrefetchResidue(Slot slot) const {
     const uint8_t* residue = residues_.At(slot);
     for (size_t at = 0; at < codec_->residue_bytes() && at < 1024; at += 64) {

@@ -1,0 +1,58 @@
+// Codes of some slots side by side: to a scan that reads them where they lie, waiting for
+// memory is most of its time.
+#ifndef COOKIX_ENGINE_VECTOR_CODE_COPIES_H_
+#define COOKIX_ENGINE_VECTOR_CODE_COPIES_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine/vector/slot.h"
+#include "engine/vector/slot_bits.h"
+#include "engine/vector/vector_storage.h"
+#include "hwy/aligned_allocator.h"
+
+namespace cookix::engine {
+
+// Immutable, thread-safe.
+class CodeCopies {
+ public:
+  // Of slots that are not written meanwhile. Null without memory.
+  static std::shared_ptr<const CodeCopies> Make(const VectorStorage& storage,
+                                                const SlotBits& slots);
+  // What so many take.
+  static size_t Bytes(const VectorCodec& codec, size_t slots) {
+    return slots * (codec.code_bytes() + sizeof(CodeParams) + sizeof(Slot));
+  }
+
+  // Where they are from: only for telling whether it is still in use.
+  const VectorStorage* storage() const { return storage_; }
+  size_t Bytes() const { return Bytes(codec_, slots_.size()); }
+  // Ascending.
+  const std::vector<Slot>& slots() const { return slots_; }
+  // Of the greatest scale among them.
+  const CodeParams& widest() const { return widest_; }
+
+  // Distances to those from slots()[begin] on, at most `count` of them; returns how many.
+  // `distances` has room for that, rounded up to a multiple of kLanes. REQUIRES: both are such
+  // multiples.
+  size_t Distances(const PreparedQuery& query, size_t begin, size_t count, float* distances) const;
+
+ private:
+  CodeCopies(const VectorStorage& storage, const SlotBits& slots);
+  void Add(Slot slot, size_t at);
+
+  const VectorStorage* const storage_;
+  const VectorCodec& codec_;
+  std::vector<Slot> slots_;
+  CodeParams widest_;
+  // In lanes where the codec can compare them so, otherwise one behind the other.
+  hwy::AlignedFreeUniquePtr<uint8_t[]> codes_;
+  std::vector<LaneParams> lane_params_;
+  std::vector<CodeParams> params_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_CODE_COPIES_H_
