@@ -550,6 +550,7 @@ absl::Status TextView::Load(storage::CheckedFileReader& reader, uint64_t commit,
                                        "collection ",
                                        saved.collection, " of namespace ", saved.ns,
                                        " was saved, so it is built again"));
+      monitor.LeaveOut();
       continue;
     }
     const auto entry = std::make_shared<TextEntry>(std::move(texts), impl.memory);

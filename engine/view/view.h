@@ -57,6 +57,14 @@ class BootstrapMonitor {
   virtual void Report(double fraction) = 0;
   // True when the bootstrap should return kCancelled soon.
   virtual bool cancelled() const = 0;
+
+  // A view says in Load() that it left out some of what was saved, to build it again: then
+  // the file is replaced even when no commit has come since.
+  void LeaveOut() { left_out_ = true; }
+  bool left_out() const { return left_out_; }
+
+ private:
+  bool left_out_ = false;
 };
 
 // A state of a view that is being saved. It outlives no Drop(): the host is done

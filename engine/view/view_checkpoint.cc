@@ -187,7 +187,7 @@ absl::StatusOr<storage::Position> ViewCheckpoint::DoLoad(const ReadView& newest,
   wanted_ = false;
   last_begun_ = Clock::now();
   std::lock_guard<std::mutex> lock(mutex_);
-  has_file_ = true;
+  has_file_ = !monitor.left_out();
   saved_ = *position;
   return *position;
 }
