@@ -631,9 +631,9 @@ TEST_F(TextViewTest, AnIndexOfAnotherAnalysisIsBuiltAgain) {
   EXPECT_THAT(Said(), said_so);
   WaitReady();
   EXPECT_THAT(Said(), testing::Contains(testing::HasSubstr("is built")));
-  Compare();
-  // From then on it is saved with the analysis of now.
+  // From what is seen next on it is saved with the analysis of now.
   WriteSome(1);
+  Compare();
   database_.reset();
   said_.clear();
   OpenAgain();
