@@ -160,6 +160,10 @@ bool TextCollection::WorkSome() {
 
 size_t TextCollection::backlog() const { return index() == nullptr ? 0 : index()->backlog(); }
 
+uint64_t TextCollection::filled_buffers() const {
+  return index() == nullptr ? 0 : index()->filled_buffers();
+}
+
 int64_t TextCollection::MemoryBytes() const {
   return index() == nullptr ? 0 : index()->MemoryBytes();
 }

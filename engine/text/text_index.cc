@@ -126,6 +126,7 @@ TextBufferSource& TextIndex::Impl::BufferForLocked() {
       return *buffers.back();
     }
     waiting.fetch_add(last.documents(), std::memory_order_relaxed);
+    filled.fetch_add(1, std::memory_order_relaxed);
   }
   AddBufferLocked();
   return *buffers.back();
@@ -191,6 +192,8 @@ void TextIndex::Impl::TrimLocked(size_t count, size_t bytes) {
 }
 
 // ---- counters -----------------------------------------------------------------
+
+uint64_t TextIndex::filled_buffers() const { return impl_->filled.load(std::memory_order_relaxed); }
 
 size_t TextIndex::backlog() const { return impl_->waiting.load(std::memory_order_relaxed); }
 

@@ -91,6 +91,8 @@ class TextIndex {
   void CompactForTest();
   // Documents in full buffers that wait to become segments.
   size_t backlog() const;
+  // Buffers that have become full since the index was made: when it changes, there is work.
+  uint64_t filled_buffers() const;
 
   struct FieldStats {
     TextFieldTotals totals;

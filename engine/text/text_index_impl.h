@@ -84,7 +84,8 @@ struct TextIndex::Impl {
   uint64_t forgotten = 0;  // changes up to this commit may be missing
 
   std::atomic<int64_t> live{0};
-  std::atomic<size_t> waiting{0};  // documents in full buffers
+  std::atomic<size_t> waiting{0};   // documents in full buffers
+  std::atomic<uint64_t> filled{0};  // buffers that have become full
 
   // Filters that were asked with, by segment.
   struct Accepted {

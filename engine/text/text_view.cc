@@ -308,8 +308,10 @@ absl::Status TextView::Impl::ApplyObjects(const AppliedCommit& commit) {
       entry->CountMemory();
     }
     // Merges are looked for now and then, for deletions make them worth while too.
-    if (entry->texts().backlog() > 0 || commit.commit % kCommitsPerLook == 0) {
+    if (commit.commit % kCommitsPerLook == 0) {
       workers.Queue(entry);
+    } else {
+      workers.QueueIfFilled(entry);
     }
   }
   return absl::OkStatus();

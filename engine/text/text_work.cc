@@ -1,6 +1,7 @@
 #include "engine/text/text_work.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace cookix::engine {
 
@@ -29,6 +30,11 @@ void TextWorkers::Queue(const TextEntryPtr& entry) {
     }
   }
   wake_.notify_all();
+}
+
+void TextWorkers::QueueIfFilled(const TextEntryPtr& entry) {
+  const uint64_t filled = entry->texts().filled_buffers();
+  if (std::exchange(entry->told_, filled) != filled) Queue(entry);
 }
 
 void TextWorkers::Remove(const TextEntry* entry) {

@@ -48,6 +48,8 @@ class TextEntry {
   std::atomic<int64_t>& memory_;
   std::atomic<int64_t> counted_{0};
   bool queued_ = false;  // guarded by TextWorkers::mutex_
+  // Full buffers that the workers were told of. The writer's.
+  uint64_t told_ = 0;
 };
 using TextEntryPtr = std::shared_ptr<TextEntry>;
 
@@ -60,6 +62,8 @@ class TextWorkers {
 
   // There may be work to do for the entry.
   void Queue(const TextEntryPtr& entry);
+  // The same, if a buffer has become full since the last time.
+  void QueueIfFilled(const TextEntryPtr& entry);
   // Forgets entries that nobody needs any more; null = all.
   void Remove(const TextEntry* entry);
   // Documents in published indexes that wait to be put into segments.
