@@ -591,46 +591,72 @@ TEST(DenseIndexChurnTest, SlotsAreUsedAgainBeforeCodebooks) {
   EXPECT_GE(world.Recall(20, 10), 0.95);
 }
 
+// Threads that search and do what else they are given, over and over, until they are stopped.
+class Beside {
+ public:
+  // Two search, as of the last commit; `stored` is what they read of the store.
+  Beside(World& world, DenseIndex::ReadStored stored)
+      : world_(world), stored_(std::move(stored)), commit_(world.commit_) {
+    for (int i = 0; i < 16; ++i) queries_.push_back(world.RandomVector());
+    for (size_t first : {0, 1}) {
+      Repeat([this, next = first]() mutable { Search(queries_[next++ % queries_.size()]); });
+    }
+  }
+  ~Beside() { Stop(); }
+  void Repeat(std::function<void()> work) {
+    threads_.emplace_back([this, work = std::move(work)] {
+      while (!stop_.load()) work();
+    });
+  }
+  void Commit() {
+    world_.Commit();
+    commit_.store(world_.commit_);
+  }
+  void Stop() {
+    stop_.store(true);
+    for (std::thread& thread : threads_) thread.join();
+    threads_.clear();
+  }
+  int64_t answered() const { return answered_.load(); }
+
+ private:
+  void Search(const v1::Vector& query) {
+    VectorSearch search;
+    search.field = &world_.index_.field();
+    search.vector = &query;
+    search.limit = 10;
+    CallContext context;
+    VectorSearchResult result;
+    const auto answer = world_.index_.Search(context, search, commit_.load(), stored_, &result);
+    ASSERT_TRUE(answer.ok());
+    if (!*answer) return;
+    answered_.fetch_add(1);
+    EXPECT_EQ(result.hits.size(), 10u);
+  }
+
+  World& world_;
+  const DenseIndex::ReadStored stored_;
+  std::vector<v1::Vector> queries_;
+  std::atomic<uint64_t> commit_;
+  std::atomic<int64_t> answered_{0};
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
+};
+
 // Searches and writes go on while codes are written anew.
 TEST(DenseIndexThreadsTest, CodebooksAreLearnedBesideEverything) {
   World world(Field(64, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW,
                     v1::VECTOR_QUANTIZATION_PRODUCT),
               13);
   world.Fill(1, 4000);
-  const auto held = world.held_;
-  std::vector<v1::Vector> queries;
-  for (int i = 0; i < 16; ++i) queries.push_back(world.RandomVector());
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> commit{world.commit_};
-  std::vector<std::thread> threads;
+  Beside beside(world, [held = world.held_](Ordinal ordinal, v1::Vector* vector) {
+    *vector = held.at(1 + ordinal % 3999);
+    return true;
+  });
   for (int t = 0; t < 2; ++t) {
-    threads.emplace_back([&, t] {
-      for (size_t i = static_cast<size_t>(t); !stop.load(); ++i) {
-        VectorSearch search;
-        search.field = &world.index_.field();
-        search.vector = &queries[i % queries.size()];
-        search.limit = 10;
-        CallContext context;
-        VectorSearchResult result;
-        const auto answer = world.index_.Search(
-            context, search, commit.load(),
-            [&](Ordinal ordinal, v1::Vector* vector) {
-              *vector = held.at(1 + ordinal % 3999);
-              return true;
-            },
-            &result);
-        ASSERT_TRUE(answer.ok());
-        if (!*answer) continue;
-        EXPECT_EQ(result.hits.size(), 10u);
-      }
-    });
-  }
-  for (int t = 0; t < 2; ++t) {
-    threads.emplace_back([&] {
-      while (!stop.load()) {
-        if (!world.index_.IndexSome()) std::this_thread::yield();
-        world.index_.Maintain();
-      }
+    beside.Repeat([&] {
+      if (!world.index_.IndexSome()) std::this_thread::yield();
+      world.index_.Maintain();
     });
   }
   for (Ordinal ordinal = 4000; ordinal < 7000; ordinal += 25) {
@@ -638,12 +664,10 @@ TEST(DenseIndexThreadsTest, CodebooksAreLearnedBesideEverything) {
       world.Put(each, world.RandomVector());
       world.Put(each - 3999, world.RandomVector());
     }
-    world.Commit();
-    commit.store(world.commit_);
+    beside.Commit();
   }
   while (world.index_.backlog() > 0) std::this_thread::yield();
-  stop.store(true);
-  for (std::thread& thread : threads) thread.join();
+  beside.Stop();
   EXPECT_EQ(world.index_.stats().indexed, world.index_.stats().vectors);
   EXPECT_GE(world.Recall(50, 10), 0.95);
   // Whatever was written while codes were: all of it is there.
@@ -909,50 +933,21 @@ TEST(DenseIndexThreadsTest, SearchesGoOnBesideEverything) {
       Field(8, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8),
       8);
   world.Fill(1, 2500);
-  std::vector<v1::Vector> queries;
-  for (int i = 0; i < 16; ++i) queries.push_back(world.RandomVector());
-  std::atomic<bool> stop{false};
-  std::atomic<uint64_t> commit{world.commit_};
-  std::atomic<int64_t> answered{0};
-  std::vector<std::thread> threads;
-  for (int t = 0; t < 2; ++t) {
-    threads.emplace_back([&, t] {
-      for (size_t i = static_cast<size_t>(t); !stop.load(); ++i) {
-        VectorSearch search;
-        search.field = &world.index_.field();
-        search.vector = &queries[i % queries.size()];
-        search.limit = 10;
-        CallContext context;
-        VectorSearchResult result;
-        const auto answer = world.index_.Search(
-            context, search, commit.load(), [](Ordinal, v1::Vector*) { return false; }, &result);
-        ASSERT_TRUE(answer.ok());
-        if (!*answer) continue;
-        answered.fetch_add(1);
-        EXPECT_EQ(result.hits.size(), 10u);
-      }
-    });
-  }
-  threads.emplace_back([&] {
-    while (!stop.load()) {
-      if (!world.index_.IndexSome()) std::this_thread::yield();
-    }
+  Beside beside(world, [](Ordinal, v1::Vector*) { return false; });
+  beside.Repeat([&] {
+    if (!world.index_.IndexSome()) std::this_thread::yield();
   });
-  threads.emplace_back([&] {
-    while (!stop.load()) {
-      if (!world.index_.Maintain()) std::this_thread::yield();
-    }
+  beside.Repeat([&] {
+    if (!world.index_.Maintain()) std::this_thread::yield();
   });
   for (int round = 0; round < 40; ++round) {
     for (int i = 0; i < 100; ++i) {
       world.Put(1 + world.rng_() % 2499, world.RandomVector());
     }
-    world.Commit();
-    commit.store(world.commit_);
+    beside.Commit();
   }
-  while (answered.load() < 100) std::this_thread::yield();
-  stop.store(true);
-  for (std::thread& thread : threads) thread.join();
+  while (beside.answered() < 100) std::this_thread::yield();
+  beside.Stop();
   world.IndexAll();
   EXPECT_GE(world.Recall(50, 10), 0.95);
 }

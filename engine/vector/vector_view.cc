@@ -88,7 +88,7 @@ struct VectorView::Impl {
     // Where `cells` lie: it goes after them.
     std::shared_ptr<storage::LocalStore> local;
     std::unique_ptr<CellField> cells;
-    // What went wrong while cells were brought into shape. Guarded by work_mutex.
+    // What went wrong while cells were searched or brought into shape. Guarded by work_mutex.
     absl::Status cells_status;
     // Commits up to here are in already. The writer's.
     uint64_t filled_to = 0;
@@ -143,6 +143,19 @@ struct VectorView::Impl {
     std::vector<EntryPtr> all;
     for (const auto& [key, entry] : entries) all.push_back(entry);
     return all;
+  }
+  void NoteFailure(const EntryPtr& entry, const absl::Status& status) {
+    std::lock_guard<std::mutex> lock(work_mutex);
+    entry->cells_status = status;
+    cells_failed.store(true);
+  }
+  // What went wrong with cells that are still there.
+  absl::Status CellsStatus() const {
+    if (!cells_failed.load()) return absl::OkStatus();
+    const std::vector<EntryPtr> all = All();
+    std::lock_guard<std::mutex> lock(work_mutex);
+    for (const EntryPtr& entry : all) COOKIX_RETURN_IF_ERROR(entry->cells_status);
+    return absl::OkStatus();
   }
   absl::StatusOr<EntryPtr> Make(const Key& key, const v1::VectorField& field) {
     auto entry = std::make_shared<Entry>(field);
@@ -307,9 +320,9 @@ struct VectorView::Impl {
         for (int i = 0; i < kRoundsOfWork && entry->dense->IndexSome(); ++i) worked = true;
         if (entry->dense->Maintain()) worked = true;
       }
-      lock.lock();
       // Told when the next commit is applied.
-      if (!failed.ok()) entry->cells_status = failed;
+      if (!failed.ok()) NoteFailure(entry, failed);
+      lock.lock();
       const bool first = !work.empty() && work.front() == entry;
       if (worked) {
         // Others get their turn.
@@ -375,8 +388,10 @@ struct VectorView::Impl {
   mutable std::mutex work_mutex;
   std::condition_variable work_wake;
   std::deque<EntryPtr> work;  // guarded by work_mutex
-  uint64_t work_added = 0;    // guarded by work_mutex
-  bool stopping = false;      // guarded by work_mutex
+  // Some entry's cells_status is, or was, not OK.
+  std::atomic<bool> cells_failed{false};
+  uint64_t work_added = 0;  // guarded by work_mutex
+  bool stopping = false;    // guarded by work_mutex
   std::vector<std::thread> threads;
 };
 
@@ -541,6 +556,8 @@ absl::Status VectorView::Bootstrap(const ReadView& view, BootstrapMonitor& monit
 
 absl::Status VectorView::Apply(const AppliedCommit& commit) {
   Impl& impl = *impl_;
+  // Whatever this commit is about: nobody may ever write to what is damaged again.
+  COOKIX_RETURN_IF_ERROR(impl.CellsStatus());
   // Which collections the objects of this commit are in.
   std::map<std::pair<NamespaceId, Ordinal>, CollectionId> collections;
   bool drops = false;
@@ -613,10 +630,6 @@ absl::Status VectorView::Apply(const AppliedCommit& commit) {
     for (const auto& [ordinal, vector] : batch.vectors) {
       puts.push_back({ordinal, vector.has_value() ? &*vector : nullptr});
     }
-    if (batch.entry->cells != nullptr) {
-      std::lock_guard<std::mutex> lock(impl.work_mutex);
-      COOKIX_RETURN_IF_ERROR(batch.entry->cells_status);
-    }
     COOKIX_RETURN_IF_ERROR(batch.entry->Apply(puts, commit.commit, position));
     batch.entry->NoteWaiting(commit.commit, puts);
     impl.Queue(batch.entry);
@@ -662,6 +675,7 @@ void VectorView::Drop() {
   // The database of cells may be what is damaged: what comes next opens or makes its own. That
   // cannot be before the last search or thread has left this one.
   entries.clear();
+  impl.cells_failed.store(false);
   while (impl.local.use_count() > 1) std::this_thread::sleep_for(kLocalPoll);
   impl.local.reset();
 }
@@ -748,8 +762,7 @@ absl::StatusOr<bool> VectorView::Search(const CallContext& context, const Namesp
         entry->cells->Search(context, search, commit, stored, result);
     if (!absl::IsDataLoss(answered.status())) return answered;
     // The store has what the cells have lost. The next commit makes the damage known.
-    std::lock_guard<std::mutex> lock(impl_->work_mutex);
-    entry->cells_status = answered.status();
+    impl_->NoteFailure(entry, answered.status());
     return false;
   }
   return entry->dense->Search(context, search, commit, stored, result);

@@ -30,6 +30,9 @@ class Nothing : public OrdinalSet {
 
 class VectorViewTest : public testing::Test {
  protected:
+  // Components of the field "wide": its cells are large enough to lie in files of their own.
+  static constexpr int kWide = 4096;
+
   void Open(bool on_disk, TestDatabase::Configure more = nullptr) {
     database_.emplace([&](DatabaseOptions& options) {
       options.storage.in_memory = !on_disk;
@@ -78,7 +81,9 @@ class VectorViewTest : public testing::Test {
         vector.add_values(0.1f + static_cast<float>(rng_() % 100) / 50);
       }
     } else {
-      const int count = (field == "many" ? 8 * static_cast<int>(1 + rng_() % 3) : 12);
+      const int count = field == "many"   ? 8 * static_cast<int>(1 + rng_() % 3)
+                        : field == "wide" ? kWide
+                                          : 12;
       for (int i = 0; i < count; ++i) vector.add_values(normal_(rng_) + 2);
     }
     return vector;
@@ -187,10 +192,11 @@ class VectorViewTest : public testing::Test {
     ASSERT_TRUE((*database_)->views().WaitBuilt("vectors", context).ok());
   }
 
-  void OpenAgain() {
+  void OpenAgain(TestDatabase::Configure more = nullptr) {
     database_.emplace([&](DatabaseOptions& options) {
       options.storage.in_memory = false;
       options.storage.path = dir_;
+      if (more) more(options);
     });
     WaitBuilt();
   }
@@ -234,6 +240,23 @@ class VectorViewTest : public testing::Test {
     field->set_index(kind);
     if (ef_construction > 0) field->mutable_hnsw()->set_ef_construction(ef_construction);
     Update(request);
+  }
+
+  // 100 vectors in a field of cells; waits for the view.
+  v1::InsertVectorsRequest InsertWide() {
+    AddField("wide", kWide, v1::VECTOR_INDEX_KIND_CELLS);
+    v1::InsertVectorsRequest insert;
+    insert.set_field("wide");
+    for (int i = 0; i < 100; ++i) {
+      insert.add_keys("w" + std::to_string(i));
+      for (int d = 0; d < kWide; ++d) insert.add_values(normal_(rng_));
+    }
+    insert.mutable_options()->set_wait_for_views(true);
+    CallContext context;
+    v1::InsertVectorsResponse inserted;
+    const absl::Status status = (*database_)->objects().InsertVectors(context, insert, &inserted);
+    EXPECT_TRUE(status.ok()) << status;
+    return insert;
   }
 
   std::string dir_;
@@ -497,19 +520,10 @@ TEST_F(VectorViewTest, DamagedCellsAreFilledAgain) {
 // Damage that only shows when a cell is read.
 TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
   Open(true);
-  AddField("wide", 4096, v1::VECTOR_INDEX_KIND_CELLS);
-  v1::InsertVectorsRequest insert;
-  insert.set_field("wide");
-  for (int i = 0; i < 100; ++i) {
-    insert.add_keys("w" + std::to_string(i));
-    for (int d = 0; d < 4096; ++d) insert.add_values(normal_(rng_));
-  }
-  insert.mutable_options()->set_wait_for_views(true);
+  const v1::InsertVectorsRequest insert = InsertWide();
   v1::Vector query;
-  query.mutable_values()->Add(insert.values().begin(), insert.values().begin() + 4096);
+  query.mutable_values()->Add(insert.values().begin(), insert.values().begin() + kWide);
   CallContext context;
-  v1::InsertVectorsResponse inserted;
-  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
   database_.reset();
   {
     auto local = storage::LocalStore::Open({.path = dir_ + "/views/vectors.local"});
@@ -548,6 +562,43 @@ TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
   for (size_t i = 0; i < truth.hits.size(); ++i) {
     EXPECT_EQ(result.hits[i].ordinal, truth.hits[i].ordinal);
   }
+}
+
+TEST_F(VectorViewTest, DamagedCellsOfARunningViewAreBuiltAgain) {
+  Open(true, [](DatabaseOptions& options) {
+    options.views.rebuild_delay = std::chrono::milliseconds(1);
+    options.views.checkpoint_bytes = 1;
+  });
+  InsertWide();
+  // Saved, so that cells are in files.
+  const auto end = CallContext::Clock::now() + std::chrono::minutes(1);
+  while (Status().checkpoint_commit < (*database_)->Read().commit() &&
+         CallContext::Clock::now() < end) {
+    std::this_thread::yield();
+  }
+  size_t damaged = 0;
+  for (const auto& file : std::filesystem::directory_iterator(dir_ + "/views/vectors.local")) {
+    if (file.path().extension() != ".blob") continue;
+    std::fstream stream(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    for (std::streamoff at = 1000; at < static_cast<std::streamoff>(file.file_size()); at += 1000) {
+      stream.seekg(at);
+      const auto byte = static_cast<char>(stream.get());
+      stream.seekp(at);
+      stream.put(static_cast<char>(byte ^ 1));
+      ++damaged;
+    }
+  }
+  ASSERT_GT(damaged, 100u);
+  Compare(/*store_may_answer=*/true);
+  EXPECT_EQ(Status().rebuilds, 0);
+  // A commit makes it known, whatever it writes.
+  Put("k");
+  while (Status().rebuilds == 0 && CallContext::Clock::now() < end) std::this_thread::yield();
+  EXPECT_EQ(Status().rebuilds, 1);
+  WaitBuilt();
+  EXPECT_EQ(Status().state, ViewState::kReady);
+  EXPECT_EQ(Status().error, "");
+  Compare();
 }
 
 // A commit is seen with the catalog of a later one, in which its field may have gone and come

@@ -6,15 +6,13 @@
 // Scenarios: import (bulk load over gRPC, calls, restart, memory); search, paths, get
 // and filter in the engine; scaling (search at growing sizes). Exit code: 0, 1 when an answer was
 // wrong or something failed, 2 on bad flags, 3 when a figure misses its target.
-#include <cstdio>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "storage/base/status.h"
+#include "tools/bench/bench_flags.h"
 #include "tools/bench/directory.h"
 #include "tools/bench/engine_bench.h"
 #include "tools/bench/random_graph.h"
@@ -35,37 +33,18 @@ struct Flags {
   std::string json;
 };
 
-absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
-  Flags flags;
-  for (int i = 1; i < argc; ++i) {
-    const std::vector<std::string> parts = absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    const std::string name = parts[0];
-    const std::string value = parts.size() == 2 ? parts[1] : "";
-    bool good = parts.size() == 2;
-    if (name == "--objects") {
-      good = good && absl::SimpleAtoi(value, &flags.objects) && flags.objects >= 100;
-    } else if (name == "--degree") {
-      good = good && absl::SimpleAtoi(value, &flags.degree) && flags.degree >= 1;
-    } else if (name == "--seed") {
-      good = good && absl::SimpleAtoi(value, &flags.seed);
-    } else if (name == "--rounds") {
-      good = good && absl::SimpleAtoi(value, &flags.rounds) && flags.rounds >= 1 &&
-             flags.rounds <= 1000;
-    } else if (name == "--scenarios") {
-      const std::set<std::string> known = flags.scenarios;
-      flags.scenarios = absl::StrSplit(value, ',');
-      for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
-    } else if (name == "--dir") {
-      flags.dir = value;
-    } else if (name == "--json") {
-      flags.json = value;
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat("unknown flag: ", argv[i]));
-    }
-    if (!good) return absl::InvalidArgumentError(absl::StrCat("bad value: ", argv[i]));
-  }
-  if (flags.degree >= flags.objects) return absl::InvalidArgumentError("--degree is too large");
-  return flags;
+absl::Status ParseFlags(int argc, char** argv, Flags* flags) {
+  BenchFlags parser;
+  parser.Number("objects", &flags->objects, 100u);
+  parser.Number("degree", &flags->degree, 1u);
+  parser.Number("seed", &flags->seed);
+  parser.Number("rounds", &flags->rounds, 1, 1000);
+  parser.Choice("scenarios", &flags->scenarios);
+  parser.Text("dir", &flags->dir);
+  parser.Text("json", &flags->json);
+  COOKIX_RETURN_IF_ERROR(parser.Parse(argc, argv));
+  if (flags->degree >= flags->objects) return absl::InvalidArgumentError("--degree is too large");
+  return absl::OkStatus();
 }
 
 absl::Status Run(const Flags& flags, Report* report) {
@@ -102,16 +81,12 @@ absl::Status Run(const Flags& flags, Report* report) {
 }
 
 int Main(int argc, char** argv) {
-  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
-  if (!flags.ok()) {
-    std::fprintf(stderr, "error: %s\n", flags.status().ToString().c_str());
-    return 2;
-  }
-  Report report;
-  const absl::Status status = Run(*flags, &report);
-  return FinishRun(status, report, flags->json,
-                   absl::StrCat("{\"objects\": ", flags->objects, ", \"degree\": ", flags->degree,
-                                ", \"seed\": ", flags->seed, "}"));
+  Flags flags;
+  const absl::Status parsed = ParseFlags(argc, argv, &flags);
+  return RunBench(
+      parsed, [&](Report* report) { return Run(flags, report); }, flags.json,
+      absl::StrCat("{\"objects\": ", flags.objects, ", \"degree\": ", flags.degree,
+                   ", \"seed\": ", flags.seed, "}"));
 }
 
 }  // namespace

@@ -3,26 +3,20 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
-#include <semaphore>
 #include <set>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "cookix/v1/search_service.grpc.pb.h"
-#include "grpcpp/grpcpp.h"
 #include "storage/base/status.h"
+#include "tools/bench/vector_stream.h"
 
 namespace cookix::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kBatch = 1000;
-constexpr int kInFlight = 8;
 constexpr size_t kHits = 10;
 // What a lane looks at when nothing is said.
 constexpr size_t kCandidates = 100;
@@ -32,24 +26,6 @@ constexpr double kGoalMicros = 3000;
 // Of the vector lane's best ten, for an answer to be an answer at all.
 constexpr double kFloor = 0.9;
 constexpr char kCollection[] = "hybrid";
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
-
-std::string KeyOf(size_t row) {
-  char key[24];
-  std::snprintf(key, sizeof(key), "h%08zu", row);
-  return key;
-}
-
-size_t RowOf(const v1::Hit& hit) {
-  return static_cast<size_t>(std::atoll(hit.ref().key().c_str() + 1));
-}
 
 bool Passes(size_t row, int percent) { return row % kBuckets < static_cast<size_t>(percent); }
 
@@ -88,48 +64,6 @@ absl::StatusOr<std::unique_ptr<HybridServerBench>> HybridServerBench::Start(
   return bench;
 }
 
-absl::Status HybridServerBench::InsertAll() {
-  auto stub = v1::SearchService::NewStub(
-      grpc::CreateChannel(server_->target(), grpc::InsecureChannelCredentials()));
-  grpc::ClientContext context;
-  auto stream = stub->InsertVectors(&context);
-  std::counting_semaphore<> window(kInFlight);
-  int64_t created = 0;
-  std::thread reader([&] {
-    v1::InsertVectorsResponse response;
-    while (stream->Read(&response)) {
-      created += response.created_count();
-      window.release();
-    }
-    // The writer shall not wait for what does not come any more.
-    window.release(1 << 20);
-  });
-  bool open = true;
-  for (size_t first = 0; first < vectors_.size() && open; first += kBatch) {
-    const size_t last = std::min(vectors_.size(), first + kBatch);
-    v1::InsertVectorsRequest request;
-    request.set_collection(kCollection);
-    request.mutable_options()->set_bulk(true);
-    for (size_t row = first; row < last; ++row) {
-      request.add_keys(KeyOf(row));
-      auto& fields = *request.add_properties()->mutable_fields();
-      fields["text"].set_string_value(texts_.Text(row));
-      fields["bucket"].set_int_value(static_cast<int64_t>(row % kBuckets));
-    }
-    request.mutable_values()->Add(vectors_.Base(first), vectors_.Base(last));
-    window.acquire();
-    open = stream->Write(request);
-  }
-  stream->WritesDone();
-  reader.join();
-  const grpc::Status status = stream->Finish();
-  if (!status.ok()) {
-    return absl::InternalError(absl::StrCat("the stream failed: ", status.error_message()));
-  }
-  if (created != static_cast<int64_t>(vectors_.size())) return Wrong("objects were not created");
-  return absl::OkStatus();
-}
-
 absl::Status HybridServerBench::WaitUntilIndexed(client::Client& client) {
   const auto begin = Clock::now();
   for (const bool text : {true, false}) {
@@ -151,7 +85,12 @@ absl::Status HybridServerBench::WaitUntilIndexed(client::Client& client) {
 
 absl::Status HybridServerBench::Insert(Report* report) {
   const auto begin = Clock::now();
-  COOKIX_RETURN_IF_ERROR(InsertAll());
+  COOKIX_RETURN_IF_ERROR(InsertAll(
+      server_->target(), kCollection, vectors_, [&](size_t row, v1::InsertVectorsRequest* request) {
+        auto& fields = *request->add_properties()->mutable_fields();
+        fields["text"].set_string_value(texts_.Text(row));
+        fields["bucket"].set_int_value(static_cast<int64_t>(row % kBuckets));
+      }));
   report->Add("hybrid/insert", static_cast<double>(vectors_.size()) / SecondsSince(begin),
               "objects/s");
   COOKIX_RETURN_IF_ERROR(WaitUntilIndexed(*server_->Connect()));

@@ -39,7 +39,6 @@ class HybridServerBench {
 
  private:
   HybridServerBench(const VectorData& vectors, const TextCorpus& texts);
-  absl::Status InsertAll();
   absl::Status WaitUntilIndexed(client::Client& client);
   v1::SearchRequest RequestOf(size_t query, int percent) const;
   // INTERNAL says what is wrong with an answer to the query, with lanes.

@@ -16,11 +16,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "storage/base/status.h"
 #include "tests/support/judged_collection.h"
+#include "tools/bench/bench_flags.h"
 #include "tools/bench/directory.h"
 #include "tools/bench/hybrid_server_bench.h"
 #include "tools/bench/report.h"
@@ -53,44 +52,21 @@ struct Flags {
   TextBenchOptions options;
 };
 
-absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
-  Flags flags;
-  for (int i = 1; i < argc; ++i) {
-    const std::vector<std::string> parts = absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    const std::string name = parts[0];
-    const std::string value = parts.size() == 2 ? parts[1] : "";
-    bool good = parts.size() == 2;
-    if (name == "--documents") {
-      good = good && absl::SimpleAtoi(value, &flags.options.corpus.documents) &&
-             flags.options.corpus.documents >= 10'000 &&
-             flags.options.corpus.documents <= 100'000'000;
-    } else if (name == "--seed") {
-      good = good && absl::SimpleAtoi(value, &flags.options.corpus.seed);
-    } else if (name == "--rounds") {
-      good = good && absl::SimpleAtoi(value, &flags.options.rounds) && flags.options.rounds >= 1 &&
-             flags.options.rounds <= 1000;
-    } else if (name == "--queries") {
-      good = good && absl::SimpleAtoi(value, &flags.options.queries) &&
-             flags.options.queries >= 1 && flags.options.queries <= 100'000;
-    } else if (name == "--scenarios") {
-      const std::set<std::string> known = Flags().scenarios;
-      flags.scenarios = absl::StrSplit(value, ',');
-      for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
-    } else if (name == "--peers") {
-      flags.peers = absl::StrSplit(value, ',', absl::SkipEmpty());
-      for (const std::string& peer : flags.peers) good = good && Peers().count(peer) > 0;
-    } else if (name == "--data") {
-      flags.data = value;
-    } else if (name == "--dir") {
-      flags.dir = value;
-    } else if (name == "--json") {
-      flags.json = value;
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat("unknown flag: ", argv[i]));
-    }
-    if (!good) return absl::InvalidArgumentError(absl::StrCat("bad value: ", argv[i]));
-  }
-  return flags;
+absl::Status ParseFlags(int argc, char** argv, Flags* flags) {
+  BenchFlags parser;
+  TextBenchOptions& options = flags->options;
+  using Documents = decltype(options.corpus.documents);
+  using Queries = decltype(options.queries);
+  parser.Number("documents", &options.corpus.documents, Documents{10'000}, Documents{100'000'000});
+  parser.Number("seed", &options.corpus.seed);
+  parser.Number("rounds", &options.rounds, 1, 1000);
+  parser.Number("queries", &options.queries, Queries{1}, Queries{100'000});
+  parser.Choice("scenarios", &flags->scenarios);
+  parser.Names("peers", &flags->peers, Peers());
+  parser.Text("data", &flags->data);
+  parser.Text("dir", &flags->dir);
+  parser.Text("json", &flags->json);
+  return parser.Parse(argc, argv);
 }
 
 absl::Status Quality(const std::string& data, Report* report) {
@@ -153,17 +129,13 @@ absl::Status Run(const Flags& flags, Report* report) {
 }
 
 int Main(int argc, char** argv) {
-  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
-  if (!flags.ok()) {
-    std::fprintf(stderr, "error: %s\n", flags.status().ToString().c_str());
-    return 2;
-  }
-  Report report;
-  const absl::Status status = Run(*flags, &report);
-  return FinishRun(status, report, flags->json,
-                   absl::StrCat("{\"documents\": ", flags->options.corpus.documents, ", \"seed\": ",
-                                flags->options.corpus.seed, ", \"rounds\": ", flags->options.rounds,
-                                ", \"queries\": ", flags->options.queries, "}"));
+  Flags flags;
+  const absl::Status parsed = ParseFlags(argc, argv, &flags);
+  return RunBench(
+      parsed, [&](Report* report) { return Run(flags, report); }, flags.json,
+      absl::StrCat("{\"documents\": ", flags.options.corpus.documents, ", \"seed\": ",
+                   flags.options.corpus.seed, ", \"rounds\": ", flags.options.rounds,
+                   ", \"queries\": ", flags.options.queries, "}"));
 }
 
 }  // namespace

@@ -11,18 +11,16 @@
 // figure misses its target. --peers may also name faiss and faiss_sq8; the first one is what
 // the others are compared with.
 #include <algorithm>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "storage/base/status.h"
 #include "tools/bench/ann_peers.h"
+#include "tools/bench/bench_flags.h"
 #include "tools/bench/cookix_index.h"
 #include "tools/bench/directory.h"
 #include "tools/bench/report.h"
@@ -50,39 +48,17 @@ struct Flags {
   VectorBenchOptions options;
 };
 
-absl::StatusOr<Flags> ParseFlags(int argc, char** argv) {
-  Flags flags;
-  for (int i = 1; i < argc; ++i) {
-    const std::vector<std::string> parts = absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
-    const std::string name = parts[0];
-    const std::string value = parts.size() == 2 ? parts[1] : "";
-    bool good = parts.size() == 2;
-    if (name == "--objects") {
-      good = good && absl::SimpleAtoi(value, &flags.objects) && flags.objects >= 1000;
-    } else if (name == "--seed") {
-      good = good && absl::SimpleAtoi(value, &flags.options.seed);
-    } else if (name == "--rounds") {
-      good = good && absl::SimpleAtoi(value, &flags.options.rounds) && flags.options.rounds >= 1 &&
-             flags.options.rounds <= 1000;
-    } else if (name == "--scenarios") {
-      const std::set<std::string> known = flags.scenarios;
-      flags.scenarios = absl::StrSplit(value, ',');
-      for (const std::string& scenario : flags.scenarios) good = good && known.count(scenario) > 0;
-    } else if (name == "--peers") {
-      flags.peers = absl::StrSplit(value, ',', absl::SkipEmpty());
-      for (const std::string& peer : flags.peers) good = good && Peers().count(peer) > 0;
-    } else if (name == "--data") {
-      flags.data = value;
-    } else if (name == "--dir") {
-      flags.dir = value;
-    } else if (name == "--json") {
-      flags.json = value;
-    } else {
-      return absl::InvalidArgumentError(absl::StrCat("unknown flag: ", argv[i]));
-    }
-    if (!good) return absl::InvalidArgumentError(absl::StrCat("bad value: ", argv[i]));
-  }
-  return flags;
+absl::Status ParseFlags(int argc, char** argv, Flags* flags) {
+  BenchFlags parser;
+  parser.Number("objects", &flags->objects, 1000u);
+  parser.Number("seed", &flags->options.seed);
+  parser.Number("rounds", &flags->options.rounds, 1, 1000);
+  parser.Choice("scenarios", &flags->scenarios);
+  parser.Names("peers", &flags->peers, Peers());
+  parser.Text("data", &flags->data);
+  parser.Text("dir", &flags->dir);
+  parser.Text("json", &flags->json);
+  return parser.Parse(argc, argv);
 }
 
 absl::Status Graphs(const Flags& flags, Report* report) {
@@ -134,16 +110,12 @@ absl::Status Run(const Flags& flags, Report* report) {
 }
 
 int Main(int argc, char** argv) {
-  const absl::StatusOr<Flags> flags = ParseFlags(argc, argv);
-  if (!flags.ok()) {
-    std::fprintf(stderr, "error: %s\n", flags.status().ToString().c_str());
-    return 2;
-  }
-  Report report;
-  const absl::Status status = Run(*flags, &report);
-  return FinishRun(status, report, flags->json,
-                   absl::StrCat("{\"objects\": ", flags->objects, ", \"seed\": ",
-                                flags->options.seed, ", \"rounds\": ", flags->options.rounds, "}"));
+  Flags flags;
+  const absl::Status parsed = ParseFlags(argc, argv, &flags);
+  return RunBench(
+      parsed, [&](Report* report) { return Run(flags, report); }, flags.json,
+      absl::StrCat("{\"objects\": ", flags.objects, ", \"seed\": ", flags.options.seed,
+                   ", \"rounds\": ", flags.options.rounds, "}"));
 }
 
 }  // namespace

@@ -3,45 +3,25 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <mutex>
-#include <semaphore>
 #include <set>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "cookix/v1/search_service.grpc.pb.h"
-#include "grpcpp/grpcpp.h"
 #include "storage/base/status.h"
+#include "tools/bench/vector_stream.h"
 
 namespace cookix::bench {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr size_t kBatch = 1000;
-constexpr int kInFlight = 8;
 constexpr size_t kHits = 10;
 constexpr double kFloor = 0.95;
 constexpr char kCollection[] = "vectors";
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
-
-std::string KeyOf(size_t row) {
-  char key[24];
-  std::snprintf(key, sizeof(key), "v%08zu", row);
-  return key;
-}
 
 }  // namespace
 
@@ -69,42 +49,11 @@ absl::StatusOr<std::unique_ptr<VectorServerBench>> VectorServerBench::Start(
 }
 
 absl::Status VectorServerBench::Insert(Report* report) {
-  auto stub = v1::SearchService::NewStub(
-      grpc::CreateChannel(server_->target(), grpc::InsecureChannelCredentials()));
-  grpc::ClientContext context;
   const auto begin = Clock::now();
-  auto stream = stub->InsertVectors(&context);
-  std::counting_semaphore<> window(kInFlight);
-  int64_t created = 0;
-  std::thread reader([&] {
-    v1::InsertVectorsResponse response;
-    while (stream->Read(&response)) {
-      created += response.created_count();
-      window.release();
-    }
-    // The writer shall not wait for what does not come any more.
-    window.release(1 << 20);
-  });
-  bool open = true;
-  for (size_t first = 0; first < data_.size() && open; first += kBatch) {
-    const size_t last = std::min(data_.size(), first + kBatch);
-    v1::InsertVectorsRequest request;
-    request.set_collection(kCollection);
-    request.mutable_options()->set_bulk(true);
-    for (size_t row = first; row < last; ++row) request.add_keys(KeyOf(row));
-    request.mutable_values()->Add(data_.Base(first), data_.Base(last));
-    window.acquire();
-    open = stream->Write(request);
-  }
-  stream->WritesDone();
-  reader.join();
-  const grpc::Status status = stream->Finish();
+  COOKIX_RETURN_IF_ERROR(
+      InsertAll(server_->target(), kCollection, data_, [](size_t, v1::InsertVectorsRequest*) {}));
   const double seconds = SecondsSince(begin);
-  if (!status.ok()) {
-    return absl::InternalError(absl::StrCat("the stream failed: ", status.error_message()));
-  }
   const auto count = static_cast<double>(data_.size());
-  if (created != static_cast<int64_t>(data_.size())) return Wrong("vectors were not acknowledged");
   report->Add({"server/insert", count / seconds, "vectors/s", Goal::kAtLeast, 50'000});
 
   std::unique_ptr<client::Client> client = server_->Connect();
@@ -145,7 +94,7 @@ absl::Status VectorServerBench::Ask(client::Client& client, size_t query, int ef
   std::vector<uint32_t> rows;
   double before = -1e30;
   for (const v1::Hit& hit : response.hits()) {
-    const auto row = static_cast<size_t>(std::atoll(hit.ref().key().c_str() + 1));
+    const size_t row = RowOf(hit);
     if (row >= data_.size() || KeyOf(row) != hit.ref().key()) return Wrong("a key was not given");
     double expected = data_.Distance(values, data_.Base(row));
     if (data_.metric == v1::VECTOR_METRIC_L2) expected = std::sqrt(expected);
