@@ -300,6 +300,22 @@ TEST_F(QuerySearchTest, ErrorsOfStatementsNameTheirPart) {
   }
 }
 
+// A plan that is returned can be executed, whatever the data.
+TEST_F(QuerySearchTest, CompilingRefusesWhatExecutingDoes) {
+  for (const char* statement :
+       {"SEARCH docs 'rain' ALPHA 0.5", "SEARCH docs 'rain' NEAR KEY 'k1' ALPHA 2"}) {
+    v1::CompileRequest compile;
+    compile.mutable_query()->set_search_text(statement);
+    v1::CompileResponse compiled;
+    const absl::Status refused = database_->query().Compile(context_, compile, &compiled);
+    v1::ExecuteRequest execute;
+    *execute.mutable_query() = compile.query();
+    v1::ExecuteResponse executed;
+    EXPECT_FALSE(refused.ok()) << statement;
+    EXPECT_EQ(refused, database_->query().Execute(context_, execute, &executed)) << statement;
+  }
+}
+
 TEST_F(QuerySearchTest, LanesThatLookAtSomeCannotBeCounted) {
   v1::ExecuteRequest request;
   v1::ExecuteResponse response;
