@@ -486,6 +486,25 @@ TEST_P(LaneSearchTest, SnippetsShowTextsThoughNoWordIsLeftOfTheQuery) {
   EXPECT_EQ(response.hits(0).snippets(0).highlights_size(), 0);
 }
 
+TEST_P(LaneSearchTest, SnippetsHaveAsManyWordsAsWereAskedFor) {
+  std::string text;
+  for (int i = 0; i < 600; ++i) text += "words" + std::to_string(i) + " ";
+  v1::PutObjectRequest put;
+  *put.mutable_write()->mutable_object()->mutable_ref() = Ref("long");
+  put.mutable_write()->mutable_object()->set_content(text + "needle");
+  v1::PutObjectResponse done;
+  ASSERT_TRUE(database_->objects().PutObject(context_, put, &done).ok());
+  v1::SearchRequest request;
+  request.set_collection(kCollection);
+  request.mutable_text()->set_text("needle");
+  request.mutable_text()->add_fields("content");
+  request.mutable_snippets()->set_max_words(500);
+  const v1::SearchResponse response = Search(request);
+  ASSERT_EQ(response.hits_size(), 1);
+  ASSERT_EQ(response.hits(0).snippets_size(), 1);
+  EXPECT_EQ(SplitWords(response.hits(0).snippets(0).text()).size(), 500u);
+}
+
 // A text may be long: what is cancelled is not analyzed to its end for every hit.
 TEST(SnippetTest, StopWhenTheCallIsCancelled) {
   CallContext context;

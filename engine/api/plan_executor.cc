@@ -340,6 +340,7 @@ absl::Status PlanExecutor::FillHit(const QueryRow& row, const v1::PlanProject& p
     if (plan_.steps(0).seed().has_search()) {
       (*hit->mutable_components())["seed_score"] = row.seed_score;
     }
+    COOKIX_RETURN_IF_ERROR(TakeBytes(hit->path().ByteSizeLong()));
   }
   if (project.select_size() == 1 && project.select(0) == "$key") return absl::OkStatus();
   return FillSelected(row.ordinal, project, hit);
@@ -366,11 +367,15 @@ absl::Status PlanExecutor::FillSelected(Ordinal ordinal, const v1::PlanProject& 
   mask.set_with_vectors(Selects(project, "$vectors"));
   COOKIX_RETURN_IF_ERROR(
       FillObject(*view_, ordinal, mask, std::move(record), hit->mutable_object()));
-  object_bytes_ += static_cast<int64_t>(hit->object().ByteSizeLong());
+  return TakeBytes(hit->object().ByteSizeLong());
+}
+
+absl::Status PlanExecutor::TakeBytes(size_t bytes) {
+  answer_bytes_ += static_cast<int64_t>(bytes);
   const int64_t most = database_.limits().max_search_bytes;
-  if (object_bytes_ <= most) return absl::OkStatus();
+  if (answer_bytes_ <= most) return absl::OkStatus();
   return LimitExceeded(At() + ".project.limit",
-                       absl::StrCat("the objects found have more than ", most, " bytes"),
+                       absl::StrCat("objects and paths found have more than ", most, " bytes"),
                        "Ask for fewer rows, or select fewer parts");
 }
 

@@ -55,6 +55,8 @@ class PlanExecutor {
   absl::Status ProjectRows(const v1::PlanProject& project, v1::ExecuteResponse* response);
   absl::Status FillHit(const QueryRow& row, const v1::PlanProject& project, v1::Hit* hit);
   absl::Status FillSelected(Ordinal ordinal, const v1::PlanProject& project, v1::Hit* hit);
+  // Counts what the answer holds: LIMIT_EXCEEDED when that is too much.
+  absl::Status TakeBytes(size_t bytes);
 
   // Calls `each` with every row, in order, until it fails or returns false. Looks at the
   // clock on the way.
@@ -87,7 +89,8 @@ class PlanExecutor {
   bool aggregated_ = false;
   std::vector<std::string> columns_;
   std::vector<v1::AggregateRow> table_;
-  int64_t object_bytes_ = 0;
+  // Of objects and paths in the answer.
+  int64_t answer_bytes_ = 0;
 };
 
 }  // namespace cookix::engine

@@ -38,6 +38,8 @@ absl::Status QueryApi::Compile(CallContext& context, const v1::CompileRequest& r
   v1::BuilderQuery builder;
   COOKIX_ASSIGN_OR_RETURN(*response->mutable_plan(),
                           CompileForm(request.query(), database_.limits(), &builder));
+  COOKIX_RETURN_IF_ERROR(
+      PlanExecutor(database_, context, response->plan(), /*explain=*/false).Prepare());
   response->set_text(PlanText(response->plan()));
   response->set_search_text(WriteSearch(builder).value_or(""));
   response->set_bring_text(WriteBring(builder).value_or(""));

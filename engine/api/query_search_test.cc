@@ -181,6 +181,61 @@ TEST(QueryCountTest, CountsAllThatHasTheWords) {
   EXPECT_EQ(top.rows(0).values(0).int_value(), 3);
 }
 
+// Paths may be many times as large as what they lead to.
+TEST(QueryPathTest, LongPathsCountAsBytesOfTheAnswer) {
+  constexpr int kHops = 12;
+  TestDatabase database([](DatabaseOptions& options) { options.limits.max_search_bytes = 40'000; });
+  CallContext context;
+  const auto key = [](const std::string& name) { return name + std::string(900, 'x'); };
+  v1::WriteRequest write;
+  const auto link = [&](const std::string& from, const std::string& to) {
+    v1::Edge* edge = write.add_mutations()->mutable_put_edge();
+    edge->mutable_source()->set_key(key(from));
+    edge->set_relation("leads");
+    edge->mutable_target()->set_key(key(to));
+  };
+  for (int i = 0; i <= kHops + 3; ++i) {
+    const std::string name = i < kHops ? "c" + std::to_string(i) : "leaf" + std::to_string(i);
+    write.add_mutations()->mutable_put_object()->mutable_object()->mutable_ref()->set_key(
+        key(name));
+  }
+  for (int i = 1; i < kHops; ++i) link("c" + std::to_string(i - 1), "c" + std::to_string(i));
+  for (int i = kHops; i <= kHops + 3; ++i) {
+    link("c" + std::to_string(kHops - 1), "leaf" + std::to_string(i));
+  }
+  v1::WriteResponse written;
+  absl::Status status = database->objects().Write(context, write, &written);
+  ASSERT_TRUE(status.ok()) << status;
+  const auto reason = [](const absl::Status& error) {
+    return GetErrorDetail(error).value_or(ErrorDetail{}).reason;
+  };
+  v1::ExecuteRequest execute;
+  v1::BuilderQuery* builder = execute.mutable_query()->mutable_builder();
+  builder->add_keys(key("c0"));
+  builder->add_follow()->set_max_hops(kHops);
+  builder->add_select("$key");
+  v1::ExecuteResponse executed;
+  builder->set_limit(3);
+  ASSERT_TRUE(database->query().Execute(context, execute, &executed).ok());
+  builder->set_limit(100);
+  EXPECT_EQ(reason(database->query().Execute(context, execute, &executed)), "LIMIT_EXCEEDED");
+
+  v1::SearchRequest search;
+  v1::NeighbourhoodQuery* around = search.add_lanes()->mutable_neighbourhood();
+  around->add_anchors()->set_key(key("c0"));
+  around->set_max_hops(kHops);
+  v1::SearchResponse found;
+  search.set_limit(3);
+  ASSERT_TRUE(database->search().Search(context, search, &found).ok());
+  // The list of the lane has all that it found.
+  search.set_with_lanes(true);
+  status = database->search().Search(context, search, &found);
+  EXPECT_EQ(GetErrorDetail(status).value_or(ErrorDetail{}).field, "with_lanes") << status;
+  search.set_with_lanes(false);
+  search.set_limit(100);
+  EXPECT_EQ(reason(database->search().Search(context, search, &found)), "LIMIT_EXCEEDED");
+}
+
 TEST_F(QuerySearchTest, FollowingIsAskingFromAnchors) {
   v1::QueryRequest question;
   question.mutable_anchor_search()->set_collection("docs");
@@ -242,6 +297,22 @@ TEST_F(QuerySearchTest, ErrorsOfStatementsNameTheirPart) {
     const ErrorDetail detail = GetErrorDetail(status).value_or(ErrorDetail{});
     EXPECT_EQ(detail.field, "query.search_text") << statement;
     EXPECT_FALSE(detail.remedy.empty()) << statement;
+  }
+}
+
+// A plan that is returned can be executed, whatever the data.
+TEST_F(QuerySearchTest, CompilingRefusesWhatExecutingDoes) {
+  for (const char* statement :
+       {"SEARCH docs 'rain' ALPHA 0.5", "SEARCH docs 'rain' NEAR KEY 'k1' ALPHA 2"}) {
+    v1::CompileRequest compile;
+    compile.mutable_query()->set_search_text(statement);
+    v1::CompileResponse compiled;
+    const absl::Status refused = database_->query().Compile(context_, compile, &compiled);
+    v1::ExecuteRequest execute;
+    *execute.mutable_query() = compile.query();
+    v1::ExecuteResponse executed;
+    EXPECT_FALSE(refused.ok()) << statement;
+    EXPECT_EQ(refused, database_->query().Execute(context_, execute, &executed)) << statement;
   }
 }
 

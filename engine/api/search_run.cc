@@ -359,6 +359,7 @@ absl::Status SearchRun::FillHit(const Candidate& candidate, v1::Hit* hit) {
     // Of several paths, that of the first lane.
     if (!hit->has_path()) COOKIX_RETURN_IF_ERROR(lanes_[i]->FillHit(rank - 1, hit));
   }
+  if (hit->has_path()) COOKIX_RETURN_IF_ERROR(TakeBytes(hit->path().ByteSizeLong(), "limit"));
   // A long text takes longer to analyze than hundreds of keys to look up.
   const int64_t hits_per_check = request_.has_snippets() ? 1 : 256;
   if (++filled_ % hits_per_check == 0) COOKIX_RETURN_IF_ERROR(context_.Check());
@@ -383,14 +384,18 @@ absl::Status SearchRun::FillRecord(Ordinal ordinal, v1::Hit* hit) {
   if (request_.with_objects()) {
     COOKIX_RETURN_IF_ERROR(
         FillObject(view_, ordinal, request_.mask(), std::move(record), hit->mutable_object()));
-    shared_.bytes += static_cast<int64_t>(hit->object().ByteSizeLong());
+    COOKIX_RETURN_IF_ERROR(TakeBytes(hit->object().ByteSizeLong(), "with_objects"));
   }
-  for (const v1::Snippet& snippet : hit->snippets()) {
-    shared_.bytes += static_cast<int64_t>(snippet.ByteSizeLong());
-  }
+  size_t snippet_bytes = 0;
+  for (const v1::Snippet& snippet : hit->snippets()) snippet_bytes += snippet.ByteSizeLong();
+  return TakeBytes(snippet_bytes, "snippets");
+}
+
+absl::Status SearchRun::TakeBytes(size_t bytes, const char* field) {
+  shared_.bytes += static_cast<int64_t>(bytes);
   if (shared_.bytes <= limits_.max_search_bytes) return absl::OkStatus();
   return LimitExceeded(
-      prefix_ + (request_.with_objects() ? "with_objects" : "snippets"),
+      prefix_ + field,
       absl::StrCat("what is found has more than ", limits_.max_search_bytes, " bytes"),
       "Ask for fewer hits, or leave parts out with the mask");
 }
@@ -413,6 +418,9 @@ absl::Status SearchRun::FillLaneLists() {
       hit->set_score(found[rank].score);
       hit->set_distance(found[rank].distance);
       COOKIX_RETURN_IF_ERROR(lanes_[i]->FillHit(rank, hit));
+      if (hit->has_path()) {
+        COOKIX_RETURN_IF_ERROR(TakeBytes(hit->path().ByteSizeLong(), "with_lanes"));
+      }
     }
     hits += static_cast<int64_t>(shown);
   }

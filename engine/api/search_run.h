@@ -82,6 +82,8 @@ class SearchRun {
   absl::StatusOr<const GroupValue*> GroupOf(Ordinal ordinal);
   absl::Status FillHit(const Candidate& candidate, v1::Hit* hit);
   absl::Status FillRecord(Ordinal ordinal, v1::Hit* hit);
+  // Counts what the answer holds: LIMIT_EXCEEDED, naming `field`, when that is too much.
+  absl::Status TakeBytes(size_t bytes, const char* field);
   absl::Status FillLaneLists();
 
   // Null unless stages were asked for.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr size_t kDefaultWords = 10;
 constexpr size_t kDefaultSnippets = 1;
+// More than words usually have, so that only a text of long ones is cut before.
+constexpr size_t kBytesPerWord = 64;
 
 // The fields that a query looks into; not those that only exclude.
 void CollectFields(const AnalyzedQuery& query, std::set<uint32_t>* fields) {
@@ -90,6 +92,8 @@ absl::StatusOr<SnippetMaker> SnippetMaker::Make(const LaneScope& scope,
   }
   maker.options_.max_tokens =
       options.max_words() == 0 ? kDefaultWords : static_cast<size_t>(options.max_words());
+  maker.options_.max_bytes =
+      std::max(maker.options_.max_bytes, kBytesPerWord * maker.options_.max_tokens);
   maker.options_.max_fragments =
       options.max_snippets() == 0 ? kDefaultSnippets : static_cast<size_t>(options.max_snippets());
   return maker;

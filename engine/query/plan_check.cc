@@ -1,5 +1,6 @@
 #include "engine/query/plan_check.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -15,6 +16,36 @@ namespace {
 
 std::string Item(std::string_view field, int index) {
   return absl::StrCat(ToAbsl(field), "[", index, "]");
+}
+
+// Libraries read messages that are nested up to 100 deep, and a filter of a plan is the
+// fifth message in an answer: plan, step, seed, search, filter.
+constexpr int kMostMessagesWithin = 95;
+
+// How deep messages are nested in a filter, which is itself not counted.
+// REQUIRES: the filter compiled, so that it is not too deep for recursion.
+int MessagesWithin(const v1::Filter& filter) {
+  switch (filter.expression_case()) {
+    case v1::Filter::kAll:
+    case v1::Filter::kAny: {
+      int deepest = 0;
+      for (const v1::Filter& operand :
+           (filter.has_all() ? filter.all() : filter.any()).operands()) {
+        deepest = std::max(deepest, 1 + MessagesWithin(operand));
+      }
+      return 1 + deepest;
+    }
+    case v1::Filter::kNegation:
+      return 1 + MessagesWithin(filter.negation());
+    case v1::Filter::kComparison:
+    case v1::Filter::kMembership:
+      return 2;
+    case v1::Filter::kExistence:
+      return 1;
+    case v1::Filter::EXPRESSION_NOT_SET:
+      break;
+  }
+  return 0;
 }
 
 absl::Status CheckFinite(bool set, double number, const std::string& field) {
@@ -63,7 +94,10 @@ absl::Status CheckCount(int64_t count, int64_t most, std::string_view field) {
 }
 
 absl::Status CheckFilter(const v1::Filter& filter, std::string_view field, const Limits& limits) {
-  return CompiledFilter::Compile(filter, field, limits).status();
+  COOKIX_RETURN_IF_ERROR(CompiledFilter::Compile(filter, field, limits).status());
+  if (MessagesWithin(filter) <= kMostMessagesWithin) return absl::OkStatus();
+  return LimitExceeded(field, "the conditions are nested too deeply for the message of a plan",
+                       "Nest fewer of AND and OR into each other");
 }
 
 absl::Status CheckKeys(const NameList& keys, std::string_view field, const Limits& limits) {

@@ -282,6 +282,35 @@ TEST(PlanTest, TooManyPartsAreTooMany) {
   }
 }
 
+// Messages nest at most 100 deep wherever they are read.
+TEST(PlanTest, PlansCanBeReadByWhoGetsThem) {
+  std::string nested = "a = 1";
+  int good = 0;
+  for (int depth = 1; depth <= 60; ++depth) {
+    nested = "(" + nested + (depth % 2 == 1 ? ") OR b = 1" : ") AND b = 1");
+    for (const std::string& statement :
+         {"SEARCH c WHERE " + nested, "SEARCH c 'word' WHERE " + nested,
+          "SEARCH c FOLLOW * WHERE " + nested}) {
+      v1::Query query;
+      query.set_search_text(statement);
+      const absl::StatusOr<v1::BuilderQuery> builder = ParseQuery(query, Limits(), "query");
+      ASSERT_TRUE(builder.ok()) << builder.status();
+      const absl::StatusOr<v1::Plan> plan = CompileQuery(*builder, Limits(), "query", true);
+      if (!plan.ok()) {
+        EXPECT_EQ(GetErrorDetail(plan.status()).value_or(ErrorDetail{}).reason, "LIMIT_EXCEEDED");
+        EXPECT_GT(depth, 40);
+        continue;
+      }
+      ++good;
+      v1::CompileResponse answer;
+      *answer.mutable_plan() = *plan;
+      v1::CompileResponse read;
+      EXPECT_TRUE(read.ParseFromString(answer.SerializeAsString())) << depth << " " << statement;
+    }
+  }
+  EXPECT_LT(good, 3 * 60);
+}
+
 TEST(PlanTest, PlansOutOfOrderAreRefused) {
   const v1::Plan good = PlanOfSearch(
       "SEARCH c FOLLOW x WHERE a = 1 RETURN COUNT(*) GROUP BY b "
