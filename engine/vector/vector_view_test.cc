@@ -564,43 +564,6 @@ TEST_F(VectorViewTest, SearchesOfDamagedCellsAreAnsweredFromTheStore) {
   }
 }
 
-TEST_F(VectorViewTest, DamagedCellsOfARunningViewAreBuiltAgain) {
-  Open(true, [](DatabaseOptions& options) {
-    options.views.rebuild_delay = std::chrono::milliseconds(1);
-    options.views.checkpoint_bytes = 1;
-  });
-  InsertWide();
-  // Saved, so that cells are in files.
-  const auto end = CallContext::Clock::now() + std::chrono::minutes(1);
-  while (Status().checkpoint_commit < (*database_)->Read().commit() &&
-         CallContext::Clock::now() < end) {
-    std::this_thread::yield();
-  }
-  size_t damaged = 0;
-  for (const auto& file : std::filesystem::directory_iterator(dir_ + "/views/vectors.local")) {
-    if (file.path().extension() != ".blob") continue;
-    std::fstream stream(file.path(), std::ios::in | std::ios::out | std::ios::binary);
-    for (std::streamoff at = 1000; at < static_cast<std::streamoff>(file.file_size()); at += 1000) {
-      stream.seekg(at);
-      const auto byte = static_cast<char>(stream.get());
-      stream.seekp(at);
-      stream.put(static_cast<char>(byte ^ 1));
-      ++damaged;
-    }
-  }
-  ASSERT_GT(damaged, 100u);
-  Compare(/*store_may_answer=*/true);
-  EXPECT_EQ(Status().rebuilds, 0);
-  // A commit makes it known, whatever it writes.
-  Put("k");
-  while (Status().rebuilds == 0 && CallContext::Clock::now() < end) std::this_thread::yield();
-  EXPECT_EQ(Status().rebuilds, 1);
-  WaitBuilt();
-  EXPECT_EQ(Status().state, ViewState::kReady);
-  EXPECT_EQ(Status().error, "");
-  Compare();
-}
-
 // A commit is seen with the catalog of a later one, in which its field may have gone and come
 // back as another.
 TEST_F(VectorViewTest, VectorsOfAnEarlierFieldOfTheNameAreNotTaken) {
