@@ -64,6 +64,11 @@ void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) cons
   ReadPostingTail(at, size, next, docs, tfs);
 }
 
+void PackedPostings::ReadTfs(size_t block, uint32_t* tfs) const {
+  const uint8_t* at = Bytes(postings) + (offsets == nullptr ? 0 : offsets[block]);
+  UnpackFromOne(at + 2 + PackedBytes(at[0]), at[1], tfs);
+}
+
 const uint8_t* SkipPositions(const uint8_t* at, size_t count) {
   for (; count > 0; ++at) count -= *at < 0x80;
   return at;

@@ -93,6 +93,8 @@ struct PackedPostings {
   DocId BlockBegin(size_t block) const { return block == 0 ? 0 : last_docs[block - 1] + 1; }
   // Writes BlockSize() numbers, and room for kPostingBlock is needed. Tfs may be null.
   void ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) const;
+  // Of a block of kPostingBlock documents, what ReadBlock() writes to tfs.
+  void ReadTfs(size_t block, uint32_t* tfs) const;
   // Positions of the documents of a block, from the first on.
   const uint8_t* BlockPositions(size_t block) const {
     const size_t at = position_offsets == nullptr ? 0 : position_offsets[block];
