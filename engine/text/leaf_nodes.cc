@@ -42,7 +42,6 @@ class BlockScorer {
         continue;
       }
       const LeafPostings::Block& block = postings_.Load(at);
-      postings_.Prefetch(at + 1);
       const size_t from = block.docs[0] < range.begin ? block.Below(range.begin) : 0;
       const size_t to =
           block.docs[block.size - 1] >= range.end ? block.Below(range.end) : block.size;
@@ -77,18 +76,13 @@ class BlockJoiner {
   template <typename Least, typename Join>
   void Narrow(bool required, float cut, Least&& least, Join&& join, Candidates* candidates) {
     size_t kept = 0;
-    size_t next = candidates->count > 0 ? postings_.FindBlock(candidates->docs[0]) : 0;
     for (size_t begin = 0, end = 0; begin < candidates->count; begin = end) {
-      const size_t block = next;
+      const size_t block = postings_.FindBlock(candidates->docs[begin]);
       const bool behind = block == postings_.blocks();
       const DocId last = behind ? kNoDoc : postings_.BlockLast(block);
       const size_t most = std::min(candidates->count, begin + kPostingBlock);
       end = begin + 1;
       while (end < most && candidates->docs[end] <= last) ++end;
-      if (end < candidates->count) {
-        next = postings_.FindBlock(candidates->docs[end]);
-        postings_.Prefetch(next);
-      }
       const float enough = least(behind ? 0 : postings_.block_bound(block));
       size_t count = SelectAbove(candidates->docs + begin, candidates->scores + begin, end - begin,
                                  enough, docs_, scores_);

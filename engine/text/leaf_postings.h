@@ -64,14 +64,6 @@ class LeafPostings {
     }
   };
   const Block& Load(size_t block);
-  // Has the block brought near that is loaded next; blocks(): none.
-  void Prefetch(size_t block) const {
-    if (plain_ || block >= blocks()) return;
-    const char* at = packed_.postings.data() + packed_.offsets[block];
-    __builtin_prefetch(at);
-    __builtin_prefetch(at + 64);
-    __builtin_prefetch(at + 128);
-  }
   // Of the block loaded last: how often each of its documents has the leaf.
   const uint32_t* LoadTfs();
 

@@ -63,7 +63,8 @@ class OrNode final : public SearchNode {
       step.bound = Bound({begin, step.end});
       return step;
     }
-    const DocId end = begin + kWindow;
+    const DocId end = begin + window_;
+    window_ = std::min(2 * window_, kWindow);
     return {end, Bound({begin, end})};
   }
 
@@ -144,6 +145,8 @@ class OrNode final : public SearchNode {
   }
 
   const SearchNodes children_;
+  // Documents of the next step. The first steps are short, since they soon lead to a cut.
+  uint32_t window_ = kWindow / 16;
   // Children by what they can score at most, and what those before each can together.
   std::vector<SearchNode*> weakest_;
   std::vector<float> below_all_;
@@ -176,7 +179,7 @@ class AndNode final : public SearchNode {
   Step Plan(DocId begin, float cut) override {
     const Step step = order_[0]->Plan(begin, cut - behind_lead_);
     if (step.bound <= 0 || step.bound < cut - behind_lead_) return {step.end, 0};
-    return {step.end, Bound({begin, step.end})};
+    return {step.end, BoundBehind({begin, step.end}) ? behind_[0] + step.bound : 0};
   }
 
   float Bound(DocRange range) override {
@@ -215,11 +218,14 @@ class AndNode final : public SearchNode {
  private:
   // Sets behind_; false when a child has nothing in the range.
   bool BoundBehind(DocRange range) {
+    if (range == bounded_) return true;
+    bounded_ = {};
     for (size_t i = order_.size() - 1; i > 0; --i) {
       const float bound = order_[i]->Bound(range);
       if (bound <= 0) return false;
       behind_[i - 1] = behind_[i] + bound;
     }
+    bounded_ = range;
     return true;
   }
 
@@ -249,8 +255,9 @@ class AndNode final : public SearchNode {
   std::vector<SearchNode*> order_;
   // The sum of the bounds of what follows order_[0].
   float behind_lead_ = 0;
-  // behind_[i]: the sum of the bounds of what follows order_[i], in a range.
+  // behind_[i]: the sum of the bounds of what follows order_[i], in the range bounded last.
   std::vector<float> behind_;
+  DocRange bounded_;
 };
 
 }  // namespace

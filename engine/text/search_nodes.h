@@ -24,7 +24,7 @@
 namespace cookix::engine {
 
 // The most documents of a step of which any may be a candidate.
-inline constexpr uint32_t kWindow = 4096;
+inline constexpr uint32_t kWindow = 8192;
 
 // Cuts so low that nothing is left out.
 inline constexpr float kNoCut = -std::numeric_limits<float>::infinity();
@@ -36,6 +36,7 @@ inline float ScoreMargin(size_t leaves) { return 2e-6f * static_cast<float>(leav
 struct DocRange {
   DocId begin = 0;
   DocId end = 0;
+  bool operator==(const DocRange&) const = default;
 };
 
 // Documents of one step, ascending, with what they have scored.

@@ -43,6 +43,7 @@ size_t SelectAbove(const uint32_t* docs, const float* scores, size_t count, floa
 
 // Looks up `count` documents in a block of `size`, at most 128, both ascending. Writes for
 // each that is there which of `docs` it is, and its place in the block; returns how many.
+// There is room for one more.
 // REQUIRES: size > 0; the padding of the block is kNoDoc, or its last document.
 size_t FindDocuments(const uint32_t* block, size_t size, const uint32_t* docs, size_t count,
                      uint8_t* which, uint8_t* places);

@@ -126,6 +126,8 @@ class SegmentField {
    private:
     friend class SegmentField;
     void EnterBlock(size_t block);
+    std::string_view ReadText(uint32_t* shared);
+    void ReadPostings();
     const SegmentField* field_;
     size_t next_block_ = 0;
     // Terms left of the block, and where the next is.
@@ -160,6 +162,8 @@ class SegmentField {
   };
 
   static uint64_t Head(std::string_view text);
+  // The last block whose first term is not above `text`; the first, if there is none.
+  size_t BlockOf(std::string_view text) const;
   // The first term of a block.
   std::string_view FirstOf(size_t block) const;
   absl::Status Save(storage::CheckedFileWriter& writer) const;
