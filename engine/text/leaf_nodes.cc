@@ -7,11 +7,14 @@
 
 #include "engine/text/phrase_match.h"
 #include "engine/text/search_nodes.h"
+#include "engine/text/thread_scratch.h"
 
 namespace cookix::engine {
 namespace {
 
 constexpr size_t kNoBlock = ~size_t{0};
+// So many are taken out of a packed block one by one rather than with all others.
+constexpr size_t kFewTfs = 16;
 
 // Through one block, or as far as no block can score `cut`.
 SearchNode::Step PlanBlocks(DocId begin, float cut, LeafPostings* postings,
@@ -63,6 +66,15 @@ class BlockScorer {
   float scores_[kPostingBlock + kKernelPadding];
 };
 
+// Candidates that were found in a list.
+struct Found {
+  size_t count = 0;
+  uint32_t at[kWindow];  // of the candidates
+  uint32_t docs[kWindow + kKernelPadding];
+  uint32_t tfs[kWindow + kKernelPadding];
+  float scores[kWindow + kKernelPadding];
+};
+
 // Looks candidates up in another list, block by block.
 class BlockJoiner {
  public:
@@ -71,10 +83,12 @@ class BlockJoiner {
 
   // Gives each candidate that is in the list the score join(its own, that in the list), and
   // leaves out those that have less than `cut` then; `required`: also what is not in the list.
-  // A candidate in the reach of a block of some bound is looked up if it has least(bound), and
-  // left out otherwise.
+  // Candidates in the reach of a block of some bound are looked up if one of them has
+  // least(bound), and left out otherwise.
   template <typename Least, typename Join>
   void Narrow(bool required, float cut, Least&& least, Join&& join, Candidates* candidates) {
+    ThreadScratch<Found> found;
+    found->count = 0;
     size_t kept = 0;
     for (size_t begin = 0, end = 0; begin < candidates->count; begin = end) {
       const size_t block = postings_.FindBlock(candidates->docs[begin]);
@@ -84,57 +98,65 @@ class BlockJoiner {
       end = begin + 1;
       while (end < most && candidates->docs[end] <= last) ++end;
       const float enough = least(behind ? 0 : postings_.block_bound(block));
-      size_t count = SelectAbove(candidates->docs + begin, candidates->scores + begin, end - begin,
-                                 enough, docs_, scores_);
-      if (count == 0) continue;
-      if (behind || docs_[count - 1] < postings_.BlockBegin(block)) {
-        if (required) continue;
-      } else {
-        count = JoinBlock(postings_.Load(block), required, count, join);
+      if (std::none_of(candidates->scores + begin, candidates->scores + end,
+                       [&](float score) { return score >= enough; })) {
+        continue;
       }
-      kept += SelectAbove(docs_, scores_, count, cut, candidates->docs + kept,
-                          candidates->scores + kept);
+      const bool beside = behind || candidates->docs[end - 1] < postings_.BlockBegin(block);
+      const size_t before = found->count;
+      if (!beside) LookUp(postings_.Load(block), begin, end, *candidates, found.get());
+      if (required) {
+        kept = KeepFound(before, found.get(), candidates);
+      } else {
+        for (size_t i = before; i < found->count; ++i) {
+          found->at[i] = static_cast<uint32_t>(kept + (found->at[i] - begin));
+        }
+        std::copy(candidates->docs + begin, candidates->docs + end, candidates->docs + kept);
+        std::copy(candidates->scores + begin, candidates->scores + end, candidates->scores + kept);
+        kept += end - begin;
+      }
     }
-    candidates->count = kept;
+    if (found->count > 0) {
+      counters_.scored += static_cast<int64_t>(found->count);
+      ScorePostings(leaf_, found->docs, found->tfs, found->count, found->scores);
+    }
+    for (size_t i = 0; i < found->count; ++i) {
+      float& score = candidates->scores[found->at[i]];
+      score = join(score, found->scores[i]);
+    }
+    candidates->count = SelectAbove(candidates->docs, candidates->scores, kept, cut,
+                                    candidates->docs, candidates->scores);
   }
 
  private:
-  template <typename Join>
-  size_t JoinBlock(const LeafPostings::Block& block, bool required, size_t count, Join&& join) {
-    const size_t found = FindDocuments(block.docs, block.size, docs_, count, which_, places_);
-    if (found == 0) return required ? 0 : count;
-    const uint32_t* tfs = postings_.LoadTfs();
-    for (size_t i = 0; i < found; ++i) {
-      found_docs_[i] = docs_[which_[i]];
-      found_tfs_[i] = tfs[places_[i]];
+  void LookUp(const LeafPostings::Block& block, size_t begin, size_t end,
+              const Candidates& candidates, Found* found) {
+    uint8_t which[kPostingBlock + 1], places[kPostingBlock + 1];
+    const size_t count =
+        FindDocuments(block.docs, block.size, candidates.docs + begin, end - begin, which, places);
+    if (count > kFewTfs) postings_.LoadTfs();
+    for (size_t i = 0; i < count; ++i) {
+      const size_t at = begin + which[i];
+      found->at[found->count] = static_cast<uint32_t>(at);
+      found->docs[found->count] = candidates.docs[at];
+      found->tfs[found->count++] = postings_.LoadTf(places[i]);
     }
-    counters_.scored += static_cast<int64_t>(found);
-    ScorePostings(leaf_, found_docs_, found_tfs_, found, found_scores_);
-    if (!required) {
-      for (size_t i = 0; i < found; ++i) {
-        scores_[which_[i]] = join(scores_[which_[i]], found_scores_[i]);
-      }
-      return count;
+  }
+
+  // Puts those found from `before` on behind those that were found before; returns how many
+  // there are then.
+  static size_t KeepFound(size_t before, Found* found, Candidates* candidates) {
+    for (size_t i = before; i < found->count; ++i) {
+      candidates->docs[i] = found->docs[i];
+      candidates->scores[i] = candidates->scores[found->at[i]];
+      found->at[i] = static_cast<uint32_t>(i);
     }
-    for (size_t i = 0; i < found; ++i) {
-      docs_[i] = found_docs_[i];
-      scores_[i] = join(scores_[which_[i]], found_scores_[i]);
-    }
-    return found;
+    return found->count;
   }
 
   const FloatLeaf& leaf_;
   LeafPostings& postings_;
   SearchCounters& counters_;
-  // Candidates that fall into one block.
-  uint32_t docs_[kPostingBlock + kKernelPadding];
-  float scores_[kPostingBlock + kKernelPadding];
-  // Those of them that are in it, which they are of the candidates, and where in the block.
-  uint32_t found_docs_[kPostingBlock + kKernelPadding];
-  uint32_t found_tfs_[kPostingBlock + kKernelPadding];
-  float found_scores_[kPostingBlock + kKernelPadding];
-  uint8_t which_[kPostingBlock + 1];
-  uint8_t places_[kPostingBlock + 1];
 };
 
 // ---- terms --------------------------------------------------------------------

@@ -118,7 +118,7 @@ uint32_t LeafPostings::Tf(DocId doc) {
   if (at == blocks() || BlockBegin(at) > doc) return 0;
   const Block& block = Load(at);
   found_ = block.Find(doc);
-  return block.docs[found_] == doc ? LoadTfs()[found_] : 0;
+  return block.docs[found_] == doc ? LoadTf(found_) : 0;
 }
 
 void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {

@@ -66,6 +66,10 @@ class LeafPostings {
   const Block& Load(size_t block);
   // Of the block loaded last: how often each of its documents has the leaf.
   const uint32_t* LoadTfs();
+  // The same of one document by its place.
+  uint32_t LoadTf(size_t at) const {
+    return tfs_of_block_ != nullptr ? tfs_of_block_[at] : packed_.ReadTf(loaded_, at);
+  }
 
   // 0: the document is not there. Cheapest when documents ascend.
   uint32_t Tf(DocId doc);

@@ -65,8 +65,13 @@ void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) cons
 }
 
 void PackedPostings::ReadTfs(size_t block, uint32_t* tfs) const {
-  const uint8_t* at = Bytes(postings) + (offsets == nullptr ? 0 : offsets[block]);
-  UnpackFromOne(at + 2 + PackedBytes(at[0]), at[1], tfs);
+  const uint8_t* begin = Bytes(postings) + offsets[block];
+  UnpackFromOne(begin + 2 + PackedBytes(begin[0]), begin[1], tfs);
+}
+
+uint32_t PackedPostings::ReadTf(size_t block, size_t at) const {
+  const uint8_t* begin = Bytes(postings) + offsets[block];
+  return 1 + UnpackOne(begin + 2 + PackedBytes(begin[0]), begin[1], at);
 }
 
 const uint8_t* SkipPositions(const uint8_t* at, size_t count) {

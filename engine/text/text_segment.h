@@ -95,6 +95,8 @@ struct PackedPostings {
   void ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) const;
   // Of a block of kPostingBlock documents, what ReadBlock() writes to tfs.
   void ReadTfs(size_t block, uint32_t* tfs) const;
+  // The same of one document by its place.
+  uint32_t ReadTf(size_t block, size_t at) const;
   // Positions of the documents of a block, from the first on.
   const uint8_t* BlockPositions(size_t block) const {
     const size_t at = position_offsets == nullptr ? 0 : position_offsets[block];
