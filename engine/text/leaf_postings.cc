@@ -30,6 +30,10 @@ LeafPostings LeafPostings::OfSegment(const PackedPostings& postings) {
 
 LeafPostings LeafPostings::OfBuffer(const TextBuffer::Term& term, DocId end) {
   LeafPostings leaf;
+  const size_t most = term.count.load(std::memory_order_relaxed);
+  leaf.docs_.reserve(most + kKernelPadding);
+  leaf.tfs_.reserve(most + kKernelPadding);
+  leaf.buffer_postings_.reserve(most);
   term.ForEach(end, [&](const TextBuffer::Posting& posting) {
     leaf.docs_.push_back(posting.doc);
     leaf.tfs_.push_back(posting.tf);

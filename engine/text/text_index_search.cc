@@ -103,7 +103,7 @@ class TextSearcher {
   // Takes what there is at one moment. False when changes since `commit` are forgotten.
   bool Capture(uint64_t commit);
   bool CaptureLocked(uint64_t commit, std::vector<TextChange>* changes);
-  void CaptureSegment(const TextSegmentSource& source);
+  void CaptureSegments();
   void CaptureBuffer(const TextBufferSource& source);
   void TakeBack(const TextChange& change);
   void Count(const TextDocument& document, int sign);
@@ -169,7 +169,7 @@ bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* chang
   if (commit < index_.forgotten) return false;
   totals_ = index_.totals;
   sources_.reserve(index_.segments.size() + index_.buffers.size());
-  for (const auto& source : index_.segments) CaptureSegment(*source);
+  CaptureSegments();
   for (const auto& source : index_.buffers) CaptureBuffer(*source);
   auto first = index_.changes.end();
   while (first != index_.changes.begin() && std::prev(first)->commit > commit) --first;
@@ -177,16 +177,32 @@ bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* chang
   return true;
 }
 
-void TextSearcher::CaptureSegment(const TextSegmentSource& source) {
-  SourceView& view = sources_.emplace_back();
-  view.segment = source.segment;
-  view.documents = source.segment->documents();
-  view.dead = source.dead;
-  view.packed.resize(words_.size());
-  for (size_t i = 0; i < words_.size(); ++i) {
-    const uint32_t field = leaves_[words_[i].leaf]->field;
-    if (!source.segment->field(field).Find(words_[i].text, &view.packed[i])) continue;
-    words_[i].df += source.LiveDf(field, view.packed[i]);
+void TextSearcher::CaptureSegments() {
+  const auto field_of = [this](const QueryWord& word) { return leaves_[word.leaf]->field; };
+  std::vector<size_t> located;
+  located.reserve(index_.segments.size() * words_.size());
+  for (const auto& source : index_.segments) {
+    for (const QueryWord& word : words_) {
+      located.push_back(source->segment->field(field_of(word)).Locate(word.text));
+    }
+  }
+  auto at = located.begin();
+  for (const auto& source : index_.segments) {
+    for (const QueryWord& word : words_) source->segment->field(field_of(word)).Approach(*at++);
+  }
+  at = located.begin();
+  for (const auto& source : index_.segments) {
+    SourceView& view = sources_.emplace_back();
+    view.segment = source->segment;
+    view.documents = source->segment->documents();
+    view.dead = source->dead;
+    view.packed.resize(words_.size());
+    for (size_t i = 0; i < words_.size(); ++i) {
+      const uint32_t field = field_of(words_[i]);
+      PackedPostings& packed = view.packed[i];
+      if (!source->segment->field(field).FindLocated(*at++, words_[i].text, &packed)) continue;
+      words_[i].df += source->LiveDf(field, packed);
+    }
   }
 }
 

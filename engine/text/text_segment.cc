@@ -10,6 +10,8 @@
 namespace cookix::engine {
 namespace {
 
+constexpr size_t kCacheLine = 64;
+
 const uint8_t* Bytes(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
@@ -213,9 +215,27 @@ void SegmentField::Cursor::Seek(std::string_view text) {
 }
 
 bool SegmentField::Find(std::string_view text, PackedPostings* postings) const {
+  return FindLocated(BlockOf(text), text, postings);
+}
+
+size_t SegmentField::Locate(std::string_view text) const {
+  const size_t block = BlockOf(text);
+  __builtin_prefetch(dictionary_blocks_.data() + block);
+  return block;
+}
+
+void SegmentField::Approach(size_t located) const {
+  if (terms_ == 0) return;
+  const char* text = dictionary_.data() + dictionary_blocks_[located].text;
+  __builtin_prefetch(text);
+  __builtin_prefetch(text + kCacheLine);
+}
+
+bool SegmentField::FindLocated(size_t located, std::string_view text,
+                               PackedPostings* postings) const {
   if (terms_ == 0) return false;
   Cursor cursor(*this);
-  cursor.EnterBlock(BlockOf(text));
+  cursor.EnterBlock(located);
   // How many bytes the term read last shares with `text`; it is the lesser of the two.
   size_t same = 0;
   while (cursor.left_ > 0) {

@@ -149,6 +149,12 @@ class SegmentField {
   bool has_positions() const { return has_positions_; }
   uint32_t terms() const { return terms_; }
   bool Find(std::string_view text, PackedPostings* postings) const;
+
+  // Find() in three steps, so that whoever looks many terms up waits for memory once a step
+  // and not once a term: each step has brought near what the next reads.
+  size_t Locate(std::string_view text) const;
+  void Approach(size_t located) const;
+  bool FindLocated(size_t located, std::string_view text, PackedPostings* postings) const;
   size_t MemoryBytes() const;
 
  private:
