@@ -201,6 +201,7 @@ void TextSearcher::CaptureSegments() {
       const uint32_t field = field_of(words_[i]);
       PackedPostings& packed = view.packed[i];
       if (!source->segment->field(field).FindLocated(*at++, words_[i].text, &packed)) continue;
+      packed.Approach();
       words_[i].df += source->LiveDf(field, packed);
     }
   }

@@ -91,6 +91,13 @@ struct PackedPostings {
     return block + 1 < blocks() ? kPostingBlock : df - block * kPostingBlock;
   }
   DocId BlockBegin(size_t block) const { return block == 0 ? 0 : last_docs[block - 1] + 1; }
+  // Brings near what a search reads first.
+  void Approach() const {
+    __builtin_prefetch(postings.data());
+    __builtin_prefetch(last_docs);
+    __builtin_prefetch(offsets);
+    __builtin_prefetch(impacts);
+  }
   // Writes BlockSize() numbers, and room for kPostingBlock is needed. Tfs may be null.
   void ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) const;
   // Of a block of kPostingBlock documents, what ReadBlock() writes to tfs.
