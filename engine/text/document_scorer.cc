@@ -28,12 +28,12 @@ void AddLeaves(const AnalyzedQuery& node, std::vector<const AnalyzedQuery*>* lea
   for (const AnalyzedQuery& child : node.excluded) AddLeaves(child, leaves);
 }
 
-size_t LeavesOf(const AnalyzedQuery& node) {
+size_t CountLeaves(const AnalyzedQuery& node) {
   if (node.kind == Kind::kNothing) return 0;
   if (!IsInner(node)) return 1;
   size_t leaves = 0;
-  for (const AnalyzedQuery& child : node.children) leaves += LeavesOf(child);
-  for (const AnalyzedQuery& child : node.excluded) leaves += LeavesOf(child);
+  for (const AnalyzedQuery& child : node.children) leaves += CountLeaves(child);
+  for (const AnalyzedQuery& child : node.excluded) leaves += CountLeaves(child);
   return leaves;
 }
 
@@ -54,10 +54,14 @@ uint32_t PhraseTf(const AnalyzedQuery& leaf, const TextDocument& document) {
 
 }  // namespace
 
-absl::Status CheckPhrases(const AnalyzedQuery& query, std::span<const TextIndexField> fields) {
+std::vector<const AnalyzedQuery*> LeavesOf(const AnalyzedQuery& query) {
   std::vector<const AnalyzedQuery*> leaves;
   AddLeaves(query, &leaves);
-  for (const AnalyzedQuery* leaf : leaves) {
+  return leaves;
+}
+
+absl::Status CheckPhrases(const AnalyzedQuery& query, std::span<const TextIndexField> fields) {
+  for (const AnalyzedQuery* leaf : LeavesOf(query)) {
     if (leaf->kind != Kind::kPhrase || leaf->field >= fields.size() ||
         fields[leaf->field].positions) {
       continue;
@@ -73,8 +77,7 @@ absl::Status CheckPhrases(const AnalyzedQuery& query, std::span<const TextIndexF
 }
 
 DocumentScorer::DocumentScorer(const AnalyzedQuery& query, size_t fields, size_t max_expansions)
-    : query_(query), max_expansions_(max_expansions), totals_(fields) {
-  AddLeaves(query, &leaves_);
+    : query_(query), max_expansions_(max_expansions), leaves_(LeavesOf(query)), totals_(fields) {
   expanders_.resize(leaves_.size());
   expansions_.resize(leaves_.size());
   scorers_.resize(leaves_.size());
@@ -171,7 +174,7 @@ bool DocumentScorer::Match(const AnalyzedQuery& node, const TextDocument& docume
     double ignored = 0;
     matches = !Match(child, document, leaf, &ignored) && matches;
   }
-  *leaf = begin + LeavesOf(node);
+  *leaf = begin + CountLeaves(node);
   if (!matches) *score = before;
   return matches;
 }

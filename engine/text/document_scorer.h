@@ -18,6 +18,9 @@
 
 namespace cookix::engine {
 
+// The leaves in order; of a node those of its children, then those of what it excludes.
+std::vector<const AnalyzedQuery*> LeavesOf(const AnalyzedQuery& query);
+
 // FAILED_PRECONDITION when a phrase is asked of a field that keeps no positions.
 absl::Status CheckPhrases(const AnalyzedQuery& query, std::span<const TextIndexField> fields);
 
@@ -39,8 +42,7 @@ class DocumentScorer {
   // The terms that prefix and fuzzy words stand for, sorted, without duplicates.
   std::vector<std::string> Expansions() const;
 
-  // The leaves in order; of a node those of its children, then those of what it excludes.
-  const std::vector<const AnalyzedQuery*>& leaves() const { return leaves_; }
+  // Of LeavesOf(query).
   void SetLeaf(size_t leaf, const Bm25Leaf& scorer) { scorers_[leaf] = scorer; }
   // How often the leaf occurs in a document.
   uint32_t Tf(size_t leaf, const TextDocument& document) const;

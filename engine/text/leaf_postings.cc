@@ -5,14 +5,23 @@
 #include <utility>
 
 namespace cookix::engine {
+namespace {
+
+// Of a range that reaches into more blocks than this, the bound is that of the list: it would
+// hardly be lower.
+constexpr size_t kBlocksLookedAt = 8;
+
+}  // namespace
 
 LeafPostings LeafPostings::OfSegment(const PackedPostings& postings) {
   LeafPostings leaf;
   leaf.size_ = postings.df;
   leaf.packed_ = postings;
   leaf.plain_ = postings.last_docs == nullptr;
-  leaf.unpacked_ = std::make_unique<Unpacked>();
-  if (!leaf.plain_) return leaf;
+  if (!leaf.plain_) {
+    leaf.unpacked_ = std::make_unique_for_overwrite<Unpacked>();
+    return leaf;
+  }
   leaf.docs_.resize(kPostingBlock + kKernelPadding);
   leaf.tfs_.resize(kPostingBlock + kKernelPadding);
   postings.ReadBlock(0, leaf.docs_.data(), leaf.tfs_.data());
@@ -21,6 +30,10 @@ LeafPostings LeafPostings::OfSegment(const PackedPostings& postings) {
 
 LeafPostings LeafPostings::OfBuffer(const TextBuffer::Term& term, DocId end) {
   LeafPostings leaf;
+  const size_t most = term.count.load(std::memory_order_relaxed);
+  leaf.docs_.reserve(most + kKernelPadding);
+  leaf.tfs_.reserve(most + kKernelPadding);
+  leaf.buffer_postings_.reserve(most);
   term.ForEach(end, [&](const TextBuffer::Posting& posting) {
     leaf.docs_.push_back(posting.doc);
     leaf.tfs_.push_back(posting.tf);
@@ -75,12 +88,33 @@ const LeafPostings::Block& LeafPostings::Load(size_t block) {
   if (plain_) {
     block_.size = std::min(kPostingBlock, size_ - block * kPostingBlock);
     block_.docs = docs_.data() + block * kPostingBlock;
-    block_.tfs = tfs_.data() + block * kPostingBlock;
+    tfs_of_block_ = tfs_.data() + block * kPostingBlock;
+    Pad();
     return block_;
   }
-  packed_.ReadBlock(block, unpacked_->docs, unpacked_->tfs);
-  block_ = {packed_.BlockSize(block), unpacked_->docs, unpacked_->tfs};
+  block_ = {packed_.BlockSize(block), unpacked_->docs};
+  if (block_.size == kPostingBlock) {
+    packed_.ReadBlock(block, unpacked_->docs, nullptr);
+    tfs_of_block_ = nullptr;
+  } else {
+    packed_.ReadBlock(block, unpacked_->docs, unpacked_->tfs);
+    tfs_of_block_ = unpacked_->tfs;
+    Pad();
+  }
   return block_;
+}
+
+// Up to the end of the last vector.
+void LeafPostings::Pad() {
+  for (size_t i = block_.size; i % kKernelPadding != 0; ++i) block_.docs[i] = kNoDoc;
+}
+
+const uint32_t* LeafPostings::LoadTfs() {
+  if (tfs_of_block_ == nullptr) {
+    packed_.ReadTfs(loaded_, unpacked_->tfs);
+    tfs_of_block_ = unpacked_->tfs;
+  }
+  return tfs_of_block_;
 }
 
 uint32_t LeafPostings::Tf(DocId doc) {
@@ -88,7 +122,7 @@ uint32_t LeafPostings::Tf(DocId doc) {
   if (at == blocks() || BlockBegin(at) > doc) return 0;
   const Block& block = Load(at);
   found_ = block.Find(doc);
-  return block.docs[found_] == doc ? block.tfs[found_] : 0;
+  return block.docs[found_] == doc ? LoadTf(found_) : 0;
 }
 
 void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {
@@ -98,23 +132,36 @@ void LeafPostings::ReadFoundPositions(std::vector<uint32_t>* positions) {
     return;
   }
   const uint8_t* at = packed_.BlockPositions(loaded_);
-  const uint64_t before = std::accumulate(block_.tfs, block_.tfs + found_, uint64_t{0});
-  ReadPositions(SkipPositions(at, before), block_.tfs[found_], positions);
+  const uint32_t* tfs = LoadTfs();
+  const uint64_t before = std::accumulate(tfs, tfs + found_, uint64_t{0});
+  ReadPositions(SkipPositions(at, before), tfs[found_], positions);
 }
 
-void LeafPostings::Bound(const FloatLeaf& leaf, std::vector<float>* bounds) {
-  bounds->resize(blocks());
+void LeafPostings::SetBounds(const FloatLeaf& leaf) {
+  bounds_.resize(blocks());
   if (!plain_) {
-    BoundBlocks(leaf, packed_.impacts, blocks(), bounds->data());
-    return;
+    BoundBlocks(leaf, packed_.impacts, blocks(), bounds_.data());
+  } else {
+    float scores[kPostingBlock + kKernelPadding];
+    for (size_t i = 0; i < blocks(); ++i) {
+      const size_t begin = i * kPostingBlock;
+      const size_t count = std::min(kPostingBlock, size_ - begin);
+      ScorePostings(leaf, docs_.data() + begin, tfs_.data() + begin, count, scores);
+      bounds_[i] = *std::max_element(scores, scores + count);
+    }
   }
-  float scores[kPostingBlock + kKernelPadding];
-  for (size_t i = 0; i < blocks(); ++i) {
-    const size_t begin = i * kPostingBlock;
-    const size_t count = std::min(kPostingBlock, size_ - begin);
-    ScorePostings(leaf, docs_.data() + begin, tfs_.data() + begin, count, scores);
-    (*bounds)[i] = *std::max_element(scores, scores + count);
+  bound_ = *std::max_element(bounds_.begin(), bounds_.end());
+}
+
+float LeafPostings::RangeBound(DocId begin, DocId end) {
+  const size_t first = FindBlock(begin);
+  const size_t last = std::min(blocks(), first + kBlocksLookedAt);
+  float most = 0;
+  for (size_t at = first; at < last; ++at) {
+    if (BlockBegin(at) >= end) return most;
+    most = std::max(most, bounds_[at]);
   }
+  return last < blocks() && BlockBegin(last) < end ? bound_ : most;
 }
 
 }  // namespace cookix::engine

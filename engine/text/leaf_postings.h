@@ -43,12 +43,11 @@ class LeafPostings {
   // Of the block loaded last.
   struct Block {
     size_t size = 0;
-    // Padded as kernels want it.
+    // Padded as kernels want it, with kNoDoc.
     uint32_t* docs = nullptr;
-    const uint32_t* tfs = nullptr;
 
-    // Where `doc` is, if it is there. Without branches: half of the rest is passed over, or
-    // not.
+    // Where `doc` is, if it is there; else where a neighbour of it is. Without branches: half
+    // of the rest is passed over, or not.
     size_t Find(DocId doc) const {
       const uint32_t* begin = docs;
       for (size_t left = size; left > 1;) {
@@ -58,16 +57,33 @@ class LeafPostings {
       }
       return static_cast<size_t>(begin - docs);
     }
+    // How many documents are below `doc`.
+    size_t Below(DocId doc) const {
+      const size_t at = Find(doc);
+      return at + (docs[at] < doc);
+    }
   };
   const Block& Load(size_t block);
+  // Of the block loaded last: how often each of its documents has the leaf.
+  const uint32_t* LoadTfs();
+  // The same of one document by its place.
+  uint32_t LoadTf(size_t at) const {
+    return tfs_of_block_ != nullptr ? tfs_of_block_[at] : packed_.ReadTf(loaded_, at);
+  }
 
   // 0: the document is not there. Cheapest when documents ascend.
   uint32_t Tf(DocId doc);
   // Of the document of which Tf() was just asked.
   void ReadFoundPositions(std::vector<uint32_t>* positions);
 
-  // Bounds of all blocks.
-  void Bound(const FloatLeaf& leaf, std::vector<float>* bounds);
+  // Finds out what can be scored at most. Call once, before what follows.
+  void SetBounds(const FloatLeaf& leaf);
+  float block_bound(size_t block) const { return bounds_[block]; }
+  // Of all blocks.
+  float bound() const { return bound_; }
+  // Of the documents from `begin` to before `end`, or of all where these are in many blocks;
+  // 0: there is none.
+  float RangeBound(DocId begin, DocId end);
   int64_t blocks_read() const { return blocks_read_; }
 
  private:
@@ -75,6 +91,8 @@ class LeafPostings {
     uint32_t docs[kPostingBlock + kKernelPadding];
     uint32_t tfs[kPostingBlock + kKernelPadding];
   };
+
+  void Pad();
 
   size_t size_ = 0;
   bool plain_ = true;
@@ -85,8 +103,12 @@ class LeafPostings {
   // Of a buffer: the postings.
   std::vector<const TextBuffer::Posting*> buffer_postings_;
 
+  std::vector<float> bounds_;  // by block
+  float bound_ = 0;
+
   std::unique_ptr<Unpacked> unpacked_;
   Block block_;
+  const uint32_t* tfs_of_block_ = nullptr;  // null: not unpacked yet
   size_t loaded_ = ~size_t{0};
   size_t found_ = 0;  // in the block
   size_t hint_ = 0;

@@ -103,6 +103,20 @@ void Unpack(const uint8_t* packed, int bits, uint32_t* numbers) {
   UnpackBits(packed, bits, numbers, Plain{});
 }
 
+uint32_t UnpackOne(const uint8_t* packed, int bits, size_t at) {
+  const size_t lane = at % kLanes;
+  const size_t begin = at / kLanes * static_cast<size_t>(bits);
+  const auto word = [&](size_t row) {
+    uint32_t value;
+    std::memcpy(&value, packed + (row * kLanes + lane) * sizeof(value), sizeof(value));
+    return value;
+  };
+  if (bits == 0) return 0;
+  uint64_t two = word(begin / 32);
+  if (begin % 32 + static_cast<size_t>(bits) > 32) two |= uint64_t{word(begin / 32 + 1)} << 32;
+  return static_cast<uint32_t>(two >> (begin % 32) & ((uint64_t{1} << bits) - 1));
+}
+
 void UnpackAscending(const uint8_t* packed, int bits, uint32_t first, uint32_t* numbers) {
   // The first number counts from `first`, without the 1.
   const uint32_t before = first - 1;

@@ -26,7 +26,10 @@ TEST(PostingBlocksTest, UnpacksWhatWasPackedInEveryWidth) {
       Unpack(bytes, bits, unpacked.data());
       EXPECT_EQ(unpacked, numbers) << bits;
       UnpackFromOne(bytes, bits, plus.data());
-      for (size_t i = 0; i < kPostingBlock; ++i) EXPECT_EQ(plus[i], numbers[i] + 1);
+      for (size_t i = 0; i < kPostingBlock; ++i) {
+        EXPECT_EQ(plus[i], numbers[i] + 1);
+        EXPECT_EQ(UnpackOne(bytes, bits, i), numbers[i]);
+      }
     }
   }
 }

@@ -11,10 +11,10 @@
 // deleted document are counted off when it is deleted. Changes of the last commits are
 // kept, so that readers of somewhat older commits are answered as of theirs.
 //
-// A search goes through a segment in windows of 4,096 documents. Blocks of 128 postings
-// know the best that any of their documents can score, so that what cannot be among the
-// best is passed over; what remains is scored in single precision with a margin, and the
-// best of that exactly. The answer is that of scoring everything, to the last bit.
+// Blocks of 128 postings know the best that any of their documents can score, so that a
+// search passes over what cannot be among the best; what remains is scored in single
+// precision with a margin, and the best of that exactly. The answer is that of scoring
+// everything, to the last bit.
 //
 // Threads: one writer (Apply, TakeSnapshot, Load); Search, WorkSome, Save and the counters
 // from any thread.

@@ -8,10 +8,10 @@
 #include <utility>
 
 #include "engine/text/document_scorer.h"
+#include "engine/text/range_search.h"
 #include "engine/text/search_nodes.h"
 #include "engine/text/text_index_impl.h"
 #include "engine/text/top_documents.h"
-#include "engine/text/window_search.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -27,6 +27,36 @@ bool Expands(const AnalyzedQuery& leaf) {
   return leaf.kind == Kind::kPrefix || leaf.kind == Kind::kFuzzy;
 }
 
+// A word of a term or of a phrase.
+struct QueryWord {
+  size_t leaf = 0;
+  std::string_view text;
+  uint32_t hash = 0;
+  // Live documents that have it.
+  int64_t df = 0;
+};
+
+std::vector<QueryWord> WordsOf(const std::vector<const AnalyzedQuery*>& leaves) {
+  std::vector<QueryWord> words;
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const AnalyzedQuery& leaf = *leaves[i];
+    const auto add = [&](std::string_view text) {
+      words.push_back({.leaf = i, .text = text, .hash = TextDocument::Hash(leaf.field, text)});
+    };
+    if (leaf.kind == Kind::kPhrase) {
+      for (const AnalyzedQuery::PhraseWord& word : leaf.phrase) add(word.term);
+    } else if (!Expands(leaf)) {
+      add(leaf.term);
+    }
+  }
+  return words;
+}
+
+// What a prefix or fuzzy word stands for in one source.
+struct ExpandedPostings {
+  std::vector<uint32_t> docs, tfs;
+};
+
 // A segment or a buffer as it was when the search began.
 struct SourceView {
   std::shared_ptr<const TextSegment> segment;
@@ -34,29 +64,19 @@ struct SourceView {
   DocId documents = 0;
   const TextBuffer::Term* newest = nullptr;
   std::shared_ptr<const DocBits> dead;
+  // By word: of a segment, without documents where it has none; of a buffer, null there.
+  std::vector<PackedPostings> packed;
+  std::vector<const TextBuffer::Term*> terms;
+  // By leaf.
+  std::vector<ExpandedPostings> expanded;
 
   Ordinal ordinal(DocId doc) const {
     return segment != nullptr ? segment->ordinal(doc) : buffer->ordinal(doc);
   }
-};
-
-// What a leaf is in one source: a posting list for each of its words, once.
-struct LeafInSource {
-  std::vector<PackedPostings> packed;          // of a segment
-  std::vector<const TextBuffer::Term*> terms;  // of a buffer
-  bool found = false;                          // all words are there
-  std::vector<uint32_t> docs, tfs;             // of a prefix or fuzzy word
-};
-
-std::vector<std::string_view> WordsOf(const AnalyzedQuery& leaf) {
-  std::vector<std::string_view> words;
-  if (leaf.kind == Kind::kPhrase) {
-    for (const AnalyzedQuery::PhraseWord& word : leaf.phrase) words.push_back(word.term);
-  } else if (!Expands(leaf)) {
-    words.push_back(leaf.term);
+  bool Has(size_t word) const {
+    return segment != nullptr ? packed[word].df > 0 : terms[word] != nullptr;
   }
-  return words;
-}
+};
 
 }  // namespace
 
@@ -69,8 +89,9 @@ class TextSearcher {
         context_(context),
         search_(search),
         query_(*search.query),
-        scorer_(query_, index.fields.size(), search.max_expansions),
-        leaves_(scorer_.leaves()),
+        leaves_(LeavesOf(query_)),
+        words_(WordsOf(leaves_)),
+        expanded_df_(leaves_.size()),
         result_(*result),
         top_(static_cast<size_t>(std::max<int64_t>(search.limit, 0)),
              search.exhaustive ? std::numeric_limits<float>::infinity()
@@ -82,7 +103,7 @@ class TextSearcher {
   // Takes what there is at one moment. False when changes since `commit` are forgotten.
   bool Capture(uint64_t commit);
   bool CaptureLocked(uint64_t commit, std::vector<TextChange>* changes);
-  void CaptureSegment(const TextSegmentSource& source);
+  void CaptureSegments();
   void CaptureBuffer(const TextBufferSource& source);
   void TakeBack(const TextChange& change);
   void Count(const TextDocument& document, int sign);
@@ -100,8 +121,13 @@ class TextSearcher {
   void SetScorers();
   absl::Status ScoreChanged();
   absl::Status SearchSource(size_t source);
-  std::unique_ptr<SearchNode> Build(const AnalyzedQuery& node, size_t source, size_t* leaf);
-  std::unique_ptr<SearchNode> BuildLeaf(size_t source, size_t leaf);
+  // Null: nothing of the source matches. `word` is the first of the leaf.
+  struct Place {
+    size_t leaf = 0;
+    size_t word = 0;
+  };
+  std::unique_ptr<SearchNode> Build(const AnalyzedQuery& node, size_t source, Place* place);
+  std::unique_ptr<SearchNode> BuildLeaf(size_t source, Place* place);
   std::shared_ptr<const DocBits> AcceptOf(const SourceView& source) const;
   absl::Status Finish();
 
@@ -109,14 +135,15 @@ class TextSearcher {
   const CallContext& context_;
   const TextSearch& search_;
   const AnalyzedQuery& query_;
-  DocumentScorer scorer_;
-  const std::vector<const AnalyzedQuery*>& leaves_;
+  const std::vector<const AnalyzedQuery*> leaves_;
+  // By leaf.
+  std::vector<QueryWord> words_;
+  // By leaf: live documents that have what a prefix or fuzzy word stands for.
+  std::vector<int64_t> expanded_df_;
   TextSearchResult& result_;
 
   std::vector<SourceView> sources_;
-  std::vector<std::vector<LeafInSource>> found_;  // by source and leaf
   std::vector<TextFieldTotals> totals_;
-  std::vector<std::vector<int64_t>> df_;  // by leaf and word
   // Objects that were changed since, and what they were at the commit: null, if nothing.
   std::unordered_map<Ordinal, std::shared_ptr<const TextDocument>> changed_;
   std::vector<Bm25Leaf> scorers_;
@@ -141,9 +168,8 @@ bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* chang
   std::shared_lock<std::shared_mutex> lock(index_.mutex);
   if (commit < index_.forgotten) return false;
   totals_ = index_.totals;
-  df_.resize(leaves_.size());
-  for (size_t i = 0; i < leaves_.size(); ++i) df_[i].assign(WordsOf(*leaves_[i]).size(), 0);
-  for (const auto& source : index_.segments) CaptureSegment(*source);
+  sources_.reserve(index_.segments.size() + index_.buffers.size());
+  CaptureSegments();
   for (const auto& source : index_.buffers) CaptureBuffer(*source);
   auto first = index_.changes.end();
   while (first != index_.changes.begin() && std::prev(first)->commit > commit) --first;
@@ -151,21 +177,32 @@ bool TextSearcher::CaptureLocked(uint64_t commit, std::vector<TextChange>* chang
   return true;
 }
 
-void TextSearcher::CaptureSegment(const TextSegmentSource& source) {
-  sources_.push_back(
-      {.segment = source.segment, .documents = source.segment->documents(), .dead = source.dead});
-  std::vector<LeafInSource>& found = found_.emplace_back(leaves_.size());
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    const SegmentField& field = source.segment->field(leaves_[i]->field);
-    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
-    found[i].found = !words.empty();
-    found[i].packed.resize(words.size());
-    for (size_t w = 0; w < words.size(); ++w) {
-      if (field.Find(words[w], &found[i].packed[w])) {
-        df_[i][w] += source.LiveDf(leaves_[i]->field, found[i].packed[w]);
-      } else {
-        found[i].found = false;
-      }
+void TextSearcher::CaptureSegments() {
+  const auto field_of = [this](const QueryWord& word) { return leaves_[word.leaf]->field; };
+  std::vector<size_t> located;
+  located.reserve(index_.segments.size() * words_.size());
+  for (const auto& source : index_.segments) {
+    for (const QueryWord& word : words_) {
+      located.push_back(source->segment->field(field_of(word)).Locate(word.text));
+    }
+  }
+  auto at = located.begin();
+  for (const auto& source : index_.segments) {
+    for (const QueryWord& word : words_) source->segment->field(field_of(word)).Approach(*at++);
+  }
+  at = located.begin();
+  for (const auto& source : index_.segments) {
+    SourceView& view = sources_.emplace_back();
+    view.segment = source->segment;
+    view.documents = source->segment->documents();
+    view.dead = source->dead;
+    view.packed.resize(words_.size());
+    for (size_t i = 0; i < words_.size(); ++i) {
+      const uint32_t field = field_of(words_[i]);
+      PackedPostings& packed = view.packed[i];
+      if (!source->segment->field(field).FindLocated(*at++, words_[i].text, &packed)) continue;
+      packed.Approach();
+      words_[i].df += source->LiveDf(field, packed);
     }
   }
 }
@@ -173,24 +210,14 @@ void TextSearcher::CaptureSegment(const TextSegmentSource& source) {
 void TextSearcher::CaptureBuffer(const TextBufferSource& source) {
   const TextBuffer& buffer = *source.buffer;
   if (buffer.documents() == 0) return;
-  sources_.push_back({.buffer = source.buffer,
-                      .documents = buffer.documents(),
-                      .newest = buffer.newest(),
-                      .dead = source.dead});
-  std::vector<LeafInSource>& found = found_.emplace_back(leaves_.size());
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    const uint32_t field = leaves_[i]->field;
-    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
-    found[i].found = !words.empty();
-    for (size_t w = 0; w < words.size(); ++w) {
-      found[i].terms.push_back(
-          buffer.FindTerm(field, words[w], TextDocument::Hash(field, words[w])));
-      if (found[i].terms.back() == nullptr) {
-        found[i].found = false;
-      } else {
-        df_[i][w] += found[i].terms.back()->df;
-      }
-    }
+  SourceView& view = sources_.emplace_back();
+  view.buffer = source.buffer;
+  view.documents = buffer.documents();
+  view.newest = buffer.newest();
+  view.dead = source.dead;
+  for (QueryWord& word : words_) {
+    view.terms.push_back(buffer.FindTerm(leaves_[word.leaf]->field, word.text, word.hash));
+    if (view.terms.back() != nullptr) word.df += view.terms.back()->df;
   }
 }
 
@@ -207,12 +234,9 @@ void TextSearcher::Count(const TextDocument& document, int sign) {
     totals_[i].documents += sign;
     totals_[i].words += sign * int64_t{document.length(i)};
   }
-  for (size_t i = 0; i < leaves_.size(); ++i) {
-    const std::vector<std::string_view> words = WordsOf(*leaves_[i]);
-    for (size_t w = 0; w < words.size(); ++w) {
-      TextDocument::Term term;
-      if (document.Find(leaves_[i]->field, words[w], &term)) df_[i][w] += sign;
-    }
+  for (QueryWord& word : words_) {
+    TextDocument::Term term;
+    if (document.Find(leaves_[word.leaf]->field, word.text, &term)) word.df += sign;
   }
 }
 
@@ -230,7 +254,6 @@ absl::Status TextSearcher::Expand() {
     if (!Expands(*leaves_[i])) continue;
     const TermExpander expander(*leaves_[i]);
     std::set<std::string, std::less<>> found;
-    df_[i].assign(1, 0);
     for (size_t source = 0; source < sources_.size(); ++source) {
       COOKIX_RETURN_IF_ERROR(ExpandIn(source, i, expander, &found));
     }
@@ -290,7 +313,8 @@ absl::Status TextSearcher::ExpandIn(size_t source, size_t leaf, const TermExpand
     }
   }
   std::sort(postings.begin(), postings.end());
-  LeafInSource& to = found_[source][leaf];
+  sources_[source].expanded.resize(leaves_.size());
+  ExpandedPostings& to = sources_[source].expanded[leaf];
   for (const uint64_t posting : postings) {
     const DocId doc = static_cast<DocId>(posting >> 32);
     const uint32_t tf = static_cast<uint32_t>(posting);
@@ -301,8 +325,7 @@ absl::Status TextSearcher::ExpandIn(size_t source, size_t leaf, const TermExpand
       to.tfs.push_back(tf);
     }
   }
-  to.found = !to.docs.empty();
-  df_[leaf][0] += static_cast<int64_t>(to.docs.size());
+  expanded_df_[leaf] += static_cast<int64_t>(to.docs.size());
   return absl::OkStatus();
 }
 
@@ -317,7 +340,7 @@ absl::Status TextSearcher::ExpandInChanged(size_t leaf, const TermExpander& expa
       any = true;
       COOKIX_RETURN_IF_ERROR(AddExpansion(leaf, term.text, found));
     }
-    df_[leaf][0] += any;
+    expanded_df_[leaf] += any;
   }
   return absl::OkStatus();
 }
@@ -325,21 +348,25 @@ absl::Status TextSearcher::ExpandInChanged(size_t leaf, const TermExpander& expa
 // ---- finding --------------------------------------------------------------------
 
 void TextSearcher::SetScorers() {
+  std::vector<double> idf(leaves_.size(), 0);
+  const auto add = [&](size_t leaf, int64_t df) {
+    const int64_t documents = totals_[leaves_[leaf]->field].documents;
+    idf[leaf] += Bm25Idf(documents, std::clamp<int64_t>(df, 0, documents));
+  };
+  for (const QueryWord& word : words_) add(word.leaf, word.df);
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    const TextFieldTotals& totals = totals_[leaves_[i]->field];
-    double idf = 0;
-    for (const int64_t df : df_[i]) {
-      idf += Bm25Idf(totals.documents, std::clamp<int64_t>(df, 0, totals.documents));
-    }
-    scorers_.emplace_back(leaves_[i]->boost, idf, totals);
-    scorer_.SetLeaf(i, scorers_.back());
+    if (Expands(*leaves_[i])) add(i, expanded_df_[i]);
+    scorers_.emplace_back(leaves_[i]->boost, idf[i], totals_[leaves_[i]->field]);
   }
 }
 
 absl::Status TextSearcher::ScoreChanged() {
+  if (changed_.empty()) return absl::OkStatus();
+  DocumentScorer scorer(query_, index_.fields.size(), search_.max_expansions);
+  for (size_t i = 0; i < leaves_.size(); ++i) scorer.SetLeaf(i, scorers_[i]);
   for (const auto& [ordinal, document] : changed_) {
     double score = 0;
-    if (document == nullptr || !scorer_.Score(*document, &score)) continue;
+    if (document == nullptr || !scorer.Score(*document, &score)) continue;
     if (search_.accept != nullptr && !search_.accept->Contains(ordinal)) continue;
     ++matched_;
     hits_.push_back({ordinal, score});
@@ -348,12 +375,15 @@ absl::Status TextSearcher::ScoreChanged() {
   return context_.Check();
 }
 
-std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, size_t leaf) {
-  const SourceView& view = sources_[source];
-  const size_t windows = WindowsOf(view.documents);
-  LeafInSource& found = found_[source][leaf];
+std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, Place* place) {
+  SourceView& view = sources_[source];
+  const size_t leaf = place->leaf++;
   const AnalyzedQuery& query = *leaves_[leaf];
-  if (!found.found) return MakeEmptyNode(windows);
+  const size_t begin = place->word;
+  while (place->word < words_.size() && words_[place->word].leaf == leaf) ++place->word;
+  for (size_t word = begin; word < place->word; ++word) {
+    if (!view.Has(word)) return nullptr;
+  }
   const uint16_t* shorts = nullptr;
   const uint32_t* longs = nullptr;
   if (view.segment != nullptr) {
@@ -365,33 +395,41 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, size_t leaf) 
   }
   const LeafScoring scoring = MakeLeafScoring(scorers_[leaf], shorts, longs);
   std::vector<LeafPostings> words;
-  for (const PackedPostings& packed : found.packed) {
-    words.push_back(LeafPostings::OfSegment(packed));
-  }
-  for (const TextBuffer::Term* term : found.terms) {
-    words.push_back(LeafPostings::OfBuffer(*term, view.documents));
-    if (words.back().size() == 0) return MakeEmptyNode(windows);
+  words.reserve(place->word - begin + 1);
+  for (size_t word = begin; word < place->word; ++word) {
+    words.push_back(view.segment != nullptr
+                        ? LeafPostings::OfSegment(view.packed[word])
+                        : LeafPostings::OfBuffer(*view.terms[word], view.documents));
   }
   if (Expands(query)) {
-    words.push_back(LeafPostings::OfArrays(std::move(found.docs), std::move(found.tfs)));
+    ExpandedPostings& expanded = view.expanded[leaf];
+    words.push_back(LeafPostings::OfArrays(std::move(expanded.docs), std::move(expanded.tfs)));
+  }
+  for (const LeafPostings& word : words) {
+    if (word.size() == 0) return nullptr;
   }
   if (query.kind == Kind::kPhrase) {
-    return MakePhraseNode(query, std::move(words), scoring, windows, &counters_);
+    return MakePhraseNode(query, std::move(words), scoring, &counters_);
   }
-  return MakeTermNode(std::move(words[0]), scoring, windows, &counters_);
+  return MakeTermNode(std::move(words[0]), scoring, &counters_);
 }
 
 std::unique_ptr<SearchNode> TextSearcher::Build(const AnalyzedQuery& node, size_t source,
-                                                size_t* leaf) {
-  const size_t windows = WindowsOf(sources_[source].documents);
-  if (node.kind == Kind::kNothing) return MakeEmptyNode(windows);
-  if (node.kind != Kind::kAnd && node.kind != Kind::kOr) return BuildLeaf(source, (*leaf)++);
-  std::vector<std::unique_ptr<SearchNode>> children, excluded;
-  for (const AnalyzedQuery& child : node.children) children.push_back(Build(child, source, leaf));
-  for (const AnalyzedQuery& child : node.excluded) excluded.push_back(Build(child, source, leaf));
-  if (children.empty()) return MakeEmptyNode(windows);
-  if (node.kind == Kind::kOr) return MakeOrNode(std::move(children), windows);
-  return MakeAndNode(std::move(children), std::move(excluded), windows);
+                                                Place* place) {
+  if (node.kind == Kind::kNothing) return nullptr;
+  if (node.kind != Kind::kAnd && node.kind != Kind::kOr) return BuildLeaf(source, place);
+  SearchNodes children, excluded;
+  for (const AnalyzedQuery& child : node.children) {
+    if (auto built = Build(child, source, place)) children.push_back(std::move(built));
+  }
+  for (const AnalyzedQuery& child : node.excluded) {
+    if (auto built = Build(child, source, place)) excluded.push_back(std::move(built));
+  }
+  const bool all = children.size() == node.children.size();
+  if (children.empty() || (node.kind == Kind::kAnd && !all)) return nullptr;
+  if (children.size() == 1 && excluded.empty()) return std::move(children[0]);
+  if (node.kind == Kind::kOr) return MakeOrNode(std::move(children));
+  return MakeAndNode(std::move(children), std::move(excluded));
 }
 
 // Null: every document may be found.
@@ -428,18 +466,21 @@ std::shared_ptr<const DocBits> TextSearcher::AcceptOf(const SourceView& source) 
 
 absl::Status TextSearcher::SearchSource(size_t source) {
   const SourceView& view = sources_[source];
-  size_t leaf = 0;
-  roots_[source] = Build(query_, source, &leaf);
+  const bool all = search_.count || search_.exhaustive;
+  Place place;
+  roots_[source] = Build(query_, source, &place);
+  SearchNode* const root = roots_[source].get();
+  if (root == nullptr || (!all && root->bound() < top_.cut())) return absl::OkStatus();
   const std::shared_ptr<const DocBits> accept = AcceptOf(view);
   const auto contains = [&](DocId doc) { return search_.accept->Contains(view.ordinal(doc)); };
   const absl::FunctionRef<bool(DocId)> accepts = contains;
-  WindowSearch windows{.root = roots_[source].get(),
-                       .documents = view.documents,
-                       .source = static_cast<uint32_t>(source),
-                       .accept = accept.get(),
-                       .all = search_.count || search_.exhaustive};
-  if (search_.accept != nullptr && view.segment == nullptr) windows.accepts = &accepts;
-  return RunWindows(context_, windows, &top_, &matched_);
+  RangeSearch ranges{.root = root,
+                     .documents = view.documents,
+                     .source = static_cast<uint32_t>(source),
+                     .accept = accept.get(),
+                     .all = all};
+  if (search_.accept != nullptr && view.segment == nullptr) ranges.accepts = &accepts;
+  return SearchRanges(context_, ranges, &top_, &matched_);
 }
 
 // Scores exactly what may be among the best.

@@ -245,11 +245,11 @@ TEST_P(TextIndexRandomTest, AnswersAsTheModelAtEveryStep) {
 }
 INSTANTIATE_TEST_SUITE_P(Seeds, TextIndexRandomTest, testing::Range(0, 8));
 
-// Enough documents for many windows and blocks.
+// Enough documents for many steps and blocks.
 TEST(TextIndexTest, LargeSegmentsAnswerAsTheModel) {
   ModelRandom random(5, 90, 1);
-  World world(1, {.buffer_documents = 4000, .merge_width = 3});
-  constexpr Ordinal kObjects = 9000;
+  World world(1, {.buffer_documents = 8000, .merge_width = 3});
+  constexpr Ordinal kObjects = 12'000;
   for (Ordinal ordinal = 1; ordinal <= kObjects; ++ordinal) world.Set(ordinal, random.Texts());
   world.Commit();
   while (world.index_->WorkSome()) {
@@ -262,6 +262,58 @@ TEST(TextIndexTest, LargeSegmentsAnswerAsTheModel) {
     for (int i = 0; i < 1500; ++i) {
       const Ordinal ordinal = 1 + random.Below(kObjects);
       world.Set(ordinal, random.Below(2) == 0 ? ModelTexts() : random.Texts());
+    }
+    world.Commit();
+    if (round == 1) world.index_->CompactForTest();
+  }
+}
+
+// Lists of which one has a block where another has many, in two segments and a buffer.
+TEST(TextIndexTest, RareAndFrequentWordsTogether) {
+  World world(1, {.buffer_documents = 1500, .merge_width = 3});
+  ModelRandom random(11, 40, 1);
+  constexpr Ordinal kObjects = 3500;
+  const auto text_of = [&](Ordinal ordinal) {
+    std::string text = random.Text(1 + random.Below(12));
+    if (ordinal % 3 == 0) text += " often";
+    if (ordinal % 41 == 0) text += random.Below(2) == 0 ? " seldom often" : " often x seldom";
+    if (ordinal % 45 < 2) text += " seldom seldom";
+    if (ordinal % 700 == 1) text += " rare seldom often rare";
+    return text;
+  };
+  for (Ordinal ordinal = 1; ordinal <= kObjects; ++ordinal) {
+    world.Set(ordinal, {{text_of(ordinal)}});
+    if (ordinal % 500 == 0) world.Commit();
+    world.index_->WorkSome();
+  }
+  const auto both = [](std::vector<AnalyzedQuery> children, std::vector<AnalyzedQuery> excluded) {
+    return AnalyzedQuery{
+        .kind = Kind::kAnd, .children = std::move(children), .excluded = std::move(excluded)};
+  };
+  AnalyzedQuery near = Phrase({"often", "seldom"});
+  near.slop = 2;
+  const std::string frequent = ModelRandom::WordNumber(0);
+  const std::vector<AnalyzedQuery> queries = {
+      both({Term("often"), Term("seldom")}, {}),
+      both({Term("often"), Term("rare"), Term("seldom")}, {}),
+      both({Term(frequent), Term("often")}, {Term("seldom")}),
+      both({Term("seldom"), Or({Term("rare"), Term(frequent)})}, {}),
+      both({Or({Term("rare"), Term("seldom")}), Or({Term("often"), Term(frequent)})}, {}),
+      both({Phrase({"seldom", "often"}), Term(frequent)}, {}),
+      Or({both({Term("often"), Term("seldom")}, {}), Term("rare"), Term(frequent)}),
+      Or({Term("rare"), Term("seldom"), Term("often"), Term(frequent)}),
+      Or({Phrase({"seldom", "often"}), Term("rare")}),
+      Phrase({"seldom", "often"}),
+      Phrase({"rare", "seldom", "often"}),
+      near};
+  for (int round = 0; round < 3; ++round) {
+    for (const AnalyzedQuery& query : queries) {
+      world.CheckNow(query);
+      if (round == 1) world.CheckNow(query, RandomSet(&random, kObjects, 20));
+    }
+    for (int i = 0; i < 200; ++i) {
+      const Ordinal ordinal = 1 + random.Below(kObjects);
+      world.Set(ordinal, i % 3 == 0 ? ModelTexts{{text_of(ordinal)}} : ModelTexts());
     }
     world.Commit();
     if (round == 1) world.index_->CompactForTest();

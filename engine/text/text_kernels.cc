@@ -64,6 +64,34 @@ size_t Select(const uint32_t* docs, const float* scores, size_t count, float cut
   return out;
 }
 
+// In the last documents of vectors, then in one vector; without branches, which could not be
+// foretold.
+size_t Find(const uint32_t* block, size_t size, const uint32_t* docs, size_t count, uint8_t* which,
+            uint8_t* places) {
+  const Unsigned du;
+  const size_t lanes = hn::Lanes(du);
+  const size_t vectors = (size + lanes - 1) / lanes;
+  uint32_t lasts[kPostingBlock];
+  for (size_t i = 0; i + 1 < vectors; ++i) lasts[i] = block[(i + 1) * lanes - 1];
+  // Whatever is not in those before can only be in the last.
+  const size_t searched = (vectors - 1 + lanes - 1) / lanes * lanes;
+  for (size_t i = vectors - 1; i < searched; ++i) lasts[i] = kNoDoc;
+  size_t found = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const auto doc = hn::Set(du, docs[i]);
+    size_t vector = 0;
+    for (size_t at = 0; at < searched; at += lanes) {
+      vector += hn::CountTrue(du, hn::Lt(hn::LoadU(du, lasts + at), doc));
+    }
+    const auto equal = hn::Eq(hn::LoadU(du, block + vector * lanes), doc);
+    const intptr_t lane = hn::FindFirstTrue(du, equal);
+    which[found] = static_cast<uint8_t>(i);
+    places[found] = static_cast<uint8_t>(vector * lanes + static_cast<size_t>(lane));
+    found += lane >= 0;
+  }
+  return found;
+}
+
 size_t Harvest(float* sums, size_t count, float cut, uint32_t first, uint32_t* docs,
                float* scores) {
   const Floats df;
@@ -124,6 +152,7 @@ namespace cookix::engine {
 
 HWY_EXPORT(Score);
 HWY_EXPORT(Select);
+HWY_EXPORT(Find);
 HWY_EXPORT(Harvest);
 HWY_EXPORT(Bound);
 
@@ -135,6 +164,11 @@ void ScorePostings(const FloatLeaf& leaf, uint32_t* docs, const uint32_t* tfs, s
 size_t SelectAbove(const uint32_t* docs, const float* scores, size_t count, float cut,
                    uint32_t* out_docs, float* out_scores) {
   return HWY_DYNAMIC_DISPATCH(Select)(docs, scores, count, cut, out_docs, out_scores);
+}
+
+size_t FindDocuments(const uint32_t* block, size_t size, const uint32_t* docs, size_t count,
+                     uint8_t* which, uint8_t* places) {
+  return HWY_DYNAMIC_DISPATCH(Find)(block, size, docs, count, which, places);
 }
 
 size_t HarvestSums(float* sums, size_t count, float cut, uint32_t first, uint32_t* docs,

@@ -41,6 +41,13 @@ void ScorePostings(const FloatLeaf& leaf, uint32_t* docs, const uint32_t* tfs, s
 size_t SelectAbove(const uint32_t* docs, const float* scores, size_t count, float cut,
                    uint32_t* out_docs, float* out_scores);
 
+// Looks up `count` documents in a block of `size`, at most 128, both ascending. Writes for
+// each that is there which of `docs` it is, and its place in the block; returns how many.
+// There is room for one more.
+// REQUIRES: size > 0; the padding of the block is kNoDoc, or its last document.
+size_t FindDocuments(const uint32_t* block, size_t size, const uint32_t* docs, size_t count,
+                     uint8_t* which, uint8_t* places);
+
 // Takes the sums of a window: those above 0 that are `cut` or more, with their documents,
 // counted from `first`. All are zero afterwards. REQUIRES: count is a multiple of 64.
 size_t HarvestSums(float* sums, size_t count, float cut, uint32_t first, uint32_t* docs,

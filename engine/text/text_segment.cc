@@ -10,6 +10,8 @@
 namespace cookix::engine {
 namespace {
 
+constexpr size_t kCacheLine = 64;
+
 const uint8_t* Bytes(std::string_view text) {
   return reinterpret_cast<const uint8_t*>(text.data());
 }
@@ -62,6 +64,16 @@ void PackedPostings::ReadBlock(size_t block, uint32_t* docs, uint32_t* tfs) cons
     return;
   }
   ReadPostingTail(at, size, next, docs, tfs);
+}
+
+void PackedPostings::ReadTfs(size_t block, uint32_t* tfs) const {
+  const uint8_t* begin = Bytes(postings) + offsets[block];
+  UnpackFromOne(begin + 2 + PackedBytes(begin[0]), begin[1], tfs);
+}
+
+uint32_t PackedPostings::ReadTf(size_t block, size_t at) const {
+  const uint8_t* begin = Bytes(postings) + offsets[block];
+  return 1 + UnpackOne(begin + 2 + PackedBytes(begin[0]), begin[1], at);
 }
 
 const uint8_t* SkipPositions(const uint8_t* at, size_t count) {
@@ -127,12 +139,27 @@ bool SegmentField::Cursor::Next() {
     if (next_block_ >= field_->dictionary_blocks_.size()) return false;
     EnterBlock(next_block_);
   }
-  uint32_t shared, bytes, postings_bytes, positions_bytes = 0;
-  at_ = ReadVarint(at_, &shared);
-  at_ = ReadVarint(at_, &bytes);
+  uint32_t shared;
+  const std::string_view rest = ReadText(&shared);
   text_.resize(shared);
-  text_.append(reinterpret_cast<const char*>(at_), bytes);
-  at_ = ReadVarint(at_ + bytes, &postings_.df);
+  text_.append(rest);
+  ReadPostings();
+  return true;
+}
+
+// What the text of a term does not share with the one before.
+std::string_view SegmentField::Cursor::ReadText(uint32_t* shared) {
+  uint32_t bytes;
+  at_ = ReadVarint(at_, shared);
+  at_ = ReadVarint(at_, &bytes);
+  const std::string_view rest(reinterpret_cast<const char*>(at_), bytes);
+  at_ += bytes;
+  return rest;
+}
+
+void SegmentField::Cursor::ReadPostings() {
+  uint32_t postings_bytes, positions_bytes = 0;
+  at_ = ReadVarint(at_, &postings_.df);
   at_ = ReadVarint(at_, &postings_bytes);
   if (field_->has_positions_) at_ = ReadVarint(at_, &positions_bytes);
   postings_.term = next_term_++;
@@ -148,28 +175,37 @@ bool SegmentField::Cursor::Next() {
       has_blocks && field_->has_positions_ ? &field_->position_offsets_[block_at_] : nullptr;
   if (has_blocks) block_at_ += static_cast<uint32_t>(postings_.blocks());
   --left_;
-  return true;
 }
 
-void SegmentField::Cursor::Seek(std::string_view text) {
-  const std::vector<uint64_t>& heads = field_->heads_;
+size_t SegmentField::BlockOf(std::string_view text) const {
   const uint64_t head = Head(text);
-  auto begin =
-      static_cast<size_t>(std::lower_bound(heads.begin(), heads.end(), head) - heads.begin());
-  auto end = static_cast<size_t>(
-      std::upper_bound(heads.begin() + static_cast<ptrdiff_t>(begin), heads.end(), head) -
-      heads.begin());
-  // The last block whose first term is not above `text`.
+  // The first block with a higher head. Halves without branches, which could not be foretold.
+  const uint64_t* at = heads_.data();
+  for (size_t left = heads_.size(); left > 0;) {
+    const size_t half = (left + 1) / 2;
+    at += at[half - 1] <= head ? half : 0;
+    left -= half;
+  }
+  auto end = static_cast<size_t>(at - heads_.data());
+  if (end == 0) return 0;
+  if (heads_[end - 1] != head) return end - 1;
+  auto begin = static_cast<size_t>(
+      std::lower_bound(heads_.begin(), heads_.begin() + static_cast<ptrdiff_t>(end), head) -
+      heads_.begin());
   while (begin < end) {
     const size_t middle = (begin + end) / 2;
-    if (field_->FirstOf(middle) <= text) {
+    if (FirstOf(middle) <= text) {
       begin = middle + 1;
     } else {
       end = middle;
     }
   }
+  return begin > 0 ? begin - 1 : 0;
+}
+
+void SegmentField::Cursor::Seek(std::string_view text) {
   left_ = 0;
-  next_block_ = begin > 0 ? begin - 1 : 0;
+  next_block_ = field_->BlockOf(text);
   at_term_ = false;
   while (Next()) {
     if (text_ < text) continue;
@@ -179,11 +215,46 @@ void SegmentField::Cursor::Seek(std::string_view text) {
 }
 
 bool SegmentField::Find(std::string_view text, PackedPostings* postings) const {
+  return FindLocated(BlockOf(text), text, postings);
+}
+
+size_t SegmentField::Locate(std::string_view text) const {
+  const size_t block = BlockOf(text);
+  __builtin_prefetch(dictionary_blocks_.data() + block);
+  return block;
+}
+
+void SegmentField::Approach(size_t located) const {
+  if (terms_ == 0) return;
+  const char* text = dictionary_.data() + dictionary_blocks_[located].text;
+  __builtin_prefetch(text);
+  __builtin_prefetch(text + kCacheLine);
+}
+
+bool SegmentField::FindLocated(size_t located, std::string_view text,
+                               PackedPostings* postings) const {
+  if (terms_ == 0) return false;
   Cursor cursor(*this);
-  cursor.Seek(text);
-  if (!cursor.Next() || cursor.text() != text) return false;
-  *postings = cursor.postings();
-  return true;
+  cursor.EnterBlock(located);
+  // How many bytes the term read last shares with `text`; it is the lesser of the two.
+  size_t same = 0;
+  while (cursor.left_ > 0) {
+    uint32_t shared;
+    const std::string_view rest = cursor.ReadText(&shared);
+    cursor.ReadPostings();
+    if (shared > same) continue;
+    if (shared < same) return false;
+    const std::string_view wanted = text.substr(same);
+    const size_t more = SharedBytes(rest, wanted);
+    if (more == rest.size() && more == wanted.size()) {
+      *postings = cursor.postings_;
+      return true;
+    }
+    if (more == wanted.size()) return false;
+    if (more < rest.size() && rest.substr(more) > wanted.substr(more)) return false;
+    same += more;
+  }
+  return false;
 }
 
 }  // namespace cookix::engine

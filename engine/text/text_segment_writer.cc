@@ -12,13 +12,6 @@ namespace {
 
 constexpr uint32_t kMost = 0xFFFF;
 
-size_t SharedBytes(std::string_view a, std::string_view b) {
-  const size_t most = std::min(a.size(), b.size());
-  size_t shared = 0;
-  while (shared < most && a[shared] == b[shared]) ++shared;
-  return shared;
-}
-
 // The pairs that no other is as good as, the shortest first.
 std::vector<Impacts::Pair> BestPairs(std::span<Impacts::Pair> all) {
   // Few are left of many equal ones: of each small tf the one of the least length.

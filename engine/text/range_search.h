@@ -1,6 +1,6 @@
-// Goes through the documents of one segment window by window.
-#ifndef COOKIX_ENGINE_TEXT_WINDOW_SEARCH_H_
-#define COOKIX_ENGINE_TEXT_WINDOW_SEARCH_H_
+// Goes through the documents of one segment step by step.
+#ifndef COOKIX_ENGINE_TEXT_RANGE_SEARCH_H_
+#define COOKIX_ENGINE_TEXT_RANGE_SEARCH_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -14,11 +14,9 @@
 
 namespace cookix::engine {
 
-inline size_t WindowsOf(size_t documents) { return (documents + kWindow - 1) / kWindow; }
-
-struct WindowSearch {
+struct RangeSearch {
   SearchNode* root = nullptr;
-  size_t documents = 0;
+  DocId documents = 0;
   uint32_t source = 0;
   // Documents that may be found; null: all.
   const DocBits* accept = nullptr;
@@ -30,9 +28,9 @@ struct WindowSearch {
 
 // Adds what it finds to `top`, and the number of documents found to `found` (all that match
 // only where nothing is passed over).
-absl::Status RunWindows(const CallContext& context, const WindowSearch& search, TopDocuments* top,
-                        int64_t* found);
+absl::Status SearchRanges(const CallContext& context, const RangeSearch& search, TopDocuments* top,
+                          int64_t* found);
 
 }  // namespace cookix::engine
 
-#endif  // COOKIX_ENGINE_TEXT_WINDOW_SEARCH_H_
+#endif  // COOKIX_ENGINE_TEXT_RANGE_SEARCH_H_
