@@ -6,8 +6,8 @@
 #include <random>
 #include <vector>
 
-#include "engine/text/memory_file.h"
 #include "gtest/gtest.h"
+#include "storage/memory_checked_file.h"
 
 namespace cookix::engine {
 namespace {
@@ -66,13 +66,13 @@ TEST(DocOrdinalsTest, LoadsWhatWasSaved) {
   std::mt19937_64 random(4);
   for (const size_t count : {1, 128, 777}) {
     const std::vector<Ordinal> plain = Ascending(count, 9, &random);
-    MemoryFileWriter file;
+    storage::MemoryFileWriter file;
     ASSERT_TRUE(DocOrdinals(plain).Save(file).ok());
     DocOrdinals loaded;
-    MemoryFileReader reader(file.contents);
+    storage::MemoryFileReader reader(file.contents);
     ASSERT_TRUE(loaded.Load(1000, reader).ok());
     ExpectSame(loaded, plain, &random);
-    MemoryFileReader again(file.contents);
+    storage::MemoryFileReader again(file.contents);
     EXPECT_TRUE(absl::IsDataLoss(loaded.Load(count - 1, again)));
   }
 }
@@ -80,13 +80,13 @@ TEST(DocOrdinalsTest, LoadsWhatWasSaved) {
 // Whatever is in the file: ascending ordinals, or an error.
 TEST(DocOrdinalsTest, RefusesWhatMakesNoSense) {
   std::mt19937_64 random(5);
-  MemoryFileWriter file;
+  storage::MemoryFileWriter file;
   ASSERT_TRUE(DocOrdinals(Ascending(300, 9, &random)).Save(file).ok());
   int refused = 0;
   for (int round = 0; round < 5000; ++round) {
     std::string damaged = file.contents;
     damaged[random() % damaged.size()] = static_cast<char>(random());
-    MemoryFileReader reader(damaged);
+    storage::MemoryFileReader reader(damaged);
     DocOrdinals loaded;
     const absl::Status status = loaded.Load(1000, reader);
     if (!status.ok()) {

@@ -10,10 +10,10 @@
 #include "cookix/internal/v1/records.pb.h"
 #include "engine/call_context.h"
 #include "engine/text/analyzed_query.h"
-#include "engine/text/memory_file.h"
 #include "engine/text/text_collection.h"
 #include "engine/text/text_field.h"
 #include "gtest/gtest.h"
+#include "storage/memory_checked_file.h"
 
 namespace {
 
@@ -203,12 +203,12 @@ TEST_F(NoMemoryTest, WritesAndLoadsSaySo) {
   EXPECT_GT(refused, 20);
   commit_ = 1;
   const auto found = Found();
-  MemoryFileWriter file;
+  storage::MemoryFileWriter file;
   ASSERT_TRUE(TextCollection::TakeSnapshot(texts_).Write(file).ok());
   refused = 0;
   for (bool loaded = false; !loaded; ++refused) {
     Restart();
-    MemoryFileReader reader(file.contents);
+    storage::MemoryFileReader reader(file.contents);
     absl::Status status;
     {
       const FailAfter failing(refused);

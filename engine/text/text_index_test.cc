@@ -11,11 +11,10 @@
 #include <vector>
 
 #include "engine/text/document_scorer.h"
-#include "engine/text/memory_file.h"
 #include "engine/text/text_index_model.h"
 #include "gtest/gtest.h"
 #include "storage/base/status.h"
-#include "storage/checked_file.h"
+#include "storage/memory_checked_file.h"
 #include "storage/store.h"
 
 namespace cookix::engine {
@@ -574,11 +573,11 @@ TEST(TextIndexFileTest, WhateverIsReadDoesNoHarm) {
   world.index_->CompactForTest();
   for (Ordinal ordinal = 5; ordinal <= 40; ordinal += 5) world.Set(ordinal, {{"new words here"}});
   world.Commit();
-  MemoryFileWriter file;
+  storage::MemoryFileWriter file;
   ASSERT_TRUE(world.index_->Save(*world.index_->TakeSnapshot(), file).ok());
   const auto load = [&](std::string_view contents) {
     TextIndex index(Fields(1), Small());
-    MemoryFileReader reader(contents);
+    storage::MemoryFileReader reader(contents);
     const absl::Status status = index.Load(reader);
     if (!status.ok()) {
       EXPECT_TRUE(absl::IsDataLoss(status)) << status;
@@ -649,7 +648,7 @@ TEST(TextIndexThreadsTest, ReadersSeeWholeCommits) {
     world.Commit();
     visible.store(commit);
     if (commit % 100 == 0) {
-      MemoryFileWriter file;
+      storage::MemoryFileWriter file;
       ASSERT_TRUE(world.index_->Save(*world.index_->TakeSnapshot(), file).ok());
     }
   }

@@ -17,7 +17,7 @@
 #include "engine/vector/exact_distance.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "storage/checked_file.h"
+#include "storage/memory_checked_file.h"
 #include "storage/store.h"
 
 namespace cookix::engine {
@@ -342,36 +342,6 @@ TEST_P(DenseIndexTest, ComesBackFromAFile) {
   }
 }
 
-// A file in memory.
-class Written : public storage::CheckedFileWriter {
- public:
-  absl::Status Append(std::string_view bytes) override {
-    contents_.append(bytes);
-    return absl::OkStatus();
-  }
-  absl::Status Finish() override { return absl::OkStatus(); }
-  uint64_t bytes() const override { return contents_.size(); }
-
-  std::string contents_;
-};
-
-class Reading : public storage::CheckedFileReader {
- public:
-  explicit Reading(std::string contents) : left_(std::move(contents)) {}
-  uint32_t version() const override { return 1; }
-  absl::Status Read(void* buffer, size_t n) override {
-    if (n > left_.size()) return absl::DataLossError("it has ended");
-    std::memcpy(buffer, left_.data(), n);
-    left_.erase(0, n);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<bool> AtEnd() override { return left_.empty(); }
-  uint64_t MaxLeft() const override { return left_.size(); }
-
- private:
-  std::string left_;
-};
-
 // Checksums do not help against a file that was made by others, or by a faulty program.
 TEST(DenseIndexFileTest, ListsThatAreNotListsAreRefused) {
   auto field =
@@ -380,14 +350,14 @@ TEST(DenseIndexFileTest, ListsThatAreNotListsAreRefused) {
   World world(field, 3);
   for (Ordinal ordinal = 1; ordinal <= 2; ++ordinal) world.Put(ordinal, world.RandomVector(3));
   world.Commit();
-  Written file;
+  storage::MemoryFileWriter file;
   const auto snapshot = world.index_.TakeSnapshot();
   ASSERT_TRUE(world.index_.Save(*snapshot, file).ok());
   const auto load = [&](const std::vector<uint32_t>& lists) {
-    std::string contents = file.contents_;
+    std::string contents = file.contents;
     const size_t bytes = lists.size() * sizeof(uint32_t);
     std::memcpy(contents.data() + contents.size() - bytes, lists.data(), bytes);
-    Reading reader(std::move(contents));
+    storage::MemoryFileReader reader(contents);
     DenseIndex index(field);
     return index.Load(reader);
   };
@@ -408,16 +378,16 @@ TEST(DenseIndexFileTest, ObjectsThatAreThereTwiceAreRefused) {
   World world(
       Field(4, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE), 3);
   world.Fill(7, 9);
-  Written file;
+  storage::MemoryFileWriter file;
   const auto snapshot = world.index_.TakeSnapshot();
   ASSERT_TRUE(world.index_.Save(*snapshot, file).ok());
-  std::string contents = file.contents_;
+  std::string contents = file.contents;
   const Ordinal second = 8, first = 7;
   const size_t at =
       contents.rfind(std::string_view(reinterpret_cast<const char*>(&second), sizeof(second)));
   ASSERT_NE(at, std::string::npos);
   std::memcpy(contents.data() + at, &first, sizeof(first));
-  Reading reader(std::move(contents));
+  storage::MemoryFileReader reader(contents);
   DenseIndex index(world.index_.field());
   EXPECT_TRUE(absl::IsDataLoss(index.Load(reader)));
 }

@@ -1,19 +1,18 @@
 // A sparse field beside its writer: readers of a commit see that commit.
 #include "engine/vector/sparse_field.h"
 
-#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
 #include <string>
-#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "storage/memory_checked_file.h"
 
 namespace cookix::engine {
 namespace {
@@ -42,35 +41,6 @@ class Interrupting : public OrdinalSet {
  private:
   const std::set<Ordinal> ordinals_;
   mutable std::function<void()> meanwhile_;
-};
-
-class MemoryWriter : public storage::CheckedFileWriter {
- public:
-  absl::Status Append(std::string_view bytes) override {
-    content.append(bytes);
-    return absl::OkStatus();
-  }
-  absl::Status Finish() override { return absl::OkStatus(); }
-  uint64_t bytes() const override { return content.size(); }
-
-  std::string content;
-};
-
-class MemoryReader : public storage::CheckedFileReader {
- public:
-  explicit MemoryReader(std::string_view content) : content_(content) {}
-  uint32_t version() const override { return 2; }
-  absl::Status Read(void* buffer, size_t n) override {
-    if (n > content_.size()) return absl::DataLossError("the content has ended");
-    std::copy_n(content_.begin(), n, static_cast<char*>(buffer));
-    content_.remove_prefix(n);
-    return absl::OkStatus();
-  }
-  absl::StatusOr<bool> AtEnd() override { return content_.empty(); }
-  uint64_t MaxLeft() const override { return content_.size(); }
-
- private:
-  std::string_view content_;
 };
 
 class SparseFieldTest : public testing::Test {
@@ -195,9 +165,9 @@ TEST_F(SparseFieldTest, IsSavedAsItWasAndLoaded) {
   for (Ordinal ordinal = 1; ordinal <= 3000; ordinal += 3) Remove(ordinal, ++commit);
   const auto snapshot = field_.TakeSnapshot();
   for (Ordinal ordinal = 2000; ordinal <= 4000; ++ordinal) Put(ordinal, ++commit);
-  MemoryWriter writer;
+  storage::MemoryFileWriter writer;
   ASSERT_TRUE(SparseField::Save(*snapshot, writer).ok());
-  MemoryReader reader(writer.content);
+  storage::MemoryFileReader reader(writer.contents);
   SparseField loaded;
   const absl::Status status = loaded.Load(reader);
   ASSERT_TRUE(status.ok()) << status;
@@ -213,22 +183,22 @@ TEST_F(SparseFieldTest, IsSavedAsItWasAndLoaded) {
 // an index that works.
 TEST_F(SparseFieldTest, DamageIsFoundOrHarmless) {
   for (Ordinal ordinal = 1; ordinal <= 40; ++ordinal) Put(ordinal, 1);
-  MemoryWriter writer;
+  storage::MemoryFileWriter writer;
   ASSERT_TRUE(SparseField::Save(*field_.TakeSnapshot(), writer).ok());
-  const auto load = [&](const std::string& content, SparseField* loaded) {
-    MemoryReader reader(content);
+  const auto load = [&](const std::string& contents, SparseField* loaded) {
+    storage::MemoryFileReader reader(contents);
     absl::Status status = loaded->Load(reader);
     const absl::StatusOr<bool> end = reader.AtEnd();
     if (status.ok() && !*end) status = absl::DataLossError("too long");
     EXPECT_TRUE(status.ok() || absl::IsDataLoss(status)) << status;
     return status.ok();
   };
-  for (size_t size = 0; size < writer.content.size(); ++size) {
+  for (size_t size = 0; size < writer.contents.size(); ++size) {
     SparseField loaded;
-    EXPECT_FALSE(load(writer.content.substr(0, size), &loaded)) << size;
+    EXPECT_FALSE(load(writer.contents.substr(0, size), &loaded)) << size;
   }
-  for (size_t bit = 0; bit < 8 * writer.content.size(); bit += 29) {
-    std::string damaged = writer.content;
+  for (size_t bit = 0; bit < 8 * writer.contents.size(); bit += 29) {
+    std::string damaged = writer.contents;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << bit % 8));
     SparseField loaded;
     if (!load(damaged, &loaded)) continue;

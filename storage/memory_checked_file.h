@@ -1,6 +1,6 @@
-// Files of views in memory, for tests.
-#ifndef COOKIX_ENGINE_TEXT_MEMORY_FILE_H_
-#define COOKIX_ENGINE_TEXT_MEMORY_FILE_H_
+// Checked files in memory, for tests of what views save.
+#ifndef COOKIX_STORAGE_MEMORY_CHECKED_FILE_H_
+#define COOKIX_STORAGE_MEMORY_CHECKED_FILE_H_
 
 #include <cstddef>
 #include <cstdint>
@@ -12,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "storage/checked_file.h"
 
-namespace cookix::engine {
+namespace cookix::storage {
 
-class MemoryFileWriter : public storage::CheckedFileWriter {
+class MemoryFileWriter : public CheckedFileWriter {
  public:
   absl::Status Append(std::string_view bytes) override {
     contents.append(bytes);
@@ -26,8 +26,8 @@ class MemoryFileWriter : public storage::CheckedFileWriter {
   std::string contents;
 };
 
-// Reads what was written, or something else.
-class MemoryFileReader : public storage::CheckedFileReader {
+// Reads what was written, or something else: nothing is checked. Borrows `contents`.
+class MemoryFileReader : public CheckedFileReader {
  public:
   explicit MemoryFileReader(std::string_view contents) : left_(contents) {}
   uint32_t version() const override { return 1; }
@@ -44,6 +44,6 @@ class MemoryFileReader : public storage::CheckedFileReader {
   std::string_view left_;
 };
 
-}  // namespace cookix::engine
+}  // namespace cookix::storage
 
-#endif  // COOKIX_ENGINE_TEXT_MEMORY_FILE_H_
+#endif  // COOKIX_STORAGE_MEMORY_CHECKED_FILE_H_
