@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "engine/text/text_varint.h"
+#include "storage/base/coding.h"
 
 namespace cookix::engine {
 namespace {
@@ -59,8 +60,8 @@ void AppendPostingTail(std::span<const uint32_t> docs, std::span<const uint32_t>
                        uint32_t first, std::string* out) {
   const auto distance = [&](size_t i) { return docs[i] - (i == 0 ? first : docs[i - 1] + 1); };
   if (docs.size() == 1) {
-    AppendVarint(uint64_t{distance(0)} << 1 | (tfs[0] > 1), out);
-    if (tfs[0] > 1) AppendVarint(tfs[0] - 2, out);
+    PutVarint64(out, uint64_t{distance(0)} << 1 | (tfs[0] > 1));
+    if (tfs[0] > 1) PutVarint64(out, tfs[0] - 2);
     return;
   }
   uint32_t distances = 0, more = 0;
@@ -73,7 +74,7 @@ void AppendPostingTail(std::span<const uint32_t> docs, std::span<const uint32_t>
   out->push_back(static_cast<char>(bits | tf_bits << kBitsOfBits));
   AppendBits(docs.size(), bits, out, distance);
   if (tf_bits == kVarints) {
-    for (const uint32_t tf : tfs) AppendVarint(tf - 1, out);
+    for (const uint32_t tf : tfs) PutVarint64(out, tf - 1);
   } else {
     AppendBits(docs.size(), tf_bits, out, [&](size_t i) { return tfs[i] - 1; });
   }

@@ -6,6 +6,7 @@
 #include "engine/text/posting_tail.h"
 #include "engine/text/text_segment_format.h"
 #include "engine/text/text_varint.h"
+#include "storage/base/coding.h"
 
 namespace cookix::engine {
 namespace {
@@ -95,7 +96,7 @@ const uint8_t* ReadPositions(const uint8_t* at, size_t count, std::vector<uint32
 void AppendPositions(std::span<const uint32_t> positions, std::string* out) {
   uint32_t last = 0;
   for (const uint32_t position : positions) {
-    AppendVarint(position - last, out);
+    PutVarint64(out, position - last);
     last = position;
   }
 }

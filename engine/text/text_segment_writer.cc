@@ -5,7 +5,7 @@
 #include "engine/text/posting_tail.h"
 #include "engine/text/text_segment.h"
 #include "engine/text/text_segment_format.h"
-#include "engine/text/text_varint.h"
+#include "storage/base/coding.h"
 
 namespace cookix::engine {
 namespace {
@@ -114,13 +114,13 @@ void TextSegmentWriter::Add(size_t field_number, std::string_view text,
   const size_t before = field.postings_.size();
   AddBlocks(field, postings);
   const size_t shared = SharedBytes(last_text_, text);
-  AppendVarint(shared, &field.dictionary_);
-  AppendVarint(text.size() - shared, &field.dictionary_);
+  PutVarint64(&field.dictionary_, shared);
+  PutVarint64(&field.dictionary_, text.size() - shared);
   field.dictionary_.append(text.substr(shared));
-  AppendVarint(postings.docs.size(), &field.dictionary_);
-  AppendVarint(field.postings_.size() - before, &field.dictionary_);
+  PutVarint64(&field.dictionary_, postings.docs.size());
+  PutVarint64(&field.dictionary_, field.postings_.size() - before);
   if (field.has_positions_) {
-    AppendVarint(postings.positions.size(), &field.dictionary_);
+    PutVarint64(&field.dictionary_, postings.positions.size());
     field.positions_.append(postings.positions);
   }
   last_text_ = text;

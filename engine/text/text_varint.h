@@ -1,16 +1,10 @@
-// Numbers of one to five bytes, where what is read was checked before.
+// Reads what PutVarint64() made of numbers of up to 32 bits, where it was checked before.
 #ifndef COOKIX_ENGINE_TEXT_TEXT_VARINT_H_
 #define COOKIX_ENGINE_TEXT_TEXT_VARINT_H_
 
 #include <cstdint>
-#include <string>
 
 namespace cookix::engine {
-
-inline void AppendVarint(uint64_t number, std::string* out) {
-  for (; number >= 0x80; number >>= 7) out->push_back(static_cast<char>(number | 0x80));
-  out->push_back(static_cast<char>(number));
-}
 
 inline const uint8_t* ReadVarint(const uint8_t* at, uint32_t* number) {
   uint32_t value = *at & 0x7F;
