@@ -376,7 +376,7 @@ void AppendLeaf(const AnalyzedQuery& query, std::span<const TextQueryField> fiel
 
 void Append(const AnalyzedQuery& query, std::span<const TextQueryField> fields, std::string* out) {
   if (query.kind == Kind::kNothing) return;
-  if (query.kind != Kind::kAnd && query.kind != Kind::kOr) {
+  if (!query.inner()) {
     AppendLeaf(query, fields, out);
     return;
   }

@@ -58,6 +58,11 @@ struct AnalyzedQuery {
   std::vector<AnalyzedQuery> children;
   std::vector<AnalyzedQuery> excluded;
 
+  bool inner() const { return kind == Kind::kAnd || kind == Kind::kOr; }
+  bool leaf() const { return kind != Kind::kNothing && !inner(); }
+  // A leaf that stands for all terms of the index that are like its own.
+  bool expands() const { return kind == Kind::kPrefix || kind == Kind::kFuzzy; }
+
   bool operator==(const AnalyzedQuery&) const = default;
 };
 

@@ -10,28 +10,14 @@ namespace {
 
 using Kind = AnalyzedQuery::Kind;
 
-bool IsInner(const AnalyzedQuery& node) {
-  return node.kind == Kind::kAnd || node.kind == Kind::kOr;
-}
-
-bool Expands(const AnalyzedQuery& leaf) {
-  return leaf.kind == Kind::kPrefix || leaf.kind == Kind::kFuzzy;
-}
-
 void AddLeaves(const AnalyzedQuery& node, std::vector<const AnalyzedQuery*>* leaves) {
-  if (node.kind == Kind::kNothing) return;
-  if (!IsInner(node)) {
-    leaves->push_back(&node);
-    return;
-  }
+  if (node.leaf()) leaves->push_back(&node);
   for (const AnalyzedQuery& child : node.children) AddLeaves(child, leaves);
   for (const AnalyzedQuery& child : node.excluded) AddLeaves(child, leaves);
 }
 
 size_t CountLeaves(const AnalyzedQuery& node) {
-  if (node.kind == Kind::kNothing) return 0;
-  if (!IsInner(node)) return 1;
-  size_t leaves = 0;
+  size_t leaves = node.leaf() ? 1 : 0;
   for (const AnalyzedQuery& child : node.children) leaves += CountLeaves(child);
   for (const AnalyzedQuery& child : node.excluded) leaves += CountLeaves(child);
   return leaves;
@@ -83,7 +69,7 @@ DocumentScorer::DocumentScorer(const AnalyzedQuery& query, size_t fields, size_t
   scorers_.resize(leaves_.size());
   for (size_t i = 0; i < leaves_.size(); ++i) {
     const AnalyzedQuery& leaf = *leaves_[i];
-    if (Expands(leaf)) expanders_[i].emplace_back(leaf);
+    if (leaf.expands()) expanders_[i].emplace_back(leaf);
     df_.emplace_back(leaf.kind == Kind::kPhrase ? leaf.phrase.size() : 1);
     totals_.resize(std::max<size_t>(totals_.size(), leaf.field + 1));
   }
@@ -103,7 +89,7 @@ absl::Status DocumentScorer::Count(const TextDocument& document) {
       }
       continue;
     }
-    if (!Expands(leaf)) {
+    if (!leaf.expands()) {
       df_[i][0] += TermTf(leaf, leaf.term, document) > 0;
       continue;
     }
@@ -135,7 +121,7 @@ uint32_t DocumentScorer::Tf(size_t leaf_number, const TextDocument& document) co
   const AnalyzedQuery& leaf = *leaves_[leaf_number];
   if (document.length(leaf.field) == 0) return 0;
   if (leaf.kind == Kind::kPhrase) return PhraseTf(leaf, document);
-  if (!Expands(leaf)) return TermTf(leaf, leaf.term, document);
+  if (!leaf.expands()) return TermTf(leaf, leaf.term, document);
   uint32_t tf = 0;
   for (size_t t = 0; t < document.size(); ++t) {
     const TextDocument::Term term = document.term(t);
@@ -154,7 +140,7 @@ bool DocumentScorer::Score(const TextDocument& document, double* score) const {
 bool DocumentScorer::Match(const AnalyzedQuery& node, const TextDocument& document, size_t* leaf,
                            double* score) const {
   if (node.kind == Kind::kNothing) return false;
-  if (!IsInner(node)) {
+  if (node.leaf()) {
     const size_t number = (*leaf)++;
     const uint32_t tf = Tf(number, document);
     if (tf == 0) return false;

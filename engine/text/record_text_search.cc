@@ -28,9 +28,7 @@ absl::Status Malformed() {
 
 // Marks the fields that a query asks of.
 void MarkFields(const AnalyzedQuery& query, std::vector<bool>* asked) {
-  const bool inner =
-      query.kind == AnalyzedQuery::Kind::kAnd || query.kind == AnalyzedQuery::Kind::kOr;
-  if (!inner && query.field < asked->size()) (*asked)[query.field] = true;
+  if (query.leaf() && query.field < asked->size()) (*asked)[query.field] = true;
   for (const AnalyzedQuery& part : query.children) MarkFields(part, asked);
   for (const AnalyzedQuery& part : query.excluded) MarkFields(part, asked);
 }

@@ -30,14 +30,9 @@ std::vector<std::optional<uint32_t>> NumbersOf(const v1::Collection& definition,
   return numbers;
 }
 
-bool IsLeaf(const AnalyzedQuery& query) {
-  return query.kind != AnalyzedQuery::Kind::kNothing && query.kind != AnalyzedQuery::Kind::kAnd &&
-         query.kind != AnalyzedQuery::Kind::kOr;
-}
-
 // Renumbers the fields of a query. False when one of them has no number.
 bool Renumber(const std::vector<std::optional<uint32_t>>& numbers, AnalyzedQuery* query) {
-  if (IsLeaf(*query)) {
+  if (query->leaf()) {
     if (query->field >= numbers.size() || !numbers[query->field].has_value()) return false;
     query->field = *numbers[query->field];
   }

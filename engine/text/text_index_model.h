@@ -65,7 +65,7 @@ class Model {
 
   std::set<std::string> Expansions(const AnalyzedQuery& query) const {
     std::set<std::string> all;
-    if (query.kind == AnalyzedQuery::Kind::kPrefix || query.kind == AnalyzedQuery::Kind::kFuzzy) {
+    if (query.expands()) {
       for (const auto& [ordinal, terms] : documents_) {
         for (const auto& [text, places] : terms[query.field]) {
           if (Stands(query, text)) all.insert(text);
@@ -144,7 +144,7 @@ class Model {
                std::map<const AnalyzedQuery*, std::map<Ordinal, double>>* leaves) const {
     for (const AnalyzedQuery& child : node.children) Collect(child, leaves);
     for (const AnalyzedQuery& child : node.excluded) Collect(child, leaves);
-    if (node.kind == Kind::kNothing || node.kind == Kind::kAnd || node.kind == Kind::kOr) return;
+    if (!node.leaf()) return;
     double n = 0, words = 0;
     std::map<Ordinal, double> tfs, lengths;
     std::map<std::string, double> df;
@@ -190,7 +190,7 @@ class Model {
                       const std::map<const AnalyzedQuery*, std::map<Ordinal, double>>& leaves,
                       double* score) {
     double sum = 0;
-    if (node.kind == Kind::kAnd || node.kind == Kind::kOr) {
+    if (node.inner()) {
       size_t matched = 0;
       for (const AnalyzedQuery& child : node.children) {
         matched += Matches(child, ordinal, leaves, &sum);

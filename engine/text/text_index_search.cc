@@ -23,10 +23,6 @@ constexpr size_t kAcceptedKept = 64;
 // Expansions between looks at the clock.
 constexpr size_t kCheckEvery = 256;
 
-bool Expands(const AnalyzedQuery& leaf) {
-  return leaf.kind == Kind::kPrefix || leaf.kind == Kind::kFuzzy;
-}
-
 // A word of a term or of a phrase.
 struct QueryWord {
   size_t leaf = 0;
@@ -45,7 +41,7 @@ std::vector<QueryWord> WordsOf(const std::vector<const AnalyzedQuery*>& leaves) 
     };
     if (leaf.kind == Kind::kPhrase) {
       for (const AnalyzedQuery::PhraseWord& word : leaf.phrase) add(word.term);
-    } else if (!Expands(leaf)) {
+    } else if (!leaf.expands()) {
       add(leaf.term);
     }
   }
@@ -251,7 +247,7 @@ bool TextSearcher::Live(size_t source, DocId doc) const {
 absl::Status TextSearcher::Expand() {
   std::set<std::string> all;
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    if (!Expands(*leaves_[i])) continue;
+    if (!leaves_[i]->expands()) continue;
     const TermExpander expander(*leaves_[i]);
     std::set<std::string, std::less<>> found;
     for (size_t source = 0; source < sources_.size(); ++source) {
@@ -355,7 +351,7 @@ void TextSearcher::SetScorers() {
   };
   for (const QueryWord& word : words_) add(word.leaf, word.df);
   for (size_t i = 0; i < leaves_.size(); ++i) {
-    if (Expands(*leaves_[i])) add(i, expanded_df_[i]);
+    if (leaves_[i]->expands()) add(i, expanded_df_[i]);
     scorers_.emplace_back(leaves_[i]->boost, idf[i], totals_[leaves_[i]->field]);
   }
 }
@@ -401,7 +397,7 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, Place* place)
                         ? LeafPostings::OfSegment(view.packed[word])
                         : LeafPostings::OfBuffer(*view.terms[word], view.documents));
   }
-  if (Expands(query)) {
+  if (query.expands()) {
     ExpandedPostings& expanded = view.expanded[leaf];
     words.push_back(LeafPostings::OfArrays(std::move(expanded.docs), std::move(expanded.tfs)));
   }
@@ -417,7 +413,7 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, Place* place)
 std::unique_ptr<SearchNode> TextSearcher::Build(const AnalyzedQuery& node, size_t source,
                                                 Place* place) {
   if (node.kind == Kind::kNothing) return nullptr;
-  if (node.kind != Kind::kAnd && node.kind != Kind::kOr) return BuildLeaf(source, place);
+  if (node.leaf()) return BuildLeaf(source, place);
   SearchNodes children, excluded;
   for (const AnalyzedQuery& child : node.children) {
     if (auto built = Build(child, source, place)) children.push_back(std::move(built));
