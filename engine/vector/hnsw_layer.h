@@ -194,7 +194,8 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
 //
 // Inner products are no distances: by them all would choose the longest vectors, and nothing
 // would lead to the others. Nearness is then |a - b|^2 = |a|^2 + |b|^2 - 2 <a, b>, without
-// the square of the candidate's length, which both sides have.
+// the square of the candidate's length, which both sides have. Other distances count
+// once, and their squares are zero.
 template <typename SlotOf>
 void AddNeighbours(const VectorStorage& storage, Slot base,
                    const std::vector<Candidate>& candidates, size_t most, const SlotOf& slot_of,
@@ -203,6 +204,7 @@ void AddNeighbours(const VectorStorage& storage, Slot base,
   float squares[256];  // of the lengths of what is chosen
   float distances[8];
   const bool products = storage.codec().metric() == Metric::kDot;
+  const float factor = products ? 2 : 1;
   // Leaves the slot prepared in scratch.other.
   const auto square = [&](Slot slot) {
     storage.Prepare(slot, &scratch.other);
@@ -210,26 +212,21 @@ void AddNeighbours(const VectorStorage& storage, Slot base,
   };
   for (size_t i = 0; i < chosen->size(); ++i) {
     slots[i] = slot_of((*chosen)[i]);
-    if (products) squares[i] = square(slots[i]);
+    squares[i] = products ? square(slots[i]) : 0;
   }
   const float base_square = products ? square(base) : 0;
   for (const Candidate& candidate : candidates) {
     if (chosen->size() >= most) break;
     const Slot slot = slot_of(candidate.slot);
-    float own_square = 0;
-    if (products) {
-      own_square = square(slot);
-    } else if (!chosen->empty()) {
-      storage.Prepare(slot, &scratch.other);
-    }
+    const float own_square = products ? square(slot) : 0;
+    if (!products && !chosen->empty()) storage.Prepare(slot, &scratch.other);
+    const float nearness = base_square + factor * candidate.distance;
     bool good = true;
     for (size_t begin = 0; begin < chosen->size() && good; begin += 8) {
       const size_t n = std::min<size_t>(8, chosen->size() - begin);
       storage.Distances(scratch.other, slots + begin, n, distances);
       for (size_t i = 0; i < n; ++i) {
-        good = good && (products ? squares[begin + i] + 2 * distances[i] >=
-                                       base_square + 2 * candidate.distance
-                                 : distances[i] >= candidate.distance);
+        good = good && squares[begin + i] + factor * distances[i] >= nearness;
       }
     }
     if (!good) continue;
