@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/vector/accepted_slots.h"
 #include "engine/vector/code_copies.h"
 #include "engine/vector/dense_index.h"
 #include "engine/vector/exact_distance.h"
@@ -41,11 +42,9 @@ constexpr size_t kSlotsPerMatch = 512;
 // Bytes of codes that are copied for a filter, at most, and filters that are remembered.
 constexpr size_t kMostCopied = size_t{4} << 20;
 constexpr size_t kFiltersKept = 4;
-// Stored vectors that are read, objects that are ranked, and slots that are compared, between
-// two looks at the clock.
+// Stored vectors that are read, and objects that are ranked, between two looks at the clock.
 constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kObjectsPerCheck = 1024;
-constexpr size_t kSlotsPerCheck = size_t{1} << 14;
 // Copies that are compared before the nearest of them are taken.
 constexpr size_t kCopiesAtOnce = 2048;
 constexpr size_t kPartsPerCheck = kSlotsPerCheck / kCopiesAtOnce;
@@ -59,6 +58,23 @@ constexpr int kRounds = 6;
 
 int64_t MicrosSince(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
+}
+
+// Calls `each` with every slot that lives now and, unless it is null, is in `accepted`. False
+// when the context is over; then some were left out.
+template <typename F>
+bool ForEachAlive(const CallContext& context, const SlotTable& table, const SlotBits* accepted,
+                  F&& each) {
+  const size_t words = (table.end() + 63) / 64;
+  for (size_t i = 0; i < words; ++i) {
+    uint64_t word = table.alive().word(i);
+    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
+    for (; word != 0; word &= word - 1) {
+      each(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
+    }
+    if (i % (kSlotsPerCheck / 64) == 0 && !context.Check().ok()) return false;
+  }
+  return true;
 }
 
 // Ascending, each slot once: the same may have come from the tail and from the graph.
@@ -183,29 +199,16 @@ class DenseIndex::Scanner {
 void DenseIndex::ScanAll(Question& question) const {
   const std::shared_ptr<const SlotBits> accepted =
       question.search->accept == nullptr ? nullptr : AcceptedSlots(question);
-  const size_t words = (table_.end() + 63) / 64;
   Scanner scanner(question);
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word = table_.alive().word(i);
-    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
-    for (; word != 0; word &= word - 1) {
-      scanner.Add(static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word))));
-    }
-    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
-  }
-  scanner.Finish();
+  const bool done = ForEachAlive(*question.context, table_, accepted.get(),
+                                 [&](Slot slot) { scanner.Add(slot); });
+  if (done) scanner.Finish();
 }
 
 void DenseIndex::ScanAccepted(Question& question) const {
   Scanner scanner(question);
   const bool lists = keeps_all();
-  size_t looked_at = 0;
-  bool stopped = false;
-  question.search->accept->ForEach([&](Ordinal ordinal) {
-    if (stopped) return;
-    if (++looked_at % kSlotsPerCheck == 0) stopped = !question.context->Check().ok();
-    Slot slot = table_.First(ordinal);
-    if (slot == kNoSlot) return;
+  ForEachAccepted(*question.context, table_, *question.search->accept, [&](Slot slot) {
     scanner.Add(slot);
     if (!lists) return;
     while ((slot = table_.Next(slot)) != kNoSlot) scanner.Add(slot);
@@ -232,17 +235,11 @@ void DenseIndex::ScanTail(Question& question) const {
 void DenseIndex::CollectAll(const Question& question, std::vector<Candidate>* candidates) const {
   const std::shared_ptr<const SlotBits> accepted =
       question.search->accept == nullptr ? nullptr : AcceptedSlots(question);
-  const size_t words = (table_.end() + 63) / 64;
   candidates->clear();
-  for (size_t i = 0; i < words; ++i) {
-    uint64_t word = table_.alive().word(i);
-    if (accepted != nullptr) word &= i < accepted->words().size() ? accepted->words()[i] : 0;
-    for (; word != 0; word &= word - 1) {
-      const auto slot = static_cast<Slot>(i * 64 + static_cast<size_t>(__builtin_ctzll(word)));
-      candidates->push_back({question.storage->Refine(question.query, slot), slot});
-    }
-    if (i % (kSlotsPerCheck / 64) == 0 && !question.context->Check().ok()) return;
-  }
+  const bool done = ForEachAlive(*question.context, table_, accepted.get(), [&](Slot slot) {
+    candidates->push_back({question.storage->Refine(question.query, slot), slot});
+  });
+  if (!done) return;
   question.result->candidates_considered += static_cast<int64_t>(candidates->size());
 }
 
@@ -263,16 +260,10 @@ std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(const Question& questi
     if (cached != nullptr) return cached->slots;
   }
   auto slots = std::make_shared<SlotBits>(table_.end());
-  size_t looked_at = 0;
-  bool over = false;
-  accept->ForEach([&](Ordinal ordinal) {
-    if (over) return;
-    if (++looked_at % kSlotsPerCheck == 0) over = !question.context->Check().ok();
-    for (Slot slot = table_.First(ordinal); slot != kNoSlot; slot = table_.Next(slot)) {
-      slots->Set(slot);
-    }
+  const bool done = ForEachAccepted(*question.context, table_, *accept, [&](Slot first) {
+    for (Slot slot = first; slot != kNoSlot; slot = table_.Next(slot)) slots->Set(slot);
   });
-  if (over) return slots;
+  if (!done) return slots;
   std::lock_guard<std::mutex> lock(accept_mutex_);
   accept_cache_.push_back({accept, stamp, slots, nullptr});
   if (accept_cache_.size() > kFiltersKept) accept_cache_.pop_front();

@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "engine/vector/accepted_slots.h"
 #include "engine/vector/index_support.h"
 #include "engine/vector/slot_table.h"
 #include "engine/vector/sparse_index.h"
@@ -24,8 +25,6 @@ constexpr size_t kDeadToRenumber = 4096;
 // so many rounds it waits however much it is.
 constexpr size_t kFewPuts = 256;
 constexpr int kRounds = 16;
-// Objects of a filter that are looked up between two looks at the clock.
-constexpr size_t kObjectsPerCheck = size_t{1} << 14;
 // Parts of a saved index take less.
 constexpr uint32_t kMaxPartBytes = 4 << 20;
 
@@ -68,14 +67,7 @@ struct SparseField::Part {
   // The slots that `accept` lets through; fewer when the context is over.
   SlotBits AcceptedSlots(const CallContext& context, const OrdinalSet& accept) const {
     SlotBits accepted;
-    size_t looked_at = 0;
-    bool over = false;
-    accept.ForEach([&](Ordinal ordinal) {
-      if (++looked_at % kObjectsPerCheck == 0) over = over || !context.Check().ok();
-      if (over) return;
-      const Slot slot = table.First(ordinal);
-      if (slot != kNoSlot) accepted.Set(slot);
-    });
+    ForEachAccepted(context, table, accept, [&](Slot slot) { accepted.Set(slot); });
     return accepted;
   }
 };
