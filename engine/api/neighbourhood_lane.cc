@@ -5,12 +5,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/api/search_lane.h"
-#include "engine/api/stopwatch.h"
 #include "engine/api/walk_support.h"
 #include "engine/database.h"
 #include "engine/graph/geodesic.h"
 #include "engine/graph/ordinal_map.h"
 #include "engine/graph/steps.h"
+#include "engine/stopwatch.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {

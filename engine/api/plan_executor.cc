@@ -1,7 +1,6 @@
 #include "engine/api/plan_executor.h"
 
 #include <algorithm>
-#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,18 +13,13 @@
 #include "engine/query/plan.h"
 #include "engine/query/plan_check.h"
 #include "engine/query/row_sorter.h"
+#include "engine/stopwatch.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
 namespace {
 
 constexpr int64_t kStepsBetweenChecks = 256;
-
-int64_t MicrosecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() -
-                                                               begin)
-      .count();
-}
 
 // The fields of a checked plan.
 std::optional<RowField> KnownField(const std::string& name, const Limits& limits) {
@@ -76,7 +70,7 @@ absl::Status PlanExecutor::Execute(const NamespaceView& view, v1::ExecuteRespons
   for (step_ = 0; step_ < plan_.steps_size(); ++step_) {
     COOKIX_RETURN_IF_ERROR(context_.Check());
     const v1::PlanStep& step = plan_.steps(step_);
-    const auto begin = std::chrono::steady_clock::now();
+    const Stopwatch watch;
     Told told;
     if (step_ > 0) told.input = CountRows();
     COOKIX_RETURN_IF_ERROR(Do(step, &told, response));
@@ -87,7 +81,7 @@ absl::Status PlanExecutor::Execute(const NamespaceView& view, v1::ExecuteRespons
     stage->set_input(told.input);
     stage->set_output(step.has_project() ? response->hits_size() + response->rows_size()
                                          : CountRows());
-    stage->set_elapsed_us(MicrosecondsSince(begin));
+    stage->set_elapsed_us(watch.Elapsed());
     if (step.has_seed()) stage->mutable_stages()->Swap(found_.mutable_stages());
   }
   return absl::OkStatus();

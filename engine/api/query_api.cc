@@ -1,6 +1,5 @@
 #include "engine/api/query_api.h"
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "engine/query/bring_query.h"
 #include "engine/query/plan.h"
 #include "engine/query/search_writer.h"
+#include "engine/stopwatch.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -48,7 +48,7 @@ absl::Status QueryApi::Compile(CallContext& context, const v1::CompileRequest& r
 
 absl::Status QueryApi::Execute(CallContext& context, const v1::ExecuteRequest& request,
                                v1::ExecuteResponse* response) {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   v1::Plan plan;
@@ -72,9 +72,7 @@ absl::Status QueryApi::Execute(CallContext& context, const v1::ExecuteRequest& r
   COOKIX_RETURN_IF_ERROR(executor.Execute(view, response));
   response->set_position(database_.PositionToken(read.commit()));
   if (request.explain()) *response->mutable_plan() = std::move(plan);
-  response->set_elapsed_us(std::chrono::duration_cast<std::chrono::microseconds>(
-                               std::chrono::steady_clock::now() - begin)
-                               .count());
+  response->set_elapsed_us(watch.Elapsed());
   return absl::OkStatus();
 }
 

@@ -1,7 +1,6 @@
 #include "engine/api/reasoning_api.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -14,6 +13,7 @@
 #include "engine/database.h"
 #include "engine/graph/geodesic.h"
 #include "engine/graph/ordinal_map.h"
+#include "engine/stopwatch.h"
 #include "engine/write/validate.h"
 #include "storage/base/status.h"
 
@@ -134,7 +134,7 @@ absl::StatusOr<v1::SearchRequest> CheckedAnchorSearch(Database& database,
 
 absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& request,
                                  v1::QueryResponse* response) {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   v1::SearchRequest anchor_search;
@@ -207,9 +207,7 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
     COOKIX_ASSIGN_OR_RETURN(target, view.FindOrdinal(request.target(), "target"));
   }
   auto finish = [&] {
-    diagnostics->set_elapsed_us(std::chrono::duration_cast<std::chrono::microseconds>(
-                                    std::chrono::steady_clock::now() - begin)
-                                    .count());
+    diagnostics->set_elapsed_us(watch.Elapsed());
     return absl::OkStatus();
   };
   if (request.has_target()) {

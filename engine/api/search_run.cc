@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/api/read_support.h"
-#include "engine/api/stopwatch.h"
 #include "engine/database.h"
+#include "engine/stopwatch.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {

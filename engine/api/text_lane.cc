@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "engine/api/stopwatch.h"
 #include "engine/database.h"
+#include "engine/stopwatch.h"
 #include "engine/text/text_field.h"
 #include "engine/text/text_query.h"
 #include "storage/base/status.h"

@@ -1,13 +1,13 @@
 #include "engine/text/record_text_search.h"
 
 #include <algorithm>
-#include <chrono>
 #include <queue>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "engine/stopwatch.h"
 #include "engine/text/document_scorer.h"
 #include "engine/text/no_memory.h"
 #include "engine/text/object_texts.h"
@@ -100,7 +100,7 @@ class Documents {
 
 absl::Status Search(const CallContext& context, const NamespaceView& view, const TextSearch& search,
                     TextSearchResult* result) {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   COOKIX_RETURN_IF_ERROR(context.Check());
   Documents documents(context, view, search);
   COOKIX_RETURN_IF_ERROR(documents.Init());
@@ -133,9 +133,7 @@ absl::Status Search(const CallContext& context, const NamespaceView& view, const
   }
   if (search.count) result->total = result->scored;
   result->expansions = scorer.Expansions();
-  result->search_us += std::chrono::duration_cast<std::chrono::microseconds>(
-                           std::chrono::steady_clock::now() - begin)
-                           .count();
+  result->search_us += watch.Elapsed();
   return absl::OkStatus();
 }
 

@@ -1,12 +1,12 @@
 // Answers searches.
 #include <algorithm>
-#include <chrono>
 #include <limits>
 #include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 
+#include "engine/stopwatch.h"
 #include "engine/text/document_scorer.h"
 #include "engine/text/range_search.h"
 #include "engine/text/search_nodes.h"
@@ -561,14 +561,12 @@ std::shared_ptr<const DocBits> TextIndex::Impl::AcceptedBits(
 
 absl::StatusOr<bool> TextIndex::Search(const CallContext& context, const TextSearch& search,
                                        uint64_t commit, TextSearchResult* result) const {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   *result = {};
   result->strategy = "inverted";
   TextSearcher searcher(*impl_, context, search, result);
   COOKIX_ASSIGN_OR_RETURN(const bool answered, searcher.Run(commit));
-  result->search_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                          std::chrono::steady_clock::now() - begin)
-                          .count();
+  result->search_us = watch.Elapsed();
   return answered;
 }
 

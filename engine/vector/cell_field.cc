@@ -1,11 +1,11 @@
 #include "engine/vector/cell_field.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <unordered_set>
 #include <vector>
 
+#include "engine/stopwatch.h"
 #include "engine/vector/exact_distance.h"
 #include "engine/vector/index_support.h"
 #include "storage/base/status.h"
@@ -94,7 +94,7 @@ absl::StatusOr<bool> CellField::Search(const CallContext& context, const VectorS
                                        uint64_t commit, const ReadStored& stored,
                                        VectorSearchResult* result) const {
   if (search.exact) return false;
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   result->strategy = "cells";
   size_t want = static_cast<size_t>(search.limit);
   std::unordered_set<Ordinal> changed;
@@ -142,9 +142,7 @@ absl::StatusOr<bool> CellField::Search(const CallContext& context, const VectorS
   if (result->hits.size() > static_cast<size_t>(search.limit)) {
     result->hits.resize(static_cast<size_t>(search.limit));
   }
-  result->search_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                          std::chrono::steady_clock::now() - begin)
-                          .count();
+  result->search_us = watch.Elapsed();
   return true;
 }
 

@@ -1,7 +1,6 @@
 // How DenseIndex answers: what it compares, what it compares again, and what of that holds at
 // the reader's commit.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/stopwatch.h"
 #include "engine/vector/accepted_slots.h"
 #include "engine/vector/code_copies.h"
 #include "engine/vector/dense_index.h"
@@ -19,8 +19,6 @@
 
 namespace cookix::engine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // With a filter, so many matches are compared one by one, or this part of all.
 constexpr size_t kScanMatches = 4096;
@@ -55,10 +53,6 @@ constexpr size_t kFetched = 64;
 // Hits may need more candidates than there are hits: several vectors of one object, dead
 // slots, slots of later commits. So often all is done again, with four times as many.
 constexpr int kRounds = 6;
-
-int64_t MicrosSince(Clock::time_point begin) {
-  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin).count();
-}
 
 // Calls `each` with every slot that lives now and, unless it is null, is in `accepted`. False
 // when the context is over; then some were left out.
@@ -643,7 +637,7 @@ double DenseIndex::MeanDistance(const Question& question, Slot slot) const {
 absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const VectorSearch& search,
                                         uint64_t commit, const ReadStored& stored,
                                         VectorSearchResult* result) const {
-  const auto begin = Clock::now();
+  const Stopwatch watch;
   result->strategy = "scan";
   if (!ready_.load(std::memory_order_acquire)) {
     // Nothing was ever put, up to what the view shows.
@@ -671,8 +665,8 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     COOKIX_RETURN_IF_ERROR(context.Check());
     FindCandidates(question, more);
     COOKIX_RETURN_IF_ERROR(context.Check());
-    result->search_us = MicrosSince(begin);
-    const auto rerank = Clock::now();
+    result->search_us = watch.Elapsed();
+    const Stopwatch rerank;
     Refine(question, more);
     if (!Rewind(question)) return false;
     std::vector<VectorHit>& hits = result->hits;
@@ -688,7 +682,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       COOKIX_RETURN_IF_ERROR(RankByCodes(question));
     }
     std::sort(hits.begin(), hits.end());
-    result->rerank_us = MicrosSince(rerank);
+    result->rerank_us = rerank.Elapsed();
     const bool enough = hits.size() >= question.limit || !question.truncated;
     if (hits.size() > question.limit) hits.resize(question.limit);
     if (!enough) continue;

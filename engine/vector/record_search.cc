@@ -1,7 +1,6 @@
 #include "engine/vector/record_search.h"
 
 #include <algorithm>
-#include <chrono>
 #include <optional>
 #include <queue>
 #include <string>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "engine/stopwatch.h"
 #include "engine/vector/exact_distance.h"
 #include "engine/vector/vector_field.h"
 #include "storage/base/coding.h"
@@ -95,7 +95,7 @@ absl::StatusOr<bool> IsIn(const NamespaceView& view, Ordinal ordinal, Collection
 
 absl::Status SearchRecords(const CallContext& context, const NamespaceView& view,
                            const VectorSearch& search, VectorSearchResult* result) {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   COOKIX_RETURN_IF_ERROR(context.Check());
   v1::VectorField field = *search.field;
   if (search.metric != v1::VECTOR_METRIC_UNSPECIFIED) field.set_metric(search.metric);
@@ -129,9 +129,7 @@ absl::Status SearchRecords(const CallContext& context, const NamespaceView& view
   }
   result->strategy = "records";
   result->exact = true;
-  result->search_us += std::chrono::duration_cast<std::chrono::microseconds>(
-                           std::chrono::steady_clock::now() - begin)
-                           .count();
+  result->search_us += watch.Elapsed();
   return absl::OkStatus();
 }
 

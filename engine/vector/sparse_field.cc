@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <deque>
 #include <limits>
 #include <string>
 #include <unordered_set>
 
+#include "engine/stopwatch.h"
 #include "engine/vector/accepted_slots.h"
 #include "engine/vector/index_support.h"
 #include "engine/vector/slot_table.h"
@@ -118,7 +118,7 @@ absl::Status SparseField::Apply(std::span<const Put> puts, uint64_t commit) {
 
 absl::StatusOr<bool> SparseField::Search(const CallContext& context, const VectorSearch& search,
                                          uint64_t commit, VectorSearchResult* result) const {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch watch;
   result->strategy = "inverted";
   result->exact = true;
   const std::shared_ptr<const Part> part = Current();
@@ -172,9 +172,7 @@ absl::StatusOr<bool> SparseField::Search(const CallContext& context, const Vecto
                      -static_cast<double>(found.back().score) <= result->hits[limit - 1].distance;
     if (tie) continue;
     if (result->hits.size() > limit) result->hits.resize(limit);
-    result->search_us = std::chrono::duration_cast<std::chrono::microseconds>(
-                            std::chrono::steady_clock::now() - begin)
-                            .count();
+    result->search_us = watch.Elapsed();
     return true;
   }
 }
