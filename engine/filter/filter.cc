@@ -93,17 +93,6 @@ void AppendFingerprint(const FilterNode& node, std::string* out) {
   }
 }
 
-std::optional<FilterField> SystemField(std::string_view name) {
-  if (name == "$key") return FilterField::kKey;
-  if (name == "$collection") return FilterField::kCollection;
-  if (name == "$label") return FilterField::kLabel;
-  if (name == "$version") return FilterField::kVersion;
-  if (name == "$created_ms") return FilterField::kCreated;
-  if (name == "$updated_ms") return FilterField::kUpdated;
-  if (name == "$expires_ms") return FilterField::kExpires;
-  return std::nullopt;
-}
-
 class Compiler {
  public:
   explicit Compiler(const Limits& limits) : limits_(limits) {}

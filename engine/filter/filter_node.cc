@@ -140,13 +140,25 @@ bool LeafHolds(const FilterNode& node, const v1::Value& value) {
   return CompareValue(value, right, &order) && Holds(node.op, order);
 }
 
-bool LeafMatches(const FilterNode& node, const internal::v1::ObjectRecord& record,
-                 std::string_view collection) {
+}  // namespace
+
+std::optional<FilterField> SystemField(std::string_view name) {
+  if (name == "$key") return FilterField::kKey;
+  if (name == "$collection") return FilterField::kCollection;
+  if (name == "$label") return FilterField::kLabel;
+  if (name == "$version") return FilterField::kVersion;
+  if (name == "$created_ms") return FilterField::kCreated;
+  if (name == "$updated_ms") return FilterField::kUpdated;
+  if (name == "$expires_ms") return FilterField::kExpires;
+  return std::nullopt;
+}
+
+bool VisitField(FilterField field, std::string_view name, const internal::v1::ObjectRecord& record,
+                std::string_view collection, Visitor visit) {
   v1::Value value;
-  switch (node.field) {
+  switch (field) {
     case FilterField::kProperty:
-      return VisitProperty(record, node.name,
-                           [&node](const v1::Value& each) { return LeafHolds(node, each); });
+      return VisitProperty(record, name, visit);
     case FilterField::kKey:
       value.set_string_value(record.key());
       break;
@@ -156,7 +168,7 @@ bool LeafMatches(const FilterNode& node, const internal::v1::ObjectRecord& recor
     case FilterField::kLabel:
       for (const std::string& label : record.labels()) {
         value.set_string_value(label);
-        if (LeafHolds(node, value)) return true;
+        if (visit(value)) return true;
       }
       return false;
     case FilterField::kVersion:
@@ -173,10 +185,8 @@ bool LeafMatches(const FilterNode& node, const internal::v1::ObjectRecord& recor
       value.set_int_value(record.expires_ms());
       break;
   }
-  return LeafHolds(node, value);
+  return visit(value);
 }
-
-}  // namespace
 
 bool ToScalar(const v1::Value& value, Scalar* scalar) {
   switch (value.kind_case()) {
@@ -240,7 +250,8 @@ bool NodeMatches(const FilterNode& node, const internal::v1::ObjectRecord& recor
     case FilterNode::Kind::kNot:
       return !NodeMatches(node.operands.front(), record, collection);
     default:
-      return LeafMatches(node, record, collection);
+      return VisitField(node.field, node.name, record, collection,
+                        [&node](const v1::Value& each) { return LeafHolds(node, each); });
   }
 }
 

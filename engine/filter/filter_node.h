@@ -3,7 +3,9 @@
 #define COOKIX_ENGINE_FILTER_FILTER_NODE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
@@ -24,6 +26,9 @@ enum class FilterField : uint8_t {
   kUpdated,
   kExpires,
 };
+
+// The field of a name such as "$key"; none when there is none of that name.
+std::optional<FilterField> SystemField(std::string_view name);
 
 // The kinds of values that compare with each other. Values of different kinds
 // satisfy no comparison.
@@ -77,6 +82,11 @@ struct FilterNode {
 // Where several exist, a comparison holds when it holds for any of them.
 bool VisitProperty(const internal::v1::ObjectRecord& record, std::string_view name,
                    absl::FunctionRef<bool(const v1::Value&)> visit);
+
+// Calls `visit` for the values of any field, in the same way. `name` is that of a property;
+// `collection` the name of the record's.
+bool VisitField(FilterField field, std::string_view name, const internal::v1::ObjectRecord& record,
+                std::string_view collection, absl::FunctionRef<bool(const v1::Value&)> visit);
 
 // Calls `visit` with every name that reaches something in `record`, and what it
 // reaches: the counterpart of VisitProperty, for building an index. `skip` says

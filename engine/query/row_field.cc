@@ -10,14 +10,7 @@ namespace {
 
 using Kind = RowField::Kind;
 
-constexpr std::pair<std::string_view, Kind> kSystemFields[] = {
-    {"$key", Kind::kKey},
-    {"$collection", Kind::kCollection},
-    {"$label", Kind::kLabel},
-    {"$version", Kind::kVersion},
-    {"$created_ms", Kind::kCreated},
-    {"$updated_ms", Kind::kUpdated},
-    {"$expires_ms", Kind::kExpires},
+constexpr std::pair<std::string_view, Kind> kFieldsOfRows[] = {
     {"$score", Kind::kScore},
     {"$seed_score", Kind::kSeedScore},
     {"$hops", Kind::kHops},
@@ -38,17 +31,13 @@ FieldValue OfDouble(double number) {
   return field;
 }
 
-FieldValue OfText(std::string_view text) {
-  FieldValue field;
-  field.value.set_string_value(std::string(text));
-  ToScalar(field.value, &field.key);
-  return field;
-}
-
-std::optional<FieldValue> OfProperty(const internal::v1::ObjectRecord& record,
-                                     std::string_view name) {
+std::optional<FieldValue> OfRecord(const RowField& field, const internal::v1::ObjectRecord& record,
+                                   std::string_view collection) {
+  // What does not exist has its name only.
+  const bool named = field.field == FilterField::kKey || field.field == FilterField::kCollection;
+  if (!record.exists() && !named) return std::nullopt;
   std::optional<FieldValue> found;
-  VisitProperty(record, name, [&found](const v1::Value& value) {
+  VisitField(field.field, field.name, record, collection, [&found](const v1::Value& value) {
     Scalar key;
     if (!ToScalar(value, &key)) return false;
     found = FieldValue{value, std::move(key)};
@@ -61,8 +50,11 @@ std::optional<FieldValue> OfProperty(const internal::v1::ObjectRecord& record,
 
 absl::StatusOr<RowField> ParseRowField(std::string_view name, std::string_view path,
                                        const Limits& limits) {
-  for (const auto& [system, kind] : kSystemFields) {
-    if (name == system) return RowField{kind, ""};
+  for (const auto& [of_row, kind] : kFieldsOfRows) {
+    if (name == of_row) return RowField{.kind = kind};
+  }
+  if (const std::optional<FilterField> system = SystemField(name); system.has_value()) {
+    return RowField{.field = *system};
   }
   if (!name.empty() && name.front() == '$') {
     return InvalidField(path, "there is no system field \"" + std::string(name) + "\"",
@@ -74,7 +66,7 @@ absl::StatusOr<RowField> ParseRowField(std::string_view name, std::string_view p
   has_value.mutable_existence()->set_field(std::string(name));
   const auto compiled = CompiledFilter::Compile(has_value, path, limits);
   if (!compiled.ok()) return WithField(compiled.status(), path);
-  return RowField{Kind::kProperty, std::string(name)};
+  return RowField{.name = std::string(name)};
 }
 
 std::optional<FieldValue> ReadRowField(const RowField& field, const QueryRow& row,
@@ -87,35 +79,10 @@ std::optional<FieldValue> ReadRowField(const RowField& field, const QueryRow& ro
       return OfDouble(row.seed_score);
     case Kind::kHops:
       return OfInt(static_cast<int64_t>(row.steps.size()));
-    default:
+    case Kind::kOfRecord:
       break;
   }
-  if (record == nullptr) return std::nullopt;
-  switch (field.kind) {
-    case Kind::kKey:
-      return OfText(record->key());
-    case Kind::kCollection:
-      return OfText(collection);
-    default:
-      break;
-  }
-  if (!record->exists()) return std::nullopt;
-  switch (field.kind) {
-    case Kind::kProperty:
-      return OfProperty(*record, field.name);
-    case Kind::kLabel:
-      return record->labels_size() > 0 ? std::optional(OfText(record->labels(0))) : std::nullopt;
-    case Kind::kVersion:
-      return OfInt(static_cast<int64_t>(record->version()));
-    case Kind::kCreated:
-      return OfInt(record->created_ms());
-    case Kind::kUpdated:
-      return OfInt(record->updated_ms());
-    case Kind::kExpires:
-      return record->expires_ms() > 0 ? std::optional(OfInt(record->expires_ms())) : std::nullopt;
-    default:
-      return std::nullopt;
-  }
+  return record == nullptr ? std::nullopt : OfRecord(field, *record, collection);
 }
 
 }  // namespace cookix::engine

@@ -34,27 +34,16 @@ struct QueryRow {
   std::vector<Step> steps;
 };
 
+// What filters know of an object, or what its row knows.
 struct RowField {
-  enum class Kind : uint8_t {
-    kProperty,
-    kKey,
-    kCollection,
-    kLabel,
-    kVersion,
-    kCreated,
-    kUpdated,
-    kExpires,
-    kScore,
-    kSeedScore,
-    kHops,
-  };
+  enum class Kind : uint8_t { kOfRecord, kScore, kSeedScore, kHops };
 
-  Kind kind = Kind::kProperty;
-  // Of a property, dotted.
+  Kind kind = Kind::kOfRecord;
+  // Of a record, and the dotted name of a property.
+  FilterField field = FilterField::kProperty;
   std::string name;
 
-  // What the row itself does not know.
-  bool needs_record() const { return kind < Kind::kScore; }
+  bool needs_record() const { return kind == Kind::kOfRecord; }
 };
 
 // INVALID_ARGUMENT about `path` for a name that is none.
@@ -67,7 +56,7 @@ struct FieldValue {
   Scalar key;
 };
 
-// The row's value: of a list its first element that is a scalar; none when there is none.
+// The row's value: of several the first that is a scalar; none when there is none.
 // `record` is null for fields that need none.
 std::optional<FieldValue> ReadRowField(const RowField& field, const QueryRow& row,
                                        const internal::v1::ObjectRecord* record,
