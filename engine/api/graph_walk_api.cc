@@ -95,7 +95,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   COOKIX_RETURN_IF_ERROR(CheckRef(request.ref(), "ref", limits));
-  COOKIX_RETURN_IF_ERROR(CheckRelations(request.relations(), "relations", limits));
+  COOKIX_RETURN_IF_ERROR(CheckRelationNames(request.relations(), "relations", limits));
   COOKIX_ASSIGN_OR_RETURN(const v1::Direction direction, CheckedDirection(request.direction()));
   COOKIX_ASSIGN_OR_RETURN(const int64_t page_size,
                           CheckedSize(request.page_size(), 100, limits.max_page_size, "page_size"));
@@ -195,7 +195,8 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   COOKIX_RETURN_IF_ERROR(CheckRef(request.start(), "start", limits));
-  COOKIX_RETURN_IF_ERROR(CheckRelations(request.steps().relations(), "steps.relations", limits));
+  COOKIX_RETURN_IF_ERROR(
+      CheckRelationNames(request.steps().relations(), "steps.relations", limits));
   StepRules rules;
   COOKIX_ASSIGN_OR_RETURN(rules.direction, CheckedDirection(request.direction()));
   rules.relations = {request.steps().relations().begin(), request.steps().relations().end()};
@@ -253,7 +254,8 @@ absl::Status GraphApi::FindPath(CallContext& context, const v1::FindPathRequest&
   LimitTime(context, limits);
   COOKIX_RETURN_IF_ERROR(CheckRef(request.source(), "source", limits));
   COOKIX_RETURN_IF_ERROR(CheckRef(request.target(), "target", limits));
-  COOKIX_RETURN_IF_ERROR(CheckRelations(request.steps().relations(), "steps.relations", limits));
+  COOKIX_RETURN_IF_ERROR(
+      CheckRelationNames(request.steps().relations(), "steps.relations", limits));
   if (!v1::PathMetric_IsValid(request.metric())) {
     return InvalidField("metric", "the metric is unknown", "Send hops or weight");
   }

@@ -297,7 +297,7 @@ absl::Status ReasoningApi::FindContradictions(CallContext& context,
   const Limits& limits = database_.limits();
   LimitTime(context, limits);
   COOKIX_RETURN_IF_ERROR(CheckRef(request.ref(), "ref", limits));
-  COOKIX_RETURN_IF_ERROR(CheckRelations(request.relations(), "relations", limits));
+  COOKIX_RETURN_IF_ERROR(CheckRelationNames(request.relations(), "relations", limits));
   COOKIX_ASSIGN_OR_RETURN(const int64_t limit,
                           CheckedSize(request.limit(), 100, limits.max_query_results, "limit"));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));

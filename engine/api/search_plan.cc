@@ -97,7 +97,7 @@ absl::Status CheckNeighbourhood(const v1::NeighbourhoodQuery& query, const std::
     COOKIX_RETURN_IF_ERROR(
         CheckRef(query.anchors(i), absl::StrCat(path, ".anchors[", i, "]"), limits));
   }
-  COOKIX_RETURN_IF_ERROR(CheckRelations(query.relations(), path + ".relations", limits));
+  COOKIX_RETURN_IF_ERROR(CheckRelationNames(query.relations(), path + ".relations", limits));
   return CheckedSize(query.max_hops(), 0, limits.max_neighbourhood_hops, path + ".max_hops")
       .status();
 }

@@ -26,22 +26,8 @@ absl::StatusOr<int64_t> CheckedSize(int64_t asked, int64_t by_default, int64_t m
 }
 
 absl::StatusOr<v1::Direction> CheckedDirection(v1::Direction direction) {
-  if (!v1::Direction_IsValid(direction)) {
-    return InvalidField("direction", "the direction is unknown", "Send out, in or both");
-  }
+  COOKIX_RETURN_IF_ERROR(CheckDirection(direction, "direction"));
   return direction == v1::DIRECTION_UNSPECIFIED ? v1::DIRECTION_OUT : direction;
-}
-
-absl::Status CheckRelations(const google::protobuf::RepeatedPtrField<std::string>& relations,
-                            std::string_view field, const Limits& limits) {
-  if (relations.size() > 1000) {
-    return LimitExceeded(field, "more than 1000 relations are named", "Name fewer");
-  }
-  for (int i = 0; i < relations.size(); ++i) {
-    COOKIX_RETURN_IF_ERROR(
-        CheckRelationName(relations[i], absl::StrCat(std::string(field), "[", i, "]"), limits));
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<Ordinal> KnownOrdinal(const NamespaceView& view, const v1::ObjectRef& ref,

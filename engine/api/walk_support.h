@@ -24,8 +24,6 @@ namespace cookix::engine {
 absl::StatusOr<int64_t> CheckedSize(int64_t asked, int64_t by_default, int64_t most,
                                     std::string_view field);
 absl::StatusOr<v1::Direction> CheckedDirection(v1::Direction direction);
-absl::Status CheckRelations(const google::protobuf::RepeatedPtrField<std::string>& relations,
-                            std::string_view field, const Limits& limits);
 
 // The ordinal of a reference that must be known: OBJECT_NOT_FOUND when nothing has it
 // or refers to it.

@@ -145,10 +145,7 @@ class Compiler {
     COOKIX_RETURN_IF_ERROR(
         CheckCount(query_.follow_size(), limits_.max_follow_steps, field_ + "follow"));
     for (int i = 0; i < query_.follow_size(); ++i) COOKIX_RETURN_IF_ERROR(CheckFollow(i));
-    if (query_.valid_at_ms() < 0) {
-      return InvalidField(field_ + "valid_at_ms", "the time is negative",
-                          "Send Unix milliseconds, or 0 for any time");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckValidAt(query_.valid_at_ms(), field_ + "valid_at_ms"));
     COOKIX_RETURN_IF_ERROR(CheckSelect(query_.select(), field_ + "select", limits_));
     COOKIX_RETURN_IF_ERROR(
         CheckAggregation(query_.group_by(), query_.aggregates(), field_, limits_));
@@ -164,10 +161,8 @@ class Compiler {
   absl::Status CheckFollow(int index) const {
     const v1::FollowStep& step = query_.follow(index);
     const std::string at = absl::StrCat(field_, "follow[", index, "].");
-    COOKIX_RETURN_IF_ERROR(CheckStepRelations(step.relations(), at + "relations", limits_));
-    if (!v1::Direction_IsValid(step.direction())) {
-      return InvalidField(at + "direction", "the direction is unknown", "Send out, in or both");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckRelationNames(step.relations(), at + "relations", limits_));
+    COOKIX_RETURN_IF_ERROR(CheckDirection(step.direction(), at + "direction"));
     COOKIX_RETURN_IF_ERROR(CheckNumber(step.max_hops(), limits_.max_query_hops, at + "max_hops"));
     return CheckFilter(step.where(), at + "where", limits_);
   }
@@ -283,10 +278,7 @@ class PlanChecker {
       : plan_(plan), limits_(limits), field_(field) {}
 
   absl::Status Check() {
-    if (plan_.valid_at_ms() < 0) {
-      return InvalidField(field_ + ".valid_at_ms", "the time is negative",
-                          "Send Unix milliseconds, or 0 for any time");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckValidAt(plan_.valid_at_ms(), field_ + ".valid_at_ms"));
     if (plan_.steps_size() == 0) {
       return InvalidField(field_ + ".steps", "the plan is empty",
                           "Send a plan as Compile makes it");
@@ -380,10 +372,8 @@ class PlanChecker {
 
   absl::Status CheckExpand(const v1::PlanExpand& expand, const std::string& at) {
     COOKIX_RETURN_IF_ERROR(CheckCount(++expansions_, limits_.max_follow_steps, at));
-    COOKIX_RETURN_IF_ERROR(CheckStepRelations(expand.relations(), at + ".relations", limits_));
-    if (!v1::Direction_IsValid(expand.direction())) {
-      return InvalidField(at + ".direction", "the direction is unknown", "Send out, in or both");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckRelationNames(expand.relations(), at + ".relations", limits_));
+    COOKIX_RETURN_IF_ERROR(CheckDirection(expand.direction(), at + ".direction"));
     COOKIX_RETURN_IF_ERROR(CheckAtLeastOne(expand.max_hops(), at + ".max_hops"));
     COOKIX_RETURN_IF_ERROR(
         CheckNumber(expand.max_hops(), limits_.max_query_hops, at + ".max_hops"));

@@ -122,13 +122,9 @@ absl::Status CheckSeedSearch(const v1::SeedSearch& search, std::string_view fiel
                      prefix + ".fusion.alpha");
 }
 
-absl::Status CheckStepRelations(const NameList& relations, std::string_view field,
-                                const Limits& limits) {
-  COOKIX_RETURN_IF_ERROR(CheckCount(relations.size(), 1000, field));
-  for (int i = 0; i < relations.size(); ++i) {
-    COOKIX_RETURN_IF_ERROR(CheckRelationName(relations[i], Item(field, i), limits));
-  }
-  return absl::OkStatus();
+absl::Status CheckValidAt(int64_t valid_at_ms, std::string_view field) {
+  if (valid_at_ms >= 0) return absl::OkStatus();
+  return InvalidField(field, "the time is negative", "Send Unix milliseconds, or 0 for any time");
 }
 
 absl::Status CheckSelect(const NameList& select, std::string_view field, const Limits& limits) {

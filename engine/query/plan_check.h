@@ -22,8 +22,7 @@ absl::Status CheckKeys(const NameList& keys, std::string_view field, const Limit
 // That it looks for something, in numbers that are some. The rest is SearchApi's to check.
 absl::Status CheckSeedSearch(const v1::SeedSearch& search, std::string_view field,
                              const Limits& limits);
-absl::Status CheckStepRelations(const NameList& relations, std::string_view field,
-                                const Limits& limits);
+absl::Status CheckValidAt(int64_t valid_at_ms, std::string_view field);
 absl::Status CheckSelect(const NameList& select, std::string_view field, const Limits& limits);
 absl::Status CheckAggregation(const NameList& group_by,
                               const google::protobuf::RepeatedPtrField<v1::Aggregate>& aggregates,

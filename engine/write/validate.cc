@@ -11,6 +11,7 @@ namespace cookix::engine {
 namespace {
 
 constexpr int kMaxValueDepth = 32;
+constexpr int kMaxNamedRelations = 1000;
 
 std::string Sub(std::string_view field, std::string_view member) {
   std::string out(field);
@@ -233,6 +234,25 @@ absl::Status CheckObjectPatch(const v1::ObjectPatch& patch, std::string_view fie
 absl::Status CheckRelationName(std::string_view name, std::string_view field,
                                const Limits& limits) {
   return CheckName(name, field, "the relation", limits.max_name_bytes);
+}
+
+absl::Status CheckRelationNames(const google::protobuf::RepeatedPtrField<std::string>& names,
+                                std::string_view field, const Limits& limits) {
+  if (names.size() > kMaxNamedRelations) {
+    return LimitExceeded(field,
+                         absl::StrCat("more than ", kMaxNamedRelations, " relations are named"),
+                         "Name fewer");
+  }
+  for (int i = 0; i < names.size(); ++i) {
+    COOKIX_RETURN_IF_ERROR(
+        CheckRelationName(names[i], absl::StrCat(ToAbsl(field), "[", i, "]"), limits));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckDirection(v1::Direction direction, std::string_view field) {
+  if (v1::Direction_IsValid(direction)) return absl::OkStatus();
+  return InvalidField(field, "the direction is unknown", "Send out, in or both");
 }
 
 absl::Status CheckNamespaceName(std::string_view name, std::string_view field) {

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "cookix/v1/catalog_service.pb.h"
 #include "cookix/v1/common.pb.h"
+#include "cookix/v1/graph_service.pb.h"
 #include "cookix/v1/object_service.pb.h"
 #include "engine/limits.h"
 
@@ -26,6 +27,10 @@ absl::Status CheckObjectWrite(const v1::ObjectWrite& write, std::string_view fie
 absl::Status CheckObjectPatch(const v1::ObjectPatch& patch, std::string_view field,
                               const Limits& limits);
 absl::Status CheckRelationName(std::string_view name, std::string_view field, const Limits& limits);
+// Of a step or a call: at most a thousand.
+absl::Status CheckRelationNames(const google::protobuf::RepeatedPtrField<std::string>& names,
+                                std::string_view field, const Limits& limits);
+absl::Status CheckDirection(v1::Direction direction, std::string_view field);
 absl::Status CheckNamespaceName(std::string_view name, std::string_view field);
 absl::Status CheckCollectionName(std::string_view name, std::string_view field);
 absl::Status CheckWriteOptions(const v1::WriteOptions& options, const Limits& limits);
