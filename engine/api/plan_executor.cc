@@ -29,6 +29,15 @@ std::optional<RowField> KnownField(const std::string& name, const Limits& limits
   return *std::move(field);
 }
 
+// The record of an object that an index named.
+absl::Status ReadIndexed(const NamespaceView& view, Ordinal ordinal,
+                         internal::v1::ObjectRecord* record) {
+  COOKIX_ASSIGN_OR_RETURN(const bool found, view.ReadRecord(ordinal, record));
+  if (found) return absl::OkStatus();
+  return Corruption(absl::StrCat("object ", ordinal, " is in an index but has no record"),
+                    "Restore the store from a checkpoint");
+}
+
 bool Selects(const v1::PlanProject& project, std::string_view name) {
   return std::find(project.select().begin(), project.select().end(), name) !=
          project.select().end();
@@ -343,11 +352,7 @@ absl::Status PlanExecutor::FillHit(const QueryRow& row, const v1::PlanProject& p
 absl::Status PlanExecutor::FillSelected(Ordinal ordinal, const v1::PlanProject& project,
                                         v1::Hit* hit) {
   internal::v1::ObjectRecord record;
-  COOKIX_ASSIGN_OR_RETURN(const bool found, view_->ReadRecord(ordinal, &record));
-  if (!found) {
-    return Corruption(absl::StrCat("object ", ordinal, " is in an index but has no record"),
-                      "Restore the store from a checkpoint");
-  }
+  COOKIX_RETURN_IF_ERROR(ReadIndexed(*view_, ordinal, &record));
   if (!Selects(project, "*")) {
     google::protobuf::Map<std::string, v1::Value> kept;
     for (const std::string& name : project.select()) {
@@ -415,11 +420,8 @@ absl::Status PlanExecutor::ReadFields(const std::vector<std::optional<RowField>>
       continue;
     }
     if (field->needs_record() && !read) {
-      COOKIX_ASSIGN_OR_RETURN(read, view_->ReadRecord(row.ordinal, &record));
-      if (!read) {
-        return Corruption(absl::StrCat("object ", row.ordinal, " is in an index but has no record"),
-                          "Restore the store from a checkpoint");
-      }
+      COOKIX_RETURN_IF_ERROR(ReadIndexed(*view_, row.ordinal, &record));
+      read = true;
       const CollectionInfo* info = view_->ns->FindCollection(record.collection_id());
       if (info != nullptr) collection = info->record.collection().name();
     }
