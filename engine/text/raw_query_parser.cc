@@ -179,9 +179,13 @@ class RawQueryParser {
     return word;
   }
 
+  // The number behind a '~' or a '/'.
   absl::StatusOr<uint32_t> ParseInteger(std::string_view meaning, uint32_t greatest) {
     const size_t begin = at_;
-    if (!IsDigit(Peek())) return Expected(std::string(meaning) + " after '~'");
+    if (!IsDigit(Peek())) {
+      return Expected(std::string("a number after '") + text_[at_ - 1] + "' (" +
+                      std::string(meaning) + ")");
+    }
     uint32_t value = 0;
     const auto [end, error] =
         std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);

@@ -132,10 +132,13 @@ TEST(TextQueryTest, RawErrorsSayWhereAndWhatWasExpected) {
       {"a(b)", "column 2 (byte 1): expected a space, found '('"},
       {"rain~3", "column 6 (byte 5): the number of edits is 0 to 2"},
       {"rain~1/",
-       "column 8 (byte 7): expected the number of first letters after '~', found the end"},
+       "column 8 (byte 7): expected a number after '/' (the number of first letters), found the "
+       "end"},
       {"rain~1/101", "column 8 (byte 7): the number of first letters is 0 to 100"},
       {"rain~99999999999999999999", "column 6 (byte 5): the number of edits is 0 to 2"},
-      {"\"a b\"~", "column 7 (byte 6): expected how far words may be out of place after '~'"},
+      {"\"a b\"~x",
+       "column 7 (byte 6): expected a number after '~' (how far words may be out of place), found "
+       "'x'"},
       {"\"a b\"~101", "column 7 (byte 6): how far words may be out of place is 0 to 100"},
       {"rain^", "column 6 (byte 5): expected a boost, such as 2.5, found the end"},
       {"rain^inf", "column 6 (byte 5): expected a boost, such as 2.5, found 'i'"},
