@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -309,19 +310,22 @@ class QueryAnalyzer {
           query.field.empty() ? fields_[i].by_default : fields_[i].name == query.field;
       if (asked) found.push_back(i);
     }
-    if (found.empty()) return NoSuchField(query.field);
+    if (found.empty()) return NoSuchField(query);
     return found;
   }
 
-  absl::Status NoSuchField(const std::string& name) const {
-    if (name.empty()) {
+  absl::Status NoSuchField(const TextQuery& query) const {
+    if (query.field.empty()) {
       return InvalidField(request_field_, "no text field is searched by default",
                           "Name a field, such as title:word.");
     }
     std::string known;
     for (const TextQueryField& field : fields_) known += (known.empty() ? "" : ", ") + field.name;
+    const std::optional<SourcePosition>& position = query.field_place.position;
     return InvalidField(
-        request_field_, "there is no text field '" + name + "'",
+        request_field_,
+        (position.has_value() ? ToString(*position) + ": " : "") + "there is no text field '" +
+            query.field + "'",
         known.empty() ? "Give the collection a text field first." : "Use one of: " + known + ".");
   }
 

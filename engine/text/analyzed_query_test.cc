@@ -140,8 +140,12 @@ TEST(AnalyzedQueryTest, Refusals) {
     return GetErrorDetail(status)->reason + ": " + std::string(status.message()) + ". " +
            GetErrorDetail(status)->remedy;
   };
-  EXPECT_THAT(refused("titel:rain", TextQueryMode::kRaw),
-              testing::AllOf(HasSubstr("no text field 'titel'"), HasSubstr("body, code, note")));
+  EXPECT_THAT(
+      refused("titel:rain", TextQueryMode::kRaw),
+      testing::AllOf(HasSubstr(": line 1, column 1 (byte 0): there is no text field 'titel'"),
+                     HasSubstr("body, code, note")));
+  EXPECT_THAT(refused("né body:(a\ntitel:(rain sun))", TextQueryMode::kRaw),
+              HasSubstr("line 2, column 1 (byte 12): there is no text field 'titel'"));
   EXPECT_THAT(refused("a \xFF", TextQueryMode::kAnyWords), HasSubstr("byte 2"));
   EXPECT_THAT(refused("a1 b1 c1", TextQueryMode::kAnyWords, {.max_terms = 2}),
               HasSubstr("LIMIT_EXCEEDED: the query has more than 2 words"));

@@ -16,6 +16,12 @@ using Kind = TextQuery::Kind;
 
 constexpr std::string_view kClause = "a word, a phrase or '('";
 
+// What stands before a colon; empty where nothing does.
+struct FieldName {
+  std::string name;
+  size_t at = 0;
+};
+
 // Recursive descent, a function a rule of the grammar in text_query.h. Each begins at
 // `at_` and leaves it behind what it read.
 class RawQueryParser {
@@ -26,13 +32,13 @@ class RawQueryParser {
   absl::StatusOr<TextQuery> Parse() {
     SkipSpace();
     if (AtEnd()) return TextQuery();
-    COOKIX_ASSIGN_OR_RETURN(TextQuery query, ParseQuery("", 0));
+    COOKIX_ASSIGN_OR_RETURN(TextQuery query, ParseQuery({}, 0));
     if (!AtEnd()) return Expected("AND, OR, NOT, " + std::string(kClause) + " or the end");
     return query;
   }
 
  private:
-  absl::StatusOr<TextQuery> ParseQuery(const std::string& field, size_t depth) {
+  absl::StatusOr<TextQuery> ParseQuery(const FieldName& field, size_t depth) {
     TextQuery any{.kind = Kind::kOr};
     do {
       COOKIX_ASSIGN_OR_RETURN(any.children.emplace_back(), ParseAll(field, depth));
@@ -40,7 +46,7 @@ class RawQueryParser {
     return any.children.size() == 1 ? std::move(any.children[0]) : std::move(any);
   }
 
-  absl::StatusOr<TextQuery> ParseAll(const std::string& field, size_t depth) {
+  absl::StatusOr<TextQuery> ParseAll(const FieldName& field, size_t depth) {
     SkipSpace();
     const size_t begin = at_;
     TextQuery all{.kind = Kind::kAnd};
@@ -62,20 +68,20 @@ class RawQueryParser {
     return all.children.size() == 1 ? std::move(all.children[0]) : std::move(all);
   }
 
-  absl::StatusOr<TextQuery> ParseClause(std::string field, size_t depth) {
+  absl::StatusOr<TextQuery> ParseClause(FieldName field, size_t depth) {
     SkipSpace();
     TextQuery clause;
     if (AtEnd() || PeekOperator().has_value()) return Expected(kClause);
     if (Peek() != '(' && Peek() != '"') {
+      const size_t begin = at_;
       COOKIX_ASSIGN_OR_RETURN(std::string word, ParseWord());
       if (Peek() != ':') {
         COOKIX_ASSIGN_OR_RETURN(clause, ParseAfterWord(std::move(word)));
-        clause.field = std::move(field);
-        return ParseAfterClause(std::move(clause));
+        return ParseAfterClause(InField(field, std::move(clause)));
       }
       ++at_;
       SkipSpace();
-      field = std::move(word);
+      field = {std::move(word), begin};
       if (AtEnd() || PeekOperator().has_value()) return Expected(kClause);
     }
     if (Peek() == '(') {
@@ -88,11 +94,17 @@ class RawQueryParser {
       COOKIX_ASSIGN_OR_RETURN(std::string word, ParseWord());
       COOKIX_ASSIGN_OR_RETURN(clause, ParseAfterWord(std::move(word)));
     }
-    clause.field = std::move(field);
-    return ParseAfterClause(std::move(clause));
+    return ParseAfterClause(InField(field, std::move(clause)));
   }
 
-  absl::StatusOr<TextQuery> ParseGroup(const std::string& field, size_t depth) {
+  TextQuery InField(const FieldName& field, TextQuery leaf) const {
+    if (field.name.empty()) return leaf;
+    leaf.field = field.name;
+    leaf.field_place.position = LocateByte(text_, field.at);
+    return leaf;
+  }
+
+  absl::StatusOr<TextQuery> ParseGroup(const FieldName& field, size_t depth) {
     if (depth >= limits_.max_depth) {
       return LimitAt(
           at_, "parentheses are nested more than " + std::to_string(limits_.max_depth) + " deep");

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "engine/text/source_position.h"
 
 namespace cookix::engine {
 
@@ -27,6 +29,12 @@ struct TextQueryLimits {
   // Terms of the index that one prefix or one fuzzy word may stand for. For the index:
   // nothing here looks at it.
   size_t max_expansions = 1024;
+};
+
+// For errors only: queries are equal wherever their parts were written.
+struct FieldPlace {
+  std::optional<SourcePosition> position;
+  bool operator==(const FieldPlace&) const { return true; }
 };
 
 // Values are shared and compared freely; there is no hidden state.
@@ -54,6 +62,8 @@ struct TextQuery {
   Kind kind = Kind::kNothing;
   // Of a leaf: the field it is restricted to. Empty: any of the fields searched.
   std::string field;
+  // Where a raw query names it.
+  FieldPlace field_place;
   // Of a leaf: as it was written, without quotes and escapes.
   std::string text;
   // Multiplies the score; kMinBoost to kMaxBoost.
