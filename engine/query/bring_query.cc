@@ -1,6 +1,7 @@
 #include "engine/query/bring_query.h"
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -24,8 +25,9 @@ class BringMapper {
 
   absl::Status Map(const BringDocument& document, v1::BuilderQuery* query) const {
     query->set_collection(document.name);
+    std::optional<size_t> time_at;
     const auto search = [query] { return query->mutable_search(); };
-    return reader_.ReadMembers(
+    COOKIX_RETURN_IF_ERROR(reader_.ReadMembers(
         document.block, "",
         {{"keys", Texts(query->mutable_keys())},
          {"search", [=, this](const BringValue& v) { return Words(v, search()->mutable_text()); }},
@@ -39,7 +41,8 @@ class BringMapper {
          {"where", [=, this](const BringValue& v) { return Where(v, query->mutable_where()); }},
          {"follow", [=, this](const BringValue& v) { return Follow(v, query->add_follow()); }},
          {"at",
-          [=, this](const BringValue& v) -> absl::Status {
+          [=, this, &time_at](const BringValue& v) -> absl::Status {
+            time_at = v.at;
             COOKIX_ASSIGN_OR_RETURN(const int64_t at,
                                     reader_.Integer(v, 0, std::numeric_limits<int64_t>::max()));
             query->set_valid_at_ms(at);
@@ -53,7 +56,9 @@ class BringMapper {
           Each([=, this](const BringValue& v) { return Order(v, query->add_order_by()); })},
          {"limit", Count([=](int32_t limit) { query->set_limit(limit); })},
          {"offset", Count([=](int32_t offset) { query->set_offset(offset); })}},
-        "follow");
+        "follow"));
+    if (!time_at.has_value() || query->follow_size() > 0) return absl::OkStatus();
+    return reader_.ErrorAt(*time_at, "at says which edges are valid, and there is no follow");
   }
 
  private:

@@ -149,6 +149,7 @@ TEST(BringQueryTest, ErrorsSayWhereAndWhatWasExpected) {
       {"bring c { follow = [\"causes\"] @direction=\"up\" }", 1, 42, "expected one of \"out\""},
       {"bring c { order = \"a\" }", 1, 19, "expected a list in [ ]"},
       {"bring c { at = -5 }", 1, 16, "expected a whole number"},
+      {"bring c {\n  limit = 1 at = 5 order = [\"a\"] }", 2, 18, "there is no follow"},
       {"bring c { größe = 1 }", 1, 11, "found größe"},
       {"bring c { limit = 1 \xff }", 1, 21, "not UTF-8"},
   };

@@ -146,6 +146,11 @@ class Compiler {
         CheckCount(query_.follow_size(), limits_.max_follow_steps, field_ + "follow"));
     for (int i = 0; i < query_.follow_size(); ++i) COOKIX_RETURN_IF_ERROR(CheckFollow(i));
     COOKIX_RETURN_IF_ERROR(CheckValidAt(query_.valid_at_ms(), field_ + "valid_at_ms"));
+    if (query_.valid_at_ms() > 0 && !follows()) {
+      return InvalidField(field_ + "valid_at_ms",
+                          "the time says which edges are valid, and none are followed",
+                          "Follow relations, or leave the time out");
+    }
     COOKIX_RETURN_IF_ERROR(CheckSelect(query_.select(), field_ + "select", limits_));
     COOKIX_RETURN_IF_ERROR(
         CheckAggregation(query_.group_by(), query_.aggregates(), field_, limits_));

@@ -241,6 +241,8 @@ TEST(PlanTest, BadQueriesNameTheirField) {
        "INVALID_FIELD", "query.builder.where.comparison.value"},
       {"time", [](auto* q) { q->set_valid_at_ms(-1); }, "INVALID_FIELD",
        "query.builder.valid_at_ms"},
+      {"time of no edges", [](auto* q) { q->set_valid_at_ms(1); }, "INVALID_FIELD",
+       "query.builder.valid_at_ms"},
       {"snippets of nothing",
        [](auto* q) {
          q->mutable_search()->mutable_text()->set_text("b");

@@ -212,7 +212,7 @@ v1::BuilderQuery RandomQuery::Make(bool plain) {
   }
   if (Maybe(2)) *query.mutable_where() = MakeFilter(3);
   for (uint64_t n = Below(3); n > 0; --n) FillFollow(query.add_follow());
-  if (Maybe(3)) query.set_valid_at_ms(1700000000000);
+  if (query.follow_size() > 0 && Maybe(3)) query.set_valid_at_ms(1700000000000);
   if (Maybe(3)) {
     FillAggregates(&query);
   } else {

@@ -217,6 +217,10 @@ class SearchParser {
   }
 
   absl::Status TakeAt() {
+    if (query_.follow_size() == 0) {
+      return lexer_.source().ErrorAt(
+          lexer_.token().begin, "AT says which edges are valid, and there is no FOLLOW before it");
+    }
     COOKIX_RETURN_IF_ERROR(Begin("AT"));
     COOKIX_ASSIGN_OR_RETURN(
         const int64_t at, lexer_.RequireCount("a time in ms", std::numeric_limits<int64_t>::max()));
@@ -313,7 +317,8 @@ class SearchParser {
       what = "'words', ANY, ALL, PHRASE, RAW, NEAR, ALPHA, TOP, MIN SCORE, KEYS, WHERE, ";
     }
     if (!result_seen()) what += "FOLLOW, ";
-    return lexer_.Expected(what + "AT, RETURN, GROUP BY, ORDER BY, LIMIT, OFFSET or the end");
+    if (query_.follow_size() > 0) what += "AT, ";
+    return lexer_.Expected(what + "RETURN, GROUP BY, ORDER BY, LIMIT, OFFSET or the end");
   }
   bool result_seen() const {
     for (const std::string_view clause : {"AT", "RETURN", "GROUP", "ORDER", "LIMIT", "OFFSET"}) {
