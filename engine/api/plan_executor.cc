@@ -259,7 +259,7 @@ absl::Status PlanExecutor::Aggregate(const v1::PlanAggregate& plan) {
     COOKIX_RETURN_IF_ERROR(aggregation.Add(std::move(values)));
     return true;
   }));
-  table_ = aggregation.Take();
+  COOKIX_ASSIGN_OR_RETURN(table_, aggregation.Take(At() + ".aggregate.aggregates"));
   aggregated_ = true;
   return absl::OkStatus();
 }

@@ -1,10 +1,12 @@
 #include "engine/query/aggregation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -129,19 +131,30 @@ absl::Status Aggregation::Add(std::vector<std::optional<FieldValue>>&& values) {
   return absl::OkStatus();
 }
 
-std::vector<v1::AggregateRow> Aggregation::Take() const {
+absl::StatusOr<std::vector<v1::AggregateRow>> Aggregation::Take(std::string_view field) const {
   std::vector<v1::AggregateRow> rows;
-  const auto add = [&](const Group& group) {
+  const auto add = [&](const Group& group) -> absl::Status {
     v1::AggregateRow& row = rows.emplace_back();
     for (const v1::Value& value : group.values) *row.add_values() = value;
-    for (size_t i = 0; i < group.columns.size(); ++i) {
-      *row.add_values() = group.columns[i].Result(plan_.aggregates(static_cast<int>(i)).function());
+    for (int i = 0; i < plan_.aggregates_size(); ++i) {
+      const v1::Aggregate& aggregate = plan_.aggregates(i);
+      const Accumulator& column = group.columns[static_cast<size_t>(i)];
+      v1::Value& result = *row.add_values() = column.Result(aggregate.function());
+      const bool adds = aggregate.function() == v1::AGGREGATE_FUNCTION_SUM ||
+                        aggregate.function() == v1::AGGREGATE_FUNCTION_AVG;
+      if (!adds || !result.has_double_value() || std::isfinite(result.double_value())) continue;
+      return InvalidField(
+          absl::StrCat(ToAbsl(field), "[", i, "].field"),
+          "the numbers in \"" + aggregate.field() + "\" add up to more than a double holds",
+          "Leave out the greatest of them with a condition");
     }
+    return absl::OkStatus();
   };
-  for (const auto& [keys, group] : groups_) add(group);
+  for (const auto& [keys, group] : groups_) COOKIX_RETURN_IF_ERROR(add(group));
   // All rows are one group, even when there are none.
   if (groups_.empty() && plan_.group_by_size() == 0) {
-    add({{}, std::vector<Accumulator>(static_cast<size_t>(plan_.aggregates_size()))});
+    COOKIX_RETURN_IF_ERROR(
+        add({{}, std::vector<Accumulator>(static_cast<size_t>(plan_.aggregates_size()))}));
   }
   return rows;
 }

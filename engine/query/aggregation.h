@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -48,8 +49,9 @@ class Aggregation {
   // A row's values: of the group's fields, then of the aggregates' (none without field).
   absl::Status Add(std::vector<std::optional<FieldValue>>&& values);
   int64_t groups() const { return static_cast<int64_t>(groups_.size()); }
-  // Ascending by the groups' values, what is missing last.
-  std::vector<v1::AggregateRow> Take() const;
+  // Ascending by the groups' values, what is missing last. INVALID_FIELD for numbers that add
+  // up to more than a double holds; `field` names the aggregates in the request.
+  absl::StatusOr<std::vector<v1::AggregateRow>> Take(std::string_view field) const;
 
  private:
   struct Group {

@@ -109,16 +109,22 @@ v1::PlanAggregate AllFunctions() {
   return plan;
 }
 
-std::vector<v1::Value> Compute(const std::vector<std::optional<FieldValue>>& values) {
+absl::StatusOr<std::vector<v1::AggregateRow>> Aggregated(
+    const v1::PlanAggregate& plan, const std::vector<std::optional<FieldValue>>& values) {
   QueryMemory memory{Limits()};
-  const v1::PlanAggregate plan = AllFunctions();
   Aggregation aggregation(plan, memory);
   for (const auto& value : values) {
-    EXPECT_TRUE(aggregation.Add(std::vector<std::optional<FieldValue>>(5, value)).ok());
+    const auto columns = static_cast<size_t>(plan.aggregates_size());
+    EXPECT_TRUE(aggregation.Add(std::vector<std::optional<FieldValue>>(columns, value)).ok());
   }
-  const auto rows = aggregation.Take();
-  EXPECT_EQ(rows.size(), 1u);
-  return {rows[0].values().begin(), rows[0].values().end()};
+  return aggregation.Take("aggregates");
+}
+
+std::vector<v1::Value> Compute(const std::vector<std::optional<FieldValue>>& values) {
+  const auto rows = Aggregated(AllFunctions(), values);
+  EXPECT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->size(), 1u);
+  return {rows->front().values().begin(), rows->front().values().end()};
 }
 
 TEST(AggregationTest, OfNothing) {
@@ -150,6 +156,30 @@ TEST(AggregationTest, OfMixedValues) {
   EXPECT_EQ(results[4].double_value(), 0.75);
 }
 
+TEST(AggregationTest, SumsThatAreNoNumbersAreRefused) {
+  const FieldValue most = Field(Double(std::numeric_limits<double>::max()));
+  const FieldValue least = Field(Double(std::numeric_limits<double>::lowest()));
+  EXPECT_EQ(Compute({most, least, most})[1].double_value(), most.value.double_value());
+  for (const v1::AggregateFunction function :
+       {v1::AGGREGATE_FUNCTION_SUM, v1::AGGREGATE_FUNCTION_AVG}) {
+    v1::PlanAggregate plan;
+    plan.add_aggregates()->set_function(v1::AGGREGATE_FUNCTION_COUNT);
+    plan.add_aggregates()->set_function(function);
+    plan.mutable_aggregates(1)->set_field("price");
+    const absl::Status status = Aggregated(plan, {most, most}).status();
+    ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(GetErrorDetail(status)->field, "aggregates[1].field");
+    EXPECT_NE(status.message().find("\"price\""), status.message().npos) << status;
+  }
+  // What adds nothing up is as great as it is.
+  v1::PlanAggregate plan;
+  plan.add_aggregates()->set_function(v1::AGGREGATE_FUNCTION_MAX);
+  plan.mutable_aggregates(0)->set_field("price");
+  const auto rows = Aggregated(plan, {most, most});
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_EQ(rows->front().values(0).double_value(), most.value.double_value());
+}
+
 TEST(AggregationTest, GroupsAreThoseOfAMap) {
   std::mt19937_64 random(5);
   v1::PlanAggregate plan;
@@ -175,11 +205,12 @@ TEST(AggregationTest, GroupsAreThoseOfAMap) {
     values[3] = Field(Int(x));
     ASSERT_TRUE(aggregation.Add(std::move(values)).ok());
   }
-  const auto rows = aggregation.Take();
-  ASSERT_EQ(rows.size(), expected.size());
+  const auto rows = aggregation.Take("aggregates");
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->size(), expected.size());
   size_t at = 0;
   for (const auto& [group, result] : expected) {
-    const v1::AggregateRow& row = rows[at++];
+    const v1::AggregateRow& row = (*rows)[at++];
     EXPECT_EQ(row.values(0).has_null_value(), group.first == 9);
     EXPECT_EQ(row.values(1).int_value(), group.second);
     EXPECT_EQ(row.values(2).int_value(), result.first);
