@@ -51,7 +51,8 @@ PlanExecutor::PlanExecutor(Database& database, const CallContext& context, const
       context_(context),
       plan_(plan),
       explain_(explain),
-      memory_(database.limits()) {}
+      memory_(database.limits()),
+      answer_bytes_(database.limits()) {}
 
 std::string PlanExecutor::At() const { return absl::StrCat("plan.steps[", step_, "]"); }
 
@@ -370,12 +371,9 @@ absl::Status PlanExecutor::FillSelected(Ordinal ordinal, const v1::PlanProject& 
 }
 
 absl::Status PlanExecutor::TakeBytes(size_t bytes) {
-  answer_bytes_ += static_cast<int64_t>(bytes);
-  const int64_t most = database_.limits().max_search_bytes;
-  if (answer_bytes_ <= most) return absl::OkStatus();
-  return LimitExceeded(At() + ".project.limit",
-                       absl::StrCat("objects and paths found have more than ", most, " bytes"),
-                       "Ask for fewer rows, or select fewer parts");
+  if (answer_bytes_.Take(bytes)) return absl::OkStatus();
+  return answer_bytes_.Exceeded(At() + ".project.limit",
+                                "Ask for fewer rows, or select fewer parts");
 }
 
 absl::Status PlanExecutor::ForEachRow(absl::FunctionRef<absl::StatusOr<bool>(QueryRow&)> each) {

@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "cookix/v1/query_service.pb.h"
 #include "cookix/v1/search_service.pb.h"
+#include "engine/api/answer_bytes.h"
 #include "engine/call_context.h"
 #include "engine/filter/ordinal_set.h"
 #include "engine/query/query_memory.h"
@@ -89,8 +90,7 @@ class PlanExecutor {
   bool aggregated_ = false;
   std::vector<std::string> columns_;
   std::vector<v1::AggregateRow> table_;
-  // Of objects and paths in the answer.
-  int64_t answer_bytes_ = 0;
+  AnswerBytes answer_bytes_;
 };
 
 }  // namespace cookix::engine

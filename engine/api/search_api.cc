@@ -23,7 +23,7 @@ absl::Status SearchApi::SearchAt(const CallContext& context, const NamespaceView
                                  const v1::SearchRequest& request, const std::string& prefix,
                                  v1::SearchResponse* response) {
   COOKIX_ASSIGN_OR_RETURN(const SearchPlan plan, PlanSearch(request, prefix, database_.limits()));
-  SearchShared shared;
+  SearchShared shared(database_.limits());
   return SearchRun(database_, context, view, request, plan, prefix, shared).Answer(response);
 }
 
@@ -34,7 +34,7 @@ absl::Status SearchApi::Search(CallContext& context, const v1::SearchRequest& re
   COOKIX_ASSIGN_OR_RETURN(const SearchPlan plan, PlanSearch(request, prefix, database_.limits()));
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
-  SearchShared shared;
+  SearchShared shared(database_.limits());
   COOKIX_RETURN_IF_ERROR(
       SearchRun(database_, context, view, request, plan, prefix, shared).Answer(response));
   response->set_position(database_.PositionToken(read.commit()));
@@ -72,7 +72,7 @@ absl::Status SearchApi::BatchSearch(CallContext& context, const v1::BatchSearchR
   COOKIX_ASSIGN_OR_RETURN(const ReadView read, database_.Read(context, request.options()));
   COOKIX_ASSIGN_OR_RETURN(const NamespaceView view, InNamespace(read, request.namespace_()));
   const std::string position = database_.PositionToken(read.commit());
-  SearchShared shared;
+  SearchShared shared(database_.limits());
   for (int i = 0; i < request.searches_size(); ++i) {
     COOKIX_RETURN_IF_ERROR(context.Check());
     v1::SearchResponse* answer = response->add_results();

@@ -392,12 +392,9 @@ absl::Status SearchRun::FillRecord(Ordinal ordinal, v1::Hit* hit) {
 }
 
 absl::Status SearchRun::TakeBytes(size_t bytes, const char* field) {
-  shared_.bytes += static_cast<int64_t>(bytes);
-  if (shared_.bytes <= limits_.max_search_bytes) return absl::OkStatus();
-  return LimitExceeded(
-      prefix_ + field,
-      absl::StrCat("what is found has more than ", limits_.max_search_bytes, " bytes"),
-      "Ask for fewer hits, or leave parts out with the mask");
+  if (shared_.bytes.Take(bytes)) return absl::OkStatus();
+  return shared_.bytes.Exceeded(prefix_ + field,
+                                "Ask for fewer hits, or leave parts out with the mask");
 }
 
 absl::Status SearchRun::FillLaneLists() {

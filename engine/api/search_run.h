@@ -13,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cookix/v1/search_service.pb.h"
+#include "engine/api/answer_bytes.h"
 #include "engine/api/search_lane.h"
 #include "engine/api/search_plan.h"
 #include "engine/api/search_snippets.h"
@@ -25,10 +26,11 @@ namespace cookix::engine {
 
 // What the searches of one call share.
 struct SearchShared {
+  explicit SearchShared(const Limits& limits) : bytes(limits) {}
+
   // By filter.
   std::unordered_map<std::string, std::shared_ptr<const OrdinalSet>> matching;
-  // Of the objects returned so far.
-  int64_t bytes = 0;
+  AnswerBytes bytes;
 };
 
 class SearchRun {
