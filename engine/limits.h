@@ -29,7 +29,7 @@ struct Limits {
   int64_t max_group_limit = 100;
   // Hits of one call: of all searches of a batch, and of all groups of a search.
   int64_t max_search_hits = 100'000;
-  // Bytes of the objects, snippets and paths that one search or query returns.
+  // Bytes of the objects, snippets, paths and edges that one search, query or walk returns.
   int64_t max_search_bytes = 256LL << 20;
   // Candidates that a search with groups fetches before it gives up on full groups.
   int64_t max_group_candidates = 100'000;

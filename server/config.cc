@@ -195,7 +195,7 @@ const Setting kSettings[] = {
     {"Limits", COOKIX_LIMIT(max_search_hits, ""),
      "Hits of one call: of all searches of a batch, and of all groups of a search.", 1, kBillion},
     {"Limits", COOKIX_LIMIT(max_search_bytes, "bytes"),
-     "Objects, snippets and paths that one search or query returns.", 1, 1LL << 31},
+     "Objects, snippets, paths and edges that one search, query or walk returns.", 1, 1LL << 31},
     {"Limits", COOKIX_LIMIT(max_group_candidates, ""),
      "Candidates that a search with groups looks at before it gives up on full groups.", 1,
      kBillion},

@@ -13,7 +13,7 @@
 
 namespace cookix::engine {
 
-// Counts the objects, paths, edges and snippets of one answer.
+// Counts the objects, paths, edges and snippets of one answer, before they are many.
 class AnswerBytes {
  public:
   explicit AnswerBytes(const Limits& limits) : most_(limits.max_search_bytes) {}

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/api/answer_bytes.h"
 #include "engine/api/graph_api.h"
 #include "engine/api/request_fingerprint.h"
 #include "engine/api/walk_support.h"
@@ -40,6 +41,8 @@ absl::StatusOr<NeighborCursor> DecodeCursor(const std::string& text) {
   }
   return NeighborCursor{text[0] == 'i', text.substr(1)};
 }
+
+constexpr std::string_view kAskForLess = "Ask for fewer, or for no objects";
 
 // How a stored edge at an object is shown: as itself, or as a virtual edge.
 struct Shown {
@@ -120,6 +123,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
   v1::ObjectRef self;
   COOKIX_RETURN_IF_ERROR(view.FillRef(ordinal, &self));
   response->set_position(database_.PositionToken(view.commit()));
+  AnswerBytes bytes(limits);
   int64_t looked = 0;
   for (const bool in : {false, true}) {
     if (!rules.LooksAt(in) || (cursor.in && !in)) continue;
@@ -183,6 +187,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       if (request.with_objects()) {
         COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, key.far, neighbor->mutable_object()));
       }
+      if (!bytes.Take(neighbor->ByteSizeLong())) return bytes.Exceeded("page_size", kAskForLess);
     }
     COOKIX_RETURN_IF_ERROR(it->status());
   }
@@ -225,6 +230,7 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
       const Walk walk,
       depth_first ? DepthFirst(steps, start, static_cast<int>(max_depth), limit, onto.get())
                   : BreadthFirst(steps, start, static_cast<int>(max_depth), limit, onto.get()));
+  AnswerBytes bytes(limits);
   int filled = 0;
   for (const VisitedObject& visited : walk.visits) {
     if (++filled % 256 == 0) COOKIX_RETURN_IF_ERROR(context.Check());
@@ -241,6 +247,7 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
                                       &response->visits(visited.parent).ref(), visited.via,
                                       rules.valid_at_ms, visit->mutable_via()));
     }
+    if (!bytes.Take(visit->ByteSizeLong())) return bytes.Exceeded("limit", kAskForLess);
   }
   response->set_truncated(walk.truncated);
   response->set_edges_examined(steps.edges_examined());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "engine/api/answer_bytes.h"
 #include "engine/api/walk_support.h"
 #include "engine/database.h"
 #include "engine/graph/geodesic.h"
@@ -81,7 +82,8 @@ struct HitOptions {
 };
 
 absl::Status FillHit(const NamespaceView& view, const v1::ObjectRef& anchor_ref,
-                     const FoundPath& path, int rank, const HitOptions& options, v1::Hit* hit) {
+                     const FoundPath& path, int rank, const HitOptions& options, AnswerBytes* bytes,
+                     v1::Hit* hit) {
   COOKIX_RETURN_IF_ERROR(view.FillRef(path.ordinal, hit->mutable_ref()));
   const double distance = options.direct ? 0.0 : options.alpha * path.weight;
   hit->set_distance(distance);
@@ -97,7 +99,8 @@ absl::Status FillHit(const NamespaceView& view, const v1::ObjectRef& anchor_ref,
   if (options.with_explanations) {
     hit->set_explanation(Explain(anchor_ref, hit->path(), hit->score()));
   }
-  return absl::OkStatus();
+  if (bytes->Take(hit->ByteSizeLong())) return absl::OkStatus();
+  return bytes->Exceeded("limit", "Ask for fewer, or for no objects");
 }
 
 struct Anchor {
@@ -281,12 +284,14 @@ absl::Status ReasoningApi::Query(CallContext& context, const v1::QueryRequest& r
   options.with_objects = request.with_objects();
   options.with_explanations = request.with_explanations();
   options.valid_at_ms = request.valid_at_ms();
+  AnswerBytes bytes(limits);
   int rank = 0;
   for (const FoundPath& path : std::move(answers).Take()) {
     const auto anchor = std::find_if(anchors.begin(), anchors.end(), [&](const Anchor& each) {
       return each.ordinal == path.anchor;
     });
-    COOKIX_RETURN_IF_ERROR(FillHit(view, anchor->ref, path, ++rank, options, response->add_hits()));
+    COOKIX_RETURN_IF_ERROR(
+        FillHit(view, anchor->ref, path, ++rank, options, &bytes, response->add_hits()));
   }
   return finish();
 }
@@ -315,10 +320,11 @@ absl::Status ReasoningApi::FindContradictions(CallContext& context,
   options.alpha = 1.0;
   options.with_objects = request.with_objects();
   options.with_explanations = true;
+  AnswerBytes bytes(limits);
   int rank = 0;
   for (const FoundPath& path : found) {
     COOKIX_RETURN_IF_ERROR(
-        FillHit(view, request.ref(), path, ++rank, options, response->add_hits()));
+        FillHit(view, request.ref(), path, ++rank, options, &bytes, response->add_hits()));
   }
   response->set_position(database_.PositionToken(read.commit()));
   return absl::OkStatus();
