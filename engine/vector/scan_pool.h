@@ -30,7 +30,6 @@ class ScanPool {
     margin_ = margin;
     Tighten();
   }
-  float margin() const { return margin_; }
 
   // Many at a time are taken in faster. REQUIRES: no distance is NaN; nodes are below 2^31.
   void Insert(const float* distances, const uint32_t* nodes, size_t count);
