@@ -1,14 +1,13 @@
 #include "tests/crash/search_check.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <set>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "tests/crash/vector_fields.h"
+#include "tests/crash/wait_for_index.h"
 
 namespace cookix::tests {
 namespace {
@@ -20,7 +19,6 @@ constexpr double kExactly = 1e-4;
 constexpr double kNearly = 2e-2;
 // Of the true nearest, searches that may miss some must find this share.
 constexpr double kRecall = 0.9;
-constexpr std::chrono::seconds kIndexed(60);
 
 bool Close(double a, double b, double tolerance) {
   return std::fabs(a - b) <= tolerance * (1 + std::fabs(b));
@@ -57,18 +55,6 @@ absl::Status SearchCheck::Search(const std::string& field, const v1::Vector& que
   if (!status.ok()) return status;
   ++searches_[response->diagnostics().strategy()];
   return absl::OkStatus();
-}
-
-absl::Status SearchCheck::WaitForIndex(const std::string& field) {
-  const v1::Vector query = RandomVector(field, random_);
-  const auto deadline = std::chrono::steady_clock::now() + kIndexed;
-  while (std::chrono::steady_clock::now() < deadline) {
-    v1::SearchResponse response;
-    const absl::Status status = Search(field, query, false, &response);
-    if (!status.ok() || response.diagnostics().strategy() != "records") return status;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return absl::DeadlineExceededError(absl::StrCat("the index of ", field, " is never there"));
 }
 
 std::vector<SearchCheck::Near> SearchCheck::Truth(const std::string& field,
@@ -110,7 +96,10 @@ absl::Status SearchCheck::CheckHits(const std::string& field, const v1::Vector& 
 absl::Status SearchCheck::Run(bool by_indexes) {
   for (const std::string field : kVectorFields) {
     if (by_indexes) {
-      const absl::Status status = WaitForIndex(field);
+      const v1::Vector query = RandomVector(field, random_);
+      const absl::Status status = WaitForIndex(field, [&](v1::SearchResponse* response) {
+        return Search(field, query, /*exact=*/false, response);
+      });
       if (!status.ok()) return status;
     }
     size_t wanted = 0, found = 0;

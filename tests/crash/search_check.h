@@ -36,7 +36,6 @@ class SearchCheck {
     bool operator<(const Near& other) const { return distance < other.distance; }
   };
 
-  absl::Status WaitForIndex(const std::string& field);
   absl::Status Search(const std::string& field, const v1::Vector& query, bool exact,
                       v1::SearchResponse* response);
   // All that can be found, nearest first.

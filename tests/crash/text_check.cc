@@ -1,13 +1,12 @@
 #include "tests/crash/text_check.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "tests/crash/wait_for_index.h"
 #include "tests/crash/word_texts.h"
 
 namespace cookix::tests {
@@ -17,7 +16,6 @@ constexpr int kLimit = 10;
 constexpr int kQueries = 3;
 // Of sums in another order, relative.
 constexpr double kRounding = 1e-9;
-constexpr std::chrono::seconds kIndexed(60);
 
 bool IsFound(const std::vector<std::string>& words, v1::TextQueryMode mode,
              const std::vector<std::string>& text) {
@@ -58,18 +56,6 @@ absl::Status TextCheck::Search(const std::vector<std::string>& words, v1::TextQu
   if (!status.ok()) return status;
   ++searches_["text_" + response->diagnostics().strategy()];
   return absl::OkStatus();
-}
-
-absl::Status TextCheck::WaitForIndex() {
-  const auto deadline = std::chrono::steady_clock::now() + kIndexed;
-  while (std::chrono::steady_clock::now() < deadline) {
-    v1::SearchResponse response;
-    const absl::Status status =
-        Search({RandomWord(random_)}, v1::TEXT_QUERY_MODE_ANY_WORDS, &response);
-    if (!status.ok() || response.diagnostics().strategy() != "records") return status;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return absl::DeadlineExceededError("the index of texts is never there");
 }
 
 TextCheck::Found TextCheck::Truth(const std::vector<std::string>& words,
@@ -119,7 +105,9 @@ absl::Status TextCheck::Check(const Found& truth, const v1::SearchResponse& resp
 
 absl::Status TextCheck::Run(bool by_indexes) {
   if (by_indexes) {
-    const absl::Status status = WaitForIndex();
+    const absl::Status status = WaitForIndex("texts", [&](v1::SearchResponse* response) {
+      return Search({RandomWord(random_)}, v1::TEXT_QUERY_MODE_ANY_WORDS, response);
+    });
     if (!status.ok()) return status;
   }
   for (const v1::TextQueryMode mode :

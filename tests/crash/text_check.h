@@ -34,7 +34,6 @@ class TextCheck {
   // By key. The score is not known of phrases.
   using Found = std::map<std::string, std::optional<double>>;
 
-  absl::Status WaitForIndex();
   absl::Status Search(const std::vector<std::string>& words, v1::TextQueryMode mode,
                       v1::SearchResponse* response);
   // All that is to be found.
