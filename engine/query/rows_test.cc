@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/filter/test_values.h"
 #include "engine/query/aggregation.h"
 #include "engine/query/row_sorter.h"
 #include "gtest/gtest.h"
@@ -15,27 +16,6 @@
 
 namespace cookix::engine {
 namespace {
-
-v1::Value Int(int64_t number) {
-  v1::Value value;
-  value.set_int_value(number);
-  return value;
-}
-v1::Value Double(double number) {
-  v1::Value value;
-  value.set_double_value(number);
-  return value;
-}
-v1::Value Text(const std::string& text) {
-  v1::Value value;
-  value.set_string_value(text);
-  return value;
-}
-v1::Value Bool(bool truth) {
-  v1::Value value;
-  value.set_bool_value(truth);
-  return value;
-}
 
 FieldValue Field(const v1::Value& value) {
   FieldValue field{value, {}};

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/filter/test_values.h"
 #include "engine/view/fake_store.h"
 #include "engine/view/view_host.h"
 #include "gtest/gtest.h"
@@ -175,29 +176,6 @@ class FieldIndexViewTest : public testing::Test {
     return true;
   }
 
-  static v1::Filter Compare(const std::string& field, v1::ComparisonOperator op,
-                            const v1::Value& value) {
-    v1::Filter filter;
-    filter.mutable_comparison()->set_field(field);
-    filter.mutable_comparison()->set_op(op);
-    *filter.mutable_comparison()->mutable_value() = value;
-    return filter;
-  }
-  static v1::Value Int(int64_t value) {
-    v1::Value out;
-    out.set_int_value(value);
-    return out;
-  }
-  static v1::Value Text(const std::string& value) {
-    v1::Value out;
-    out.set_string_value(value);
-    return out;
-  }
-  static v1::Filter Exists(const std::string& field) {
-    v1::Filter filter;
-    filter.mutable_existence()->set_field(field);
-    return filter;
-  }
   static ObjectRecord Record(CollectionId collection) {
     ObjectRecord record;
     record.set_collection_id(collection);
