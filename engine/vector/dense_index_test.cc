@@ -104,6 +104,20 @@ class World {
     for (Ordinal ordinal = from; ordinal < to; ++ordinal) Put(ordinal, RandomVector(vectors));
     Commit();
   }
+  void RemoveEach(Ordinal from, Ordinal to, Ordinal step = 1) {
+    for (Ordinal ordinal = from; ordinal < to; ordinal += step) Remove(ordinal);
+    Commit();
+  }
+  // Puts about half of them anew, and does all that there is to do then.
+  void ReplaceSome(Ordinal from, Ordinal to) {
+    for (Ordinal ordinal = from; ordinal < to; ++ordinal) {
+      if (rng_() % 2 == 0) Put(ordinal, RandomVector());
+    }
+    Commit();
+    IndexAll();
+    while (index_.Maintain()) {
+    }
+  }
   void IndexAll() {
     std::thread second([&] {
       while (index_.IndexSome()) {
@@ -125,13 +139,24 @@ class World {
     return hits;
   }
 
-  VectorSearchResult Search(const v1::Vector& query, int64_t limit,
-                            std::shared_ptr<const OrdinalSet> accept = nullptr, bool exact = false,
-                            int64_t ef = 0) {
+  VectorSearch Asking(const v1::Vector& query, int64_t limit) {
     VectorSearch search;
     search.field = &index_.field();
     search.vector = &query;
     search.limit = limit;
+    return search;
+  }
+  // By codes alone.
+  absl::StatusOr<bool> SearchAt(uint64_t commit, const VectorSearch& search,
+                                VectorSearchResult* result) {
+    CallContext context;
+    return index_.Search(
+        context, search, commit, [](Ordinal, v1::Vector*) { return false; }, result);
+  }
+  VectorSearchResult Search(const v1::Vector& query, int64_t limit,
+                            std::shared_ptr<const OrdinalSet> accept = nullptr, bool exact = false,
+                            int64_t ef = 0) {
+    VectorSearch search = Asking(query, limit);
     search.exact = exact;
     search.ef = ef;
     search.accept = std::move(accept);
@@ -258,8 +283,7 @@ TEST_P(DenseIndexTest, ExactSearchIsBruteForce) {
     // Enough for codebooks.
     world.Fill(1, 5000);
     world.IndexAll();
-    for (Ordinal ordinal = 1; ordinal < 5000; ordinal += 7) world.Remove(ordinal);
-    world.Commit();
+    world.RemoveEach(1, 5000, 7);
     world.Fill(100, 200);
     std::set<Ordinal> odd;
     for (Ordinal ordinal = 1; ordinal < 6000; ordinal += 2) odd.insert(ordinal);
@@ -306,8 +330,7 @@ TEST_P(DenseIndexTest, ComesBackFromAFile) {
                 9);
     world.Fill(1, objects);
     world.IndexAll();
-    for (Ordinal ordinal = 1; ordinal < objects; ordinal += 9) world.Remove(ordinal);
-    world.Commit();
+    world.RemoveEach(1, objects, 9);
     world.Fill(objects, objects + 20);
     auto writer = (*store)->CreateViewFile("vectors", 1);
     ASSERT_TRUE(writer.ok()) << writer.status();
@@ -474,8 +497,7 @@ TEST(DenseIndexFilterTest, AFilterUsedAgainSeesWhatChanged) {
     };
     check();
     // Deaths leave the copies as they are.
-    for (Ordinal ordinal = 0; ordinal < 2000; ordinal += 8) world.Remove(ordinal);
-    world.Commit();
+    world.RemoveEach(0, 2000, 8);
     check();
     // What comes is not in them, and may take the place of what is.
     world.Fill(3000, 5000);
@@ -484,8 +506,7 @@ TEST(DenseIndexFilterTest, AFilterUsedAgainSeesWhatChanged) {
     world.index_.Maintain(true);
     check();
     // Of what matches, next to nothing lives.
-    for (Ordinal ordinal = 0; ordinal < 4980; ordinal += 4) world.Remove(ordinal);
-    world.Commit();
+    world.RemoveEach(0, 4980, 4);
     check();
   }
 }
@@ -497,15 +518,7 @@ TEST(DenseIndexChurnTest, RecallDoesNotDecay) {
   constexpr Ordinal kObjects = 8000;
   world.Fill(1, kObjects);
   world.IndexAll();
-  for (int round = 0; round < 6; ++round) {
-    for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
-      if (world.rng_() % 2 == 0) world.Put(ordinal, world.RandomVector());
-    }
-    world.Commit();
-    world.IndexAll();
-    while (world.index_.Maintain()) {
-    }
-  }
+  for (int round = 0; round < 6; ++round) world.ReplaceSome(1, kObjects);
   World fresh(field, 4);
   fresh.rng_ = world.rng_;
   for (const auto& [ordinal, vector] : world.held_) fresh.Put(ordinal, vector);
@@ -527,15 +540,7 @@ TEST(DenseIndexChurnTest, QuantizedRecallDoesNotDecay) {
     constexpr Ordinal kObjects = 6000;
     world.Fill(1, kObjects);
     world.IndexAll();
-    for (int round = 0; round < 4; ++round) {
-      for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
-        if (world.rng_() % 2 == 0) world.Put(ordinal, world.RandomVector());
-      }
-      world.Commit();
-      world.IndexAll();
-      while (world.index_.Maintain()) {
-      }
-    }
+    for (int round = 0; round < 4; ++round) world.ReplaceSome(1, kObjects);
     EXPECT_GE(world.Recall(100, 10), 0.95);
     EXPECT_GE(world.index_.stats().codec_recall_permille, 950);
   }
@@ -591,13 +596,10 @@ class Beside {
 
  private:
   void Search(const v1::Vector& query) {
-    VectorSearch search;
-    search.field = &world_.index_.field();
-    search.vector = &query;
-    search.limit = 10;
     CallContext context;
     VectorSearchResult result;
-    const auto answer = world_.index_.Search(context, search, commit_.load(), stored_, &result);
+    const auto answer =
+        world_.index_.Search(context, world_.Asking(query, 10), commit_.load(), stored_, &result);
     ASSERT_TRUE(answer.ok());
     if (!*answer) return;
     answered_.fetch_add(1);
@@ -653,8 +655,7 @@ TEST(DenseIndexChurnTest, EverythingMayGoAndComeBack) {
     world.Fill(1, 4000);
     world.IndexAll();
     EXPECT_GE(world.Recall(20, 10), 0.95);
-    for (Ordinal ordinal = 1; ordinal < 4000; ++ordinal) world.Remove(ordinal);
-    world.Commit();
+    world.RemoveEach(1, 4000);
     EXPECT_TRUE(world.Search(world.RandomVector(), 10).hits.empty());
     world.index_.Maintain(true);
     EXPECT_TRUE(world.Search(world.RandomVector(), 10).hits.empty());
@@ -757,15 +758,11 @@ TEST(DenseIndexSettingsTest, TheWidthIsThatOfTheFieldAsItIsNow) {
   const auto distances = [&](int ef_search, int64_t ef) {
     v1::VectorField field = world.index_.field();
     field.mutable_hnsw()->set_ef_search(ef_search);
-    VectorSearch search;
+    VectorSearch search = world.Asking(query, 10);
     search.field = &field;
-    search.vector = &query;
-    search.limit = 10;
     search.ef = ef;
-    CallContext context;
     VectorSearchResult result;
-    const auto answered = world.index_.Search(
-        context, search, world.commit_, [](Ordinal, v1::Vector*) { return false; }, &result);
+    const auto answered = world.SearchAt(world.commit_, search, &result);
     EXPECT_TRUE(answered.ok() && *answered);
     return result.candidates_considered;
   };
@@ -782,10 +779,7 @@ TEST(DenseIndexDeadlineTest, CancelledCallsStopReading) {
     world.Fill(1, 6000);
     world.IndexAll();
     const v1::Vector query = world.RandomVector();
-    VectorSearch search;
-    search.field = &world.index_.field();
-    search.vector = &query;
-    search.limit = 500;
+    VectorSearch search = world.Asking(query, 500);
     search.exact = quantization == v1::VECTOR_QUANTIZATION_INT8;
     CallContext context;
     int read = 0;
@@ -834,10 +828,7 @@ TEST(DenseIndexHistoryTest, CommitsDuringTheLastStepAreNotSeen) {
     }
     World world(field, 7);
     world.Fill(1, 200, mean ? 3 : 1);
-    const v1::Vector query = [&] {
-      v1::Vector one = world.RandomVector();
-      return one;
-    }();
+    const v1::Vector query = world.RandomVector();
     const auto before = world.Truth(query, 10, nullptr);
     const uint64_t commit = world.commit_;
     world.Remove(before[0].ordinal);
@@ -847,15 +838,10 @@ TEST(DenseIndexHistoryTest, CommitsDuringTheLastStepAreNotSeen) {
       world.Put(before[2].ordinal, world.RandomVector(mean ? 2 : 1));
       world.Commit();
     });
-    VectorSearch search;
-    search.field = &world.index_.field();
-    search.vector = &query;
-    search.limit = 10;
+    VectorSearch search = world.Asking(query, 10);
     search.accept = accept;
-    CallContext context;
     VectorSearchResult result;
-    const auto answered = world.index_.Search(
-        context, search, commit, [](Ordinal, v1::Vector*) { return false; }, &result);
+    const auto answered = world.SearchAt(commit, search, &result);
     ASSERT_TRUE(answered.ok() && *answered);
     ASSERT_EQ(world.commit_, commit + 2);
     ExpectSame(result.hits, before, 1e-4);
@@ -886,14 +872,8 @@ TEST(DenseIndexHistoryTest, ReadersSeeTheirCommit) {
   EXPECT_EQ(world.Search(query, 50).hits[0].ordinal, 5000u);
   // Once dead slots are used again, nothing is said of that commit.
   world.index_.Maintain(true);
-  VectorSearch search;
-  search.field = &world.index_.field();
-  search.vector = &query;
-  search.limit = 10;
-  CallContext context;
   VectorSearchResult result;
-  const auto answered = world.index_.Search(
-      context, search, commit, [](Ordinal, v1::Vector*) { return false; }, &result);
+  const auto answered = world.SearchAt(commit, world.Asking(query, 10), &result);
   ASSERT_TRUE(answered.ok());
   EXPECT_FALSE(*answered);
 }
