@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -56,6 +57,14 @@ class TextViewTest : public testing::Test {
   }
   void OpenAgain() {
     database_.emplace(configure_);
+    WaitBuilt();
+  }
+  // Closes and opens.
+  void Restart() {
+    database_.reset();
+    OpenAgain();
+  }
+  void WaitBuilt() {
     CallContext context;
     ASSERT_TRUE((*database_)->views().WaitBuilt("text", context).ok());
   }
@@ -90,17 +99,23 @@ class TextViewTest : public testing::Test {
     const absl::Status status = (*database_)->objects().PutObject(context, request, &response);
     ASSERT_TRUE(status.ok()) << status;
   }
-  // A commit of several objects.
-  void PutMany(int count) {
+  // A commit of several objects, which `fill` is given with their numbers.
+  absl::Status Write(int count, const std::function<void(int, v1::Object*)>& fill,
+                     bool wait_for_views = false) {
     v1::WriteRequest request;
+    request.mutable_options()->set_wait_for_views(wait_for_views);
     for (int i = 0; i < count; ++i) {
-      v1::Object* object = request.add_mutations()->mutable_put_object()->mutable_object();
-      object->mutable_ref()->set_key(RandomKey());
-      Fill(object);
+      fill(i, request.add_mutations()->mutable_put_object()->mutable_object());
     }
     CallContext context;
     v1::WriteResponse response;
-    const absl::Status status = (*database_)->objects().Write(context, request, &response);
+    return (*database_)->objects().Write(context, request, &response);
+  }
+  void PutMany(int count) {
+    const absl::Status status = Write(count, [this](int, v1::Object* object) {
+      object->mutable_ref()->set_key(RandomKey());
+      Fill(object);
+    });
     ASSERT_TRUE(status.ok()) << status;
   }
   void Delete(const std::string& key) {
@@ -352,9 +367,8 @@ TEST_F(TextViewTest, FollowsEveryKindOfWrite) {
     Compare();
   }
   // What follows the log and what starts from the store is the same.
-  CallContext context;
   ASSERT_TRUE((*database_)->views().Rebuild("text").ok());
-  ASSERT_TRUE((*database_)->views().WaitBuilt("text", context).ok());
+  WaitBuilt();
   WaitReady();
   Compare();
 }
@@ -388,14 +402,14 @@ TEST_F(TextViewTest, ReadersOfCommitsBeforeItWasBuiltAreAnsweredFromTheStore) {
   WriteSome(50);
   const ReadView early = (*database_)->Read();
   WriteSome(20);
-  CallContext context;
   ASSERT_TRUE((*database_)->views().Rebuild("text").ok());
-  ASSERT_TRUE((*database_)->views().WaitBuilt("text", context).ok());
+  WaitBuilt();
   const NamespaceView view = *InNamespace(early, "");
   const CollectionInfo* collection = view.ns->FindCollection("");
   const AnalyzedQuery query = RandomQuery(collection->record.collection());
   const TextSearch search = SearchOf(*collection, query);
   CompareAt(view, search, false);
+  CallContext context;
   TextSearchResult result;
   ASSERT_TRUE((*database_)->FindByText(context, view, search, &result).ok());
   EXPECT_EQ(result.strategy, "records");
@@ -410,16 +424,12 @@ TEST_F(TextViewTest, AFieldAddedWhileOthersWriteIsBuiltBeside) {
   std::thread writer([&] {
     // Its own random numbers: those of the test belong to the other thread.
     std::mt19937_64 rng(5);
-    while (!stop.load()) {
-      v1::PutObjectRequest request;
-      v1::Object* object = request.mutable_write()->mutable_object();
+    const auto fill = [&](int, v1::Object* object) {
       object->mutable_ref()->set_key("k" + std::to_string(rng() % 200));
       object->set_content(kWords[rng() % kWords.size()]);
       (*object->mutable_properties())["title"].set_string_value(kWords[rng() % kWords.size()]);
-      CallContext context;
-      v1::PutObjectResponse response;
-      EXPECT_TRUE((*database_)->objects().PutObject(context, request, &response).ok());
-    }
+    };
+    while (!stop.load()) EXPECT_TRUE(Write(1, fill).ok());
   });
   for (int i = 0; i < 5; ++i) {
     AddField("title");
@@ -495,16 +505,14 @@ TEST_F(TextViewTest, StartsFromWhatWasSaved) {
   AddField("title");
   WaitReady();
   WriteSome(100);
-  database_.reset();
-  OpenAgain();
+  Restart();
   EXPECT_TRUE(Status().restored) << Status().checkpoint_error;
   EXPECT_EQ(Describe().state(), "ready");
   Compare();
   // And from there on.
   WriteSome(50);
   Compare();
-  database_.reset();
-  OpenAgain();
+  Restart();
   EXPECT_TRUE(Status().restored);
   Compare();
 }
@@ -514,8 +522,7 @@ TEST_F(TextViewTest, WhatChangedAfterTheSaveIsCaughtUp) {
   CreateCollection("gone");
   WriteSome(60);
   for (int i = 0; i < 30; ++i) Put(RandomKey(), "gone");
-  database_.reset();
-  OpenAgain();
+  Restart();
   const auto saved = files_->Clone("/store/views");
   // Everything that can happen between a save and a crash.
   WriteSome(40);
@@ -667,18 +674,13 @@ TEST_F(TextViewTest, RefusesTextsBeyondItsMemory) {
   absl::Status status;
   int put = 0;
   for (; status.ok() && put < 200'000; put += 100) {
-    v1::WriteRequest request;
-    request.mutable_options()->set_wait_for_views(true);
-    for (int i = 0; i < 100; ++i) {
-      v1::Object* object = request.add_mutations()->mutable_put_object()->mutable_object();
+    const auto fill = [&](int i, v1::Object* object) {
       object->mutable_ref()->set_key("m" + std::to_string(put + i));
       for (int w = 0; w < 40; ++w) {
         *object->mutable_content() += " w" + std::to_string(rng_() % 5000);
       }
-    }
-    CallContext context;
-    v1::WriteResponse response;
-    status = (*database_)->objects().Write(context, request, &response);
+    };
+    status = Write(100, fill, /*wait_for_views=*/true);
     if (!status.ok()) break;
   }
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
@@ -721,16 +723,12 @@ TEST_F(TextViewTest, DescribesWhatItHas) {
   Open();
   AddField("title");
   WaitReady();
-  for (int i = 0; i < 3; ++i) {
-    v1::PutObjectRequest request;
-    v1::Object* object = request.mutable_write()->mutable_object();
+  const auto fill = [](int i, v1::Object* object) {
     object->mutable_ref()->set_key("k" + std::to_string(i));
     object->set_content("one two two");
     if (i == 0) (*object->mutable_properties())["title"].set_string_value("three");
-    CallContext context;
-    v1::PutObjectResponse response;
-    ASSERT_TRUE((*database_)->objects().PutObject(context, request, &response).ok());
-  }
+  };
+  ASSERT_TRUE(Write(3, fill).ok());
   Put("empty");
   v1::PatchObjectRequest patch;
   patch.mutable_patch()->mutable_ref()->set_key("empty");
@@ -755,15 +753,11 @@ TEST_F(TextViewTest, DescribesWhatIsBeingBuilt) {
   constexpr int kObjects = 6000;
   Open();
   for (int first = 0; first < kObjects; first += 500) {
-    v1::WriteRequest request;
-    for (int i = first; i < first + 500; ++i) {
-      v1::Object* object = request.add_mutations()->mutable_put_object()->mutable_object();
-      object->mutable_ref()->set_key("o" + std::to_string(i));
+    const auto fill = [&](int i, v1::Object* object) {
+      object->mutable_ref()->set_key("o" + std::to_string(first + i));
       object->set_content("one of many");
-    }
-    CallContext context;
-    v1::WriteResponse response;
-    ASSERT_TRUE((*database_)->objects().Write(context, request, &response).ok());
+    };
+    ASSERT_TRUE(Write(500, fill).ok());
   }
   AddField("again", [](auto* field) { field->set_source("$content"); });
   int64_t most = 0;
@@ -797,17 +791,13 @@ TEST_F(TextViewTest, ManyThreads) {
     threads.emplace_back([&, t] {
       std::mt19937_64 rng(static_cast<uint64_t>(100 + t));
       while (!stop.load()) {
-        v1::WriteRequest request;
-        for (int i = 0; i < 10; ++i) {
-          v1::Object* object = request.add_mutations()->mutable_put_object()->mutable_object();
+        const auto fill = [&](int, v1::Object* object) {
           object->mutable_ref()->set_key("k" + std::to_string(rng() % 300));
           for (int w = 0; w < 5; ++w) {
             *object->mutable_content() += kWords[rng() % kWords.size()] + " ";
           }
-        }
-        CallContext context;
-        v1::WriteResponse response;
-        EXPECT_TRUE((*database_)->objects().Write(context, request, &response).ok());
+        };
+        EXPECT_TRUE(Write(10, fill).ok());
       }
     });
   }
@@ -828,8 +818,7 @@ TEST_F(TextViewTest, ManyThreads) {
   }
   stop.store(true);
   for (std::thread& thread : threads) thread.join();
-  CallContext context;
-  ASSERT_TRUE((*database_)->views().WaitBuilt("text", context).ok());
+  WaitBuilt();
   WaitReady();
   Compare();
 }
