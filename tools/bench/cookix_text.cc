@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/call_context.h"
 #include "storage/base/status.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
@@ -153,9 +154,9 @@ absl::Status CookixText::SearchBothWays(const WordQuery& query, size_t k,
                                  return a.document == b.document && a.score == b.score;
                                });
   return same ? absl::OkStatus()
-              : absl::InternalError(absl::StrCat(
-                    "wrong answer: \"", WordsOf(query, corpus_.vocabulary()),
-                    "\" finds other documents than by scoring everything that matches"));
+              : Wrong(absl::StrCat("\"", WordsOf(query, corpus_.vocabulary()),
+                                   "\" finds other documents than by scoring everything that "
+                                   "matches"));
 }
 
 absl::Status CookixText::CheckAnalysis(size_t document) const {
@@ -165,8 +166,7 @@ absl::Status CookixText::CheckAnalysis(size_t document) const {
     terms += token.term;
   });
   if (terms == corpus_.Terms(document)) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("wrong answer: analysis makes other terms of document ", document));
+  return Wrong(absl::StrCat("analysis makes other terms of document ", document));
 }
 
 TextContestantFactory CookixContestant() {

@@ -13,24 +13,15 @@
 #include "engine/graph/steps.h"
 #include "google/protobuf/arena.h"
 #include "storage/base/status.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr uint32_t kBatch = 1000;
 constexpr int kHops = 4;
 
-double MicrosSince(Clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-}
-
 bool Near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(1.0, std::abs(a)); }
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
 
 int Checks(int rounds) { return std::max(20, rounds / 10); }
 

@@ -15,21 +15,12 @@
 #include "cookix/v1/object_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "storage/base/status.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr uint32_t kBatch = 1000;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
 
 // GetObject calls with `in_flight` unanswered ones, on one completion queue.
 absl::Status GetMany(const std::string& target, const RandomGraph& graph, uint64_t seed, int calls,

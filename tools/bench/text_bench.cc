@@ -1,7 +1,6 @@
 #include "tools/bench/text_bench.h"
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <map>
 #include <thread>
@@ -10,12 +9,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/status.h"
+#include "tools/bench/measure.h"
 #include "tools/bench/text_truth.h"
 
 namespace cookix::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 // Documents whose texts are made at once, outside what is timed.
 constexpr size_t kBatch = 10'000;
@@ -23,10 +21,6 @@ constexpr size_t kBatch = 10'000;
 constexpr size_t kAnalysisChecks = 1000;
 constexpr double kIndexGoal = 30'000;
 constexpr double kSizeGoal = 0.3;
-
-double SecondsSince(Clock::time_point begin) {
-  return std::chrono::duration<double>(Clock::now() - begin).count();
-}
 
 struct Scenario {
   TextQueryKind kind = TextQueryKind::kAnyWords;

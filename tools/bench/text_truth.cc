@@ -4,13 +4,10 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
 
 bool Same(double a, double b) { return std::abs(a - b) <= 1e-9 * (std::abs(a) + std::abs(b)); }
 

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <limits>
@@ -23,11 +22,10 @@
 #include "roaring/roaring.hh"
 #include "storage/base/status.h"
 #include "tools/bench/cookix_index.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kHits = 10;
 // Parts in which all indexes are built by turns, so that what else the machine does hits
@@ -40,10 +38,6 @@ constexpr double kEnoughRecall = 0.9985;
 // Recall that the widest search must reach, for an answer to be an answer at all.
 constexpr double kSaneRecall = 0.9;
 constexpr double kFloor = 0.95;
-
-double MicrosSince(Clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
-}
 
 // Of this process, all threads.
 double CpuSeconds() {
@@ -61,10 +55,6 @@ double ResidentBytes() {
   double resident = 0;
   file >> size >> resident;
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
 }
 
 std::vector<uint32_t> RowsOf(const std::vector<AnnHit>& hits) {

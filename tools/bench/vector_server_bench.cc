@@ -12,12 +12,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/status.h"
+#include "tools/bench/measure.h"
 #include "tools/bench/vector_stream.h"
 
 namespace cookix::bench {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr size_t kHits = 10;
 constexpr double kFloor = 0.95;

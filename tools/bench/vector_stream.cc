@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
+#include "tools/bench/measure.h"
 
 namespace cookix::bench {
 namespace {
@@ -17,14 +18,6 @@ constexpr size_t kBatch = 1000;
 constexpr int kInFlight = 8;
 
 }  // namespace
-
-double SecondsSince(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-absl::Status Wrong(const std::string& what) {
-  return absl::InternalError(absl::StrCat("wrong answer: ", what));
-}
 
 std::string KeyOf(size_t row) {
   char key[24];

@@ -2,7 +2,6 @@
 #ifndef COOKIX_TOOLS_BENCH_VECTOR_STREAM_H_
 #define COOKIX_TOOLS_BENCH_VECTOR_STREAM_H_
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 
@@ -12,11 +11,6 @@
 #include "tools/bench/vector_data.h"
 
 namespace cookix::bench {
-
-double SecondsSince(std::chrono::steady_clock::time_point begin);
-
-// An answer that is not what it has to be.
-absl::Status Wrong(const std::string& what);
 
 // The key of the object that row `row` is, and the row again.
 std::string KeyOf(size_t row);
