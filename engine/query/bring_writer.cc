@@ -100,7 +100,7 @@ class BringWriter {
 
   template <typename Words, typename Meaning>
   std::string Word(const Words& words, Meaning meaning) {
-    const std::string_view word = BringWordFor(words, meaning);
+    const std::string_view word = WordFor(words, meaning);
     if (word.empty() && meaning != Meaning{}) good_ = false;
     return Text(word);
   }
@@ -250,7 +250,7 @@ class BringWriter {
     if (comparison.op() == v1::COMPARISON_OPERATOR_EQUAL) {
       return Block().Add(field, true, value).Text();
     }
-    const std::string_view word = BringWordFor(kOperators, comparison.op());
+    const std::string_view word = WordFor(kOperators, comparison.op());
     if (word.empty()) good_ = false;
     return Block().Add(field, true, Block().Add(word, true, value).Text()).Text();
   }

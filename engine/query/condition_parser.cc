@@ -3,19 +3,13 @@
 #include <string>
 #include <utility>
 
+#include "engine/query/search_words.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
 namespace {
 
 using Kind = SearchToken::Kind;
-
-constexpr std::pair<std::string_view, v1::ComparisonOperator> kOperators[] = {
-    {"=", v1::COMPARISON_OPERATOR_EQUAL},          {"!=", v1::COMPARISON_OPERATOR_NOT_EQUAL},
-    {"<>", v1::COMPARISON_OPERATOR_NOT_EQUAL},     {"<", v1::COMPARISON_OPERATOR_LESS},
-    {"<=", v1::COMPARISON_OPERATOR_LESS_EQUAL},    {">", v1::COMPARISON_OPERATOR_GREATER},
-    {">=", v1::COMPARISON_OPERATOR_GREATER_EQUAL},
-};
 
 v1::Filter Not(v1::Filter operand) {
   v1::Filter filter;
@@ -76,7 +70,7 @@ class ConditionParser {
   }
 
   absl::StatusOr<v1::Filter> ParseFieldTest(std::string field) {
-    for (const auto& [symbol, op] : kOperators) {
+    for (const auto& [symbol, op] : kSearchOperators) {
       if (!lexer_.AtSymbol(symbol)) continue;
       COOKIX_RETURN_IF_ERROR(lexer_.Advance());
       v1::Filter filter;

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/filter/filter.h"
 #include "engine/query/row_field.h"
+#include "engine/query/search_words.h"
 #include "engine/write/validate.h"
 #include "storage/base/status.h"
 
@@ -193,10 +194,8 @@ absl::Status CheckOrder(const google::protobuf::RepeatedPtrField<v1::OrderField>
 
 std::string ColumnName(const v1::Aggregate& aggregate) {
   if (!aggregate.name().empty()) return aggregate.name();
-  constexpr std::string_view kPrefix = "AGGREGATE_FUNCTION_";
-  std::string name = v1::AggregateFunction_Name(aggregate.function());
-  if (name.starts_with(kPrefix)) name.erase(0, kPrefix.size());
-  name = absl::AsciiStrToLower(name);
+  const std::string name =
+      absl::AsciiStrToLower(ToAbsl(WordFor(kSearchFunctions, aggregate.function())));
   return aggregate.field().empty() ? name : name + "(" + aggregate.field() + ")";
 }
 

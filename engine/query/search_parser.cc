@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "engine/query/condition_parser.h"
 #include "engine/query/search_lexer.h"
+#include "engine/query/search_words.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -18,23 +19,6 @@ using Kind = SearchToken::Kind;
 using Names = google::protobuf::RepeatedPtrField<std::string>;
 
 constexpr int64_t kMaxCount = std::numeric_limits<int32_t>::max();
-
-constexpr std::pair<std::string_view, v1::TextQueryMode> kModes[] = {
-    {"ANY", v1::TEXT_QUERY_MODE_ANY_WORDS},
-    {"ALL", v1::TEXT_QUERY_MODE_ALL_WORDS},
-    {"PHRASE", v1::TEXT_QUERY_MODE_PHRASE},
-    {"RAW", v1::TEXT_QUERY_MODE_RAW},
-};
-constexpr std::pair<std::string_view, v1::AggregateFunction> kFunctions[] = {
-    {"COUNT", v1::AGGREGATE_FUNCTION_COUNT}, {"SUM", v1::AGGREGATE_FUNCTION_SUM},
-    {"MIN", v1::AGGREGATE_FUNCTION_MIN},     {"MAX", v1::AGGREGATE_FUNCTION_MAX},
-    {"AVG", v1::AGGREGATE_FUNCTION_AVG},
-};
-constexpr std::pair<std::string_view, v1::Direction> kDirections[] = {
-    {"OUT", v1::DIRECTION_OUT},
-    {"IN", v1::DIRECTION_IN},
-    {"BOTH", v1::DIRECTION_BOTH},
-};
 
 class SearchParser {
  public:
@@ -65,7 +49,7 @@ class SearchParser {
 
   absl::StatusOr<bool> TakeStart() {
     if (lexer_.At(Kind::kText)) return Taken(TakeWords(v1::TEXT_QUERY_MODE_ANY_WORDS));
-    for (const auto& [keyword, mode] : kModes) {
+    for (const auto& [keyword, mode] : kSearchModes) {
       COOKIX_ASSIGN_OR_RETURN(const bool taken, lexer_.TakeKeyword(keyword));
       if (taken) return Taken(TakeWords(mode));
     }
@@ -198,7 +182,7 @@ class SearchParser {
 
   // The kind of the option that was there; empty without one.
   absl::StatusOr<std::string_view> TakeFollowOption(v1::FollowStep* step) {
-    for (const auto& [keyword, direction] : kDirections) {
+    for (const auto& [keyword, direction] : kSearchDirections) {
       COOKIX_ASSIGN_OR_RETURN(const bool taken, lexer_.TakeKeyword(keyword));
       if (!taken) continue;
       step->set_direction(direction);
@@ -255,7 +239,7 @@ class SearchParser {
 
   absl::Status TakeAggregate(const std::string& function, size_t begin) {
     v1::Aggregate* aggregate = query_.add_aggregates();
-    for (const auto& [keyword, value] : kFunctions) {
+    for (const auto& [keyword, value] : kSearchFunctions) {
       if (function == keyword) aggregate->set_function(value);
     }
     if (aggregate->function() == v1::AGGREGATE_FUNCTION_UNSPECIFIED) {

@@ -1,12 +1,12 @@
 #include "engine/query/search_writer.h"
 
 #include <cmath>
-#include <cstdint>
 
-#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "engine/query/query_source.h"
 #include "engine/query/search_lexer.h"
+#include "engine/query/search_words.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -22,16 +22,6 @@ std::string Quoted(std::string_view text, char quote) {
   return out + quote;
 }
 
-std::string WriteBytes(std::string_view bytes) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out = "x'";
-  for (const char c : bytes) {
-    out += kDigits[static_cast<uint8_t>(c) >> 4];
-    out += kDigits[static_cast<uint8_t>(c) & 15];
-  }
-  return out + "'";
-}
-
 std::string WriteLiteral(const v1::Value& value) {
   switch (value.kind_case()) {
     case v1::Value::kBoolValue:
@@ -43,7 +33,7 @@ std::string WriteLiteral(const v1::Value& value) {
     case v1::Value::kStringValue:
       return WriteText(value.string_value());
     case v1::Value::kBytesValue:
-      return WriteBytes(value.bytes_value());
+      return "x'" + absl::BytesToHexString(value.bytes_value()) + "'";
     default:
       return std::string(kNothing);
   }
@@ -61,24 +51,11 @@ std::string WritePrefix(std::string_view prefix) {
 std::string WriteComparison(const v1::Comparison& comparison) {
   const std::string field = WriteName(comparison.field());
   const v1::Value& value = comparison.value();
-  switch (comparison.op()) {
-    case v1::COMPARISON_OPERATOR_EQUAL:
-      return field + " = " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_NOT_EQUAL:
-      return field + " != " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_LESS:
-      return field + " < " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_LESS_EQUAL:
-      return field + " <= " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_GREATER:
-      return field + " > " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_GREATER_EQUAL:
-      return field + " >= " + WriteLiteral(value);
-    case v1::COMPARISON_OPERATOR_PREFIX:
-      return field + " LIKE " + WritePrefix(value.string_value());
-    default:
-      return std::string(kNothing);
+  if (comparison.op() == v1::COMPARISON_OPERATOR_PREFIX) {
+    return field + " LIKE " + WritePrefix(value.string_value());
   }
+  const std::string word(WordFor(kSearchOperators, comparison.op()));
+  return word.empty() ? std::string(kNothing) : field + " " + word + " " + WriteLiteral(value);
 }
 
 std::string WriteMembership(const v1::Membership& membership) {
@@ -167,14 +144,8 @@ class SearchWriter {
 
   void WriteWords(const v1::TextQuery& text) {
     if (!text.boosts().empty()) good_ = false;
-    constexpr const char* kModes[] = {"", "ANY ", "ALL ", "PHRASE ", "RAW "};
-    if (text.mode() < 0 || text.mode() > v1::TEXT_QUERY_MODE_RAW) {
-      good_ = false;
-      return;
-    }
-    out_ += " ";
-    out_ += kModes[text.mode()];
-    out_ += WriteText(text.text());
+    WriteWord(kSearchModes, text.mode());
+    out_ += " " + WriteText(text.text());
     if (text.fields_size() > 0) out_ += " IN " + WriteNames(text.fields());
   }
 
@@ -215,9 +186,8 @@ class SearchWriter {
   }
 
   void WriteFollow(const v1::FollowStep& step) {
-    constexpr const char* kDirections[] = {"", " OUT", " IN", " BOTH"};
     out_ += " FOLLOW " + (step.relations_size() == 0 ? "*" : WriteNames(step.relations()));
-    out_ += kDirections[step.direction()];
+    WriteWord(kSearchDirections, step.direction());
     if (step.max_hops() > 0) out_ += " HOPS " + std::to_string(step.max_hops());
     if (step.follow_inverses()) out_ += " INVERSES";
     if (step.has_where()) WriteWhere(step.where());
@@ -238,6 +208,15 @@ class SearchWriter {
     }
     if (query.limit() > 0) out_ += " LIMIT " + std::to_string(query.limit());
     if (query.offset() > 0) out_ += " OFFSET " + std::to_string(query.offset());
+  }
+
+  // Nothing for what is left unspecified.
+  template <typename Words, typename Meaning>
+  void WriteWord(const Words& words, Meaning meaning) {
+    if (meaning == Meaning{}) return;
+    const std::string_view word = WordFor(words, meaning);
+    if (word.empty()) good_ = false;
+    out_ += " " + std::string(word);
   }
 
   std::string Number(double value) {
@@ -287,9 +266,7 @@ std::string WriteName(std::string_view name) {
 std::string WriteText(std::string_view text) { return Quoted(text, '\''); }
 
 std::string WriteAggregate(const v1::Aggregate& aggregate) {
-  constexpr std::string_view kPrefix = "AGGREGATE_FUNCTION_";
-  std::string out = v1::AggregateFunction_Name(aggregate.function());
-  if (out.starts_with(kPrefix)) out.erase(0, kPrefix.size());
+  std::string out(WordFor(kSearchFunctions, aggregate.function()));
   out += "(" + (aggregate.field().empty() ? "*" : WriteName(aggregate.field())) + ")";
   if (!aggregate.name().empty()) out += " AS " + WriteName(aggregate.name());
   return out;
