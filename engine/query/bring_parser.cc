@@ -51,10 +51,7 @@ class BringParser {
  private:
   absl::StatusOr<std::vector<BringMember>> TakeBlock(int depth) {
     if (source_.Peek() != '{') return Expected("'{'");
-    if (depth > kMaxDepth) {
-      return source_.LimitAt(source_.at(),
-                             "values are nested more than " + std::to_string(kMaxDepth) + " deep");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckDepth(depth));
     Skip(1);
     std::vector<BringMember> members;
     while (source_.Peek() != '}') {
@@ -128,10 +125,7 @@ class BringParser {
   }
 
   absl::StatusOr<std::vector<BringValue>> TakeList(int depth) {
-    if (depth > kMaxDepth) {
-      return source_.LimitAt(source_.at(),
-                             "values are nested more than " + std::to_string(kMaxDepth) + " deep");
-    }
+    COOKIX_RETURN_IF_ERROR(CheckDepth(depth));
     Skip(1);
     std::vector<BringValue> items;
     while (source_.Peek() != ']') {
@@ -143,6 +137,12 @@ class BringParser {
     }
     Skip(1);
     return items;
+  }
+
+  absl::Status CheckDepth(int depth) const {
+    if (depth <= kMaxDepth) return absl::OkStatus();
+    return source_.LimitAt(source_.at(),
+                           "values are nested more than " + std::to_string(kMaxDepth) + " deep");
   }
 
   absl::StatusOr<std::string> TakeName(std::string_view what, bool* quoted) {
