@@ -20,6 +20,17 @@ constexpr double kSweepListPostings = 16;
 // Unlinked memory is handed to a generation when there is so much of it.
 constexpr size_t kRetireBytes = 64 << 10;
 
+// The bounds of a list or of an entry, by the one thread that changes them.
+template <typename Bounded>
+void Widen(Bounded* bounded, float value) {
+  if (value > bounded->max.load(std::memory_order_relaxed)) {
+    bounded->max.store(value, std::memory_order_relaxed);
+  }
+  if (value < bounded->min.load(std::memory_order_relaxed)) {
+    bounded->min.store(value, std::memory_order_relaxed);
+  }
+}
+
 }  // namespace
 
 SparseIndex::SparseIndex()
@@ -171,14 +182,7 @@ void SparseIndex::AddBlock(std::atomic<List*>* place, uint32_t index, Slot slot,
 void SparseIndex::Append(uint32_t index, Slot slot, float value) {
   std::atomic<List*>* place = FindOrMakePlace(index);
   List* list = place->load(std::memory_order_relaxed);
-  if (list != nullptr) {
-    if (value > list->max.load(std::memory_order_relaxed)) {
-      list->max.store(value, std::memory_order_relaxed);
-    }
-    if (value < list->min.load(std::memory_order_relaxed)) {
-      list->min.store(value, std::memory_order_relaxed);
-    }
-  }
+  if (list != nullptr) Widen(list, value);
   Entry* last = list == nullptr ? nullptr : &list->entries()[list->count() - 1];
   const uint32_t count = last == nullptr ? 0 : last->count.load(std::memory_order_relaxed);
   if (last == nullptr || count == last->capacity || slot - last->first >= Entry::kBlockSlots) {
@@ -187,12 +191,7 @@ void SparseIndex::Append(uint32_t index, Slot slot, float value) {
   } else {
     last->weights[count] = value;
     last->distances()[count] = static_cast<uint16_t>(slot - last->first);
-    if (value > last->max.load(std::memory_order_relaxed)) {
-      last->max.store(value, std::memory_order_relaxed);
-    }
-    if (value < last->min.load(std::memory_order_relaxed)) {
-      last->min.store(value, std::memory_order_relaxed);
-    }
+    Widen(last, value);
     last->count.store(static_cast<uint16_t>(count + 1), std::memory_order_release);
   }
   ++list->postings;
@@ -289,15 +288,18 @@ void SparseIndex::Sweep() {
 void SparseIndex::SweepList(std::atomic<List*>* place) {
   const SlotPages* pages = pages_.load(std::memory_order_relaxed);
   List* old = place->load(std::memory_order_relaxed);
-  const uint32_t old_size = old->count();
-  uint32_t live = 0;
-  for (uint32_t i = 0; i < old_size; ++i) {
-    const Entry& entry = old->entries()[i];
-    const uint32_t count = entry.count.load(std::memory_order_relaxed);
-    for (uint32_t j = 0; j < count; ++j) {
-      live += pages->Contains(entry.first + entry.distances()[j]) ? 1 : 0;
+  const auto for_each_live = [&](auto&& each) {
+    for (uint32_t i = 0; i < old->count(); ++i) {
+      const Entry& entry = old->entries()[i];
+      const uint32_t count = entry.count.load(std::memory_order_relaxed);
+      for (uint32_t j = 0; j < count; ++j) {
+        const Slot slot = entry.first + entry.distances()[j];
+        if (pages->Contains(slot)) each(slot, entry.weights[j]);
+      }
     }
-  }
+  };
+  uint32_t live = 0;
+  for_each_live([&live](Slot, float) { ++live; });
   const uint32_t dead = old->postings - live;
   if (uint64_t{dead} * 4 <= old->postings) return;
   postings_.fetch_sub(dead, std::memory_order_relaxed);
@@ -310,14 +312,7 @@ void SparseIndex::SweepList(std::atomic<List*>* place) {
   // Into blocks as full as the distances allow, and a list just large enough.
   std::vector<std::pair<Slot, float>> kept;
   kept.reserve(live);
-  for (uint32_t i = 0; i < old_size; ++i) {
-    const Entry& entry = old->entries()[i];
-    const uint32_t count = entry.count.load(std::memory_order_relaxed);
-    for (uint32_t j = 0; j < count; ++j) {
-      const Slot slot = entry.first + entry.distances()[j];
-      if (pages->Contains(slot)) kept.emplace_back(slot, entry.weights[j]);
-    }
-  }
+  for_each_live([&kept](Slot slot, float weight) { kept.emplace_back(slot, weight); });
   auto block_end = [&kept](size_t begin) {
     size_t end = begin;
     while (end < kept.size() && end - begin < kBlockPostings &&
