@@ -61,11 +61,7 @@ class VectorViewTest : public testing::Test {
     add("bits", 64, v1::VECTOR_METRIC_HAMMING, v1::VECTOR_INDEX_KIND_HNSW);
     add("cells", 12, v1::VECTOR_METRIC_COSINE, v1::VECTOR_INDEX_KIND_CELLS);
     add("sparse", 0, v1::VECTOR_METRIC_DOT, v1::VECTOR_INDEX_KIND_SPARSE);
-    CallContext context;
-    v1::UpdateCollectionResponse response;
-    const absl::Status status =
-        (*database_)->catalog().UpdateCollection(context, request, &response);
-    ASSERT_TRUE(status.ok()) << status;
+    Update(request);
   }
 
   v1::Vector RandomVector(const std::string& field) {
@@ -97,17 +93,17 @@ class VectorViewTest : public testing::Test {
       if (rng_() % 4 != 0) (*object->mutable_vectors())[field] = RandomVector(field);
     }
     (*object->mutable_properties())["n"].set_int_value(static_cast<int64_t>(rng_() % 100));
-    CallContext context;
-    v1::PutObjectResponse response;
-    const absl::Status status = (*database_)->objects().PutObject(context, request, &response);
-    ASSERT_TRUE(status.ok()) << status;
+    Send(request);
   }
-
-  void PutSparse(const std::string& key) {
+  void PutVector(const std::string& key, const std::string& field, const v1::Vector& vector) {
     v1::PutObjectRequest request;
     v1::Object* object = request.mutable_write()->mutable_object();
     object->mutable_ref()->set_key(key);
-    (*object->mutable_vectors())["sparse"] = RandomVector("sparse");
+    (*object->mutable_vectors())[field] = vector;
+    Send(request);
+  }
+  void PutSparse(const std::string& key) { PutVector(key, "sparse", RandomVector("sparse")); }
+  void Send(const v1::PutObjectRequest& request) {
     CallContext context;
     v1::PutObjectResponse response;
     const absl::Status status = (*database_)->objects().PutObject(context, request, &response);
@@ -129,7 +125,8 @@ class VectorViewTest : public testing::Test {
     return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
   }
 
-  void Insert(const std::string& prefix, int from, int to) {
+  // Of the field "graph".
+  v1::InsertVectorsRequest GraphVectors(const std::string& prefix, int from, int to) {
     v1::InsertVectorsRequest request;
     request.set_field("graph");
     for (int i = from; i < to; ++i) {
@@ -137,9 +134,25 @@ class VectorViewTest : public testing::Test {
       const v1::Vector vector = RandomVector("graph");
       request.mutable_values()->Add(vector.values().begin(), vector.values().end());
     }
+    return request;
+  }
+  // Of a field that Open() does not make.
+  v1::InsertVectorsRequest VectorsOf(const std::string& field, int count, int dimension) {
+    v1::InsertVectorsRequest request;
+    request.set_field(field);
+    for (int i = 0; i < count; ++i) {
+      request.add_keys(field + std::to_string(i));
+      for (int d = 0; d < dimension; ++d) request.add_values(normal_(rng_));
+    }
+    return request;
+  }
+  absl::Status InsertAll(const v1::InsertVectorsRequest& request) {
     CallContext context;
     v1::InsertVectorsResponse response;
-    const absl::Status status = (*database_)->objects().InsertVectors(context, request, &response);
+    return (*database_)->objects().InsertVectors(context, request, &response);
+  }
+  void Insert(const std::string& prefix, int from, int to) {
+    const absl::Status status = InsertAll(GraphVectors(prefix, from, to));
     ASSERT_TRUE(status.ok()) << status;
   }
 
@@ -245,16 +258,9 @@ class VectorViewTest : public testing::Test {
   // 100 vectors in a field of cells; waits for the view.
   v1::InsertVectorsRequest InsertWide() {
     AddField("wide", kWide, v1::VECTOR_INDEX_KIND_CELLS);
-    v1::InsertVectorsRequest insert;
-    insert.set_field("wide");
-    for (int i = 0; i < 100; ++i) {
-      insert.add_keys("w" + std::to_string(i));
-      for (int d = 0; d < kWide; ++d) insert.add_values(normal_(rng_));
-    }
+    v1::InsertVectorsRequest insert = VectorsOf("wide", 100, kWide);
     insert.mutable_options()->set_wait_for_views(true);
-    CallContext context;
-    v1::InsertVectorsResponse inserted;
-    const absl::Status status = (*database_)->objects().InsertVectors(context, insert, &inserted);
+    const absl::Status status = InsertAll(insert);
     EXPECT_TRUE(status.ok()) << status;
     return insert;
   }
@@ -355,11 +361,9 @@ TEST_F(VectorViewTest, DropsFieldsAndCollections) {
   Open(false);
   for (int i = 0; i < 50; ++i) Put("k" + std::to_string(i));
   Compare();
-  CallContext context;
   v1::UpdateCollectionRequest update;
   update.add_remove_vector_fields("graph");
-  v1::UpdateCollectionResponse updated;
-  ASSERT_TRUE((*database_)->catalog().UpdateCollection(context, update, &updated).ok());
+  Update(update);
   Compare();
   while ((*database_)->pending_tombstones() > 0) {
     ASSERT_TRUE((*database_)->RunMaintenance(10).ok());
@@ -370,7 +374,7 @@ TEST_F(VectorViewTest, DropsFieldsAndCollections) {
   v1::VectorField* field = update.add_put_vector_fields();
   field->set_name("graph");
   field->set_dimension(12);
-  ASSERT_TRUE((*database_)->catalog().UpdateCollection(context, update, &updated).ok());
+  Update(update);
   Compare();
   Insert("new", 0, 20);
   Compare();
@@ -408,16 +412,9 @@ TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   Open(false);
   // Slow to link.
   AddField("slow", 256, v1::VECTOR_INDEX_KIND_HNSW, 4096);
-  v1::InsertVectorsRequest insert;
-  insert.set_field("slow");
-  for (int i = 0; i < 6000; ++i) {
-    insert.add_keys("s" + std::to_string(i));
-    for (int d = 0; d < 256; ++d) insert.add_values(normal_(rng_));
-  }
+  v1::InsertVectorsRequest insert = VectorsOf("slow", 6000, 256);
   insert.mutable_options()->set_wait_for_views(true);
-  CallContext context;
-  v1::InsertVectorsResponse inserted;
-  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  ASSERT_TRUE(InsertAll(insert).ok());
   EXPECT_LT(Status().indexed, Status().visible);
   v1::UpdateCollectionRequest remove;
   remove.add_remove_vector_fields("slow");
@@ -436,15 +433,8 @@ TEST_F(VectorViewTest, CellsFollowTheSettingsOfTheField) {
   field->set_index(v1::VECTOR_INDEX_KIND_CELLS);
   field->mutable_cells()->set_max_cell_size(64);
   Update(update);
-  v1::InsertVectorsRequest insert;
-  insert.set_field("small");
-  for (int i = 0; i < 3000; ++i) {
-    insert.add_keys("s" + std::to_string(i));
-    for (int d = 0; d < 4; ++d) insert.add_values(normal_(rng_));
-  }
   CallContext context;
-  v1::InsertVectorsResponse inserted;
-  ASSERT_TRUE((*database_)->objects().InsertVectors(context, insert, &inserted).ok());
+  ASSERT_TRUE(InsertAll(VectorsOf("small", 3000, 4)).ok());
   while (Status().counters["cells"] < 20) std::this_thread::yield();
   for (const int probed : {1, 7}) {
     field->Clear();
@@ -573,13 +563,9 @@ TEST_F(VectorViewTest, VectorsOfAnEarlierFieldOfTheNameAreNotTaken) {
     for (int i = 0; i < 10; ++i) Put("k" + std::to_string(i));
     KeepSaved();
     AddField("brief", 3, v1::VECTOR_INDEX_KIND_FLAT);
-    v1::PutObjectRequest put;
-    put.mutable_write()->mutable_object()->mutable_ref()->set_key("b");
-    v1::Vector& vector = (*put.mutable_write()->mutable_object()->mutable_vectors())["brief"];
+    v1::Vector vector;
     for (int d = 0; d < 3; ++d) vector.add_values(1);
-    CallContext context;
-    v1::PutObjectResponse response;
-    ASSERT_TRUE((*database_)->objects().PutObject(context, put, &response).ok());
+    PutVector("b", "brief", vector);
     RemoveField("brief");
     AddField("brief", kind == v1::VECTOR_INDEX_KIND_SPARSE ? 0 : 65'536, kind);
     CrashBackToSaved();
@@ -803,16 +789,9 @@ TEST_F(VectorViewTest, RefusesVectorsBeyondItsMemory) {
   absl::Status status;
   int inserted = 0;
   while (status.ok() && inserted < 100'000) {
-    v1::InsertVectorsRequest request;
-    request.set_field("graph");
-    for (int i = 0; i < 500; ++i) {
-      request.add_keys("m" + std::to_string(inserted + i));
-      const v1::Vector vector = RandomVector("graph");
-      request.mutable_values()->Add(vector.values().begin(), vector.values().end());
-    }
+    v1::InsertVectorsRequest request = GraphVectors("m", inserted, inserted + 500);
     request.mutable_options()->set_wait_for_views(true);
-    v1::InsertVectorsResponse response;
-    status = (*database_)->objects().InsertVectors(context, request, &response);
+    status = InsertAll(request);
     if (status.ok()) inserted += 500;
   }
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
