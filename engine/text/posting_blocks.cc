@@ -21,10 +21,6 @@ Row LoadRow(const uint8_t* from) {
 
 void StoreRow(const Row& row, uint32_t* to) { std::memcpy(to, &row, sizeof(row)); }
 
-struct Plain {
-  Row operator()(Row row) { return row; }
-};
-
 struct FromOne {
   Row operator()(Row row) { return row + 1; }
 };
@@ -97,10 +93,6 @@ void Pack(const uint32_t* numbers, int bits, std::string* out) {
     if (at % 32 + bits > 32) words[at / 32 + 1][lane] |= numbers[i] >> (32 - at % 32);
   }
   out->append(reinterpret_cast<const char*>(words), PackedBytes(bits));
-}
-
-void Unpack(const uint8_t* packed, int bits, uint32_t* numbers) {
-  UnpackBits(packed, bits, numbers, Plain{});
 }
 
 uint32_t UnpackOne(const uint8_t* packed, int bits, size_t at) {

@@ -25,14 +25,12 @@ inline size_t PackedBytes(int bits) { return static_cast<size_t>(bits) * 16; }
 // Appends PackedBytes(bits). REQUIRES: no number has more than `bits` bits; 0 to 32.
 void Pack(const uint32_t* numbers, int bits, std::string* out);
 
-// REQUIRES: PackedBytes(bits) at `packed`.
-void Unpack(const uint8_t* packed, int bits, uint32_t* numbers);
-// One of the numbers.
+// One of the numbers. REQUIRES, as below: PackedBytes(bits) at `packed`.
 uint32_t UnpackOne(const uint8_t* packed, int bits, size_t at);
-// The same as Unpack(), of ascending numbers that were packed as their distance from the one
-// before, less 1: the first number is `first` and what was packed.
+// Ascending numbers that were packed as their distance from the one before, less 1: the first
+// number is `first` and what was packed.
 void UnpackAscending(const uint8_t* packed, int bits, uint32_t first, uint32_t* numbers);
-// The same as Unpack(), each number plus 1.
+// Each number plus 1.
 void UnpackFromOne(const uint8_t* packed, int bits, uint32_t* numbers);
 
 }  // namespace cookix::engine

@@ -13,7 +13,7 @@ TEST(PostingBlocksTest, UnpacksWhatWasPackedInEveryWidth) {
   std::mt19937_64 random(1);
   for (int bits = 0; bits <= 32; ++bits) {
     for (int round = 0; round < 20; ++round) {
-      std::vector<uint32_t> numbers(kPostingBlock), unpacked(kPostingBlock), plus(kPostingBlock);
+      std::vector<uint32_t> numbers(kPostingBlock), plus(kPostingBlock);
       for (uint32_t& number : numbers) {
         const uint64_t mask = (uint64_t{1} << bits) - 1;
         number = static_cast<uint32_t>(round == 0 ? mask : random() & mask);
@@ -23,12 +23,10 @@ TEST(PostingBlocksTest, UnpacksWhatWasPackedInEveryWidth) {
       Pack(numbers.data(), bits, &packed);
       ASSERT_EQ(packed.size(), PackedBytes(bits));
       const auto* bytes = reinterpret_cast<const uint8_t*>(packed.data());
-      Unpack(bytes, bits, unpacked.data());
-      EXPECT_EQ(unpacked, numbers) << bits;
       UnpackFromOne(bytes, bits, plus.data());
       for (size_t i = 0; i < kPostingBlock; ++i) {
-        EXPECT_EQ(plus[i], numbers[i] + 1);
-        EXPECT_EQ(UnpackOne(bytes, bits, i), numbers[i]);
+        EXPECT_EQ(plus[i], numbers[i] + 1) << bits;
+        EXPECT_EQ(UnpackOne(bytes, bits, i), numbers[i]) << bits;
       }
     }
   }

@@ -189,13 +189,6 @@ bool SamePostings(const v1::TextField& a, const v1::TextField& b) {
          SameWords(x.extra_stop_words(), y.extra_stop_words());
 }
 
-const v1::TextField* FindTextField(const v1::Collection& collection, std::string_view name) {
-  for (const v1::TextField& field : collection.text_fields()) {
-    if (field.name() == name) return &field;
-  }
-  return nullptr;
-}
-
 AnalyzerSettings SettingsOf(const v1::TextAnalyzer& analyzer) {
   AnalyzerSettings settings;
   settings.language = analyzer.language();

@@ -39,9 +39,6 @@ v1::TextField DefaultTextField();
 // equal.
 bool SamePostings(const v1::TextField& a, const v1::TextField& b);
 
-// Null when there is none of that name.
-const v1::TextField* FindTextField(const v1::Collection& collection, std::string_view name);
-
 // Of a resolved field. Errors as Analyzer::Create: `path` names the analyzer in them.
 AnalyzerSettings SettingsOf(const v1::TextAnalyzer& analyzer);
 absl::StatusOr<std::shared_ptr<const Analyzer>> AnalyzerFor(const v1::TextField& field,

@@ -169,11 +169,4 @@ absl::Status CookixText::CheckAnalysis(size_t document) const {
   return Wrong(absl::StrCat("analysis makes other terms of document ", document));
 }
 
-TextContestantFactory CookixContestant() {
-  return [](const TextCorpus& corpus,
-            const std::string&) -> absl::StatusOr<std::unique_ptr<TextContestant>> {
-    return CookixText::Create(corpus, /*positions=*/true);
-  };
-}
-
 }  // namespace cookix::bench

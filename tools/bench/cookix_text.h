@@ -56,8 +56,6 @@ class CookixText : public TextContestant {
   std::thread worker_;
 };
 
-TextContestantFactory CookixContestant();
-
 }  // namespace cookix::bench
 
 #endif  // COOKIX_TOOLS_BENCH_COOKIX_TEXT_H_
