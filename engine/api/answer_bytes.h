@@ -13,7 +13,7 @@
 
 namespace cookix::engine {
 
-// Counts the objects, paths, edges and snippets of one answer, before they are many.
+// Counts the objects, paths, edges and snippets of one answer.
 class AnswerBytes {
  public:
   explicit AnswerBytes(const Limits& limits) : most_(limits.max_search_bytes) {}
@@ -24,7 +24,8 @@ class AnswerBytes {
     return taken_ <= most_;
   }
   // LIMIT_EXCEEDED about a field of the request.
-  absl::Status Exceeded(std::string_view field, std::string_view remedy) const {
+  absl::Status Exceeded(std::string_view field,
+                        std::string_view remedy = "Ask for fewer, or for no objects") const {
     return LimitExceeded(field, "what is found has more than " + std::to_string(most_) + " bytes",
                          remedy);
   }

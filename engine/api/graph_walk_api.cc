@@ -42,8 +42,6 @@ absl::StatusOr<NeighborCursor> DecodeCursor(const std::string& text) {
   return NeighborCursor{text[0] == 'i', text.substr(1)};
 }
 
-constexpr std::string_view kAskForLess = "Ask for fewer, or for no objects";
-
 // How a stored edge at an object is shown: as itself, or as a virtual edge.
 struct Shown {
   bool shown = false;
@@ -187,7 +185,7 @@ absl::Status GraphApi::ListNeighbors(CallContext& context, const v1::ListNeighbo
       if (request.with_objects()) {
         COOKIX_RETURN_IF_ERROR(FillWalkedObject(view, key.far, neighbor->mutable_object()));
       }
-      if (!bytes.Take(neighbor->ByteSizeLong())) return bytes.Exceeded("page_size", kAskForLess);
+      if (!bytes.Take(neighbor->ByteSizeLong())) return bytes.Exceeded("page_size");
     }
     COOKIX_RETURN_IF_ERROR(it->status());
   }
@@ -247,7 +245,7 @@ absl::Status GraphApi::Traverse(CallContext& context, const v1::TraverseRequest&
                                       &response->visits(visited.parent).ref(), visited.via,
                                       rules.valid_at_ms, visit->mutable_via()));
     }
-    if (!bytes.Take(visit->ByteSizeLong())) return bytes.Exceeded("limit", kAskForLess);
+    if (!bytes.Take(visit->ByteSizeLong())) return bytes.Exceeded("limit");
   }
   response->set_truncated(walk.truncated);
   response->set_edges_examined(steps.edges_examined());

@@ -100,7 +100,7 @@ absl::Status FillHit(const NamespaceView& view, const v1::ObjectRef& anchor_ref,
     hit->set_explanation(Explain(anchor_ref, hit->path(), hit->score()));
   }
   if (bytes->Take(hit->ByteSizeLong())) return absl::OkStatus();
-  return bytes->Exceeded("limit", "Ask for fewer, or for no objects");
+  return bytes->Exceeded("limit");
 }
 
 struct Anchor {
