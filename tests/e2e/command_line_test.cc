@@ -181,7 +181,8 @@ TEST_F(CommandLineTest, TheSmallDemosAnswer) {
     EXPECT_EQ(result.exit.code, 0) << result.output;
     EXPECT_THAT(result.output, HasSubstr("-->")) << demo;
     // Running it again changes nothing.
-    EXPECT_EQ(Run({"demo", demo}).exit.code, 0) << demo;
+    const ProgramResult again = Run({"demo", demo});
+    EXPECT_EQ(again.exit.code, 0) << again.output;
   }
 }
 
