@@ -465,18 +465,21 @@ IOStatus FaultInjectionFileSystem::NewDirectory(const std::string& name, const I
 
 IOStatus FaultInjectionFileSystem::DeleteFile(const std::string& name, const IOOptions& options,
                                               IODebugContext* dbg) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (read_only_) return IOStatus::IOError(name, "Read-only file system");
-    if (stopped_) return IOStatus::IOError(name, "the power is gone");
-  }
-  const IOStatus status = target_->DeleteFile(name, options, dbg);
+  IOStatus status = Before(kDelete, Normalised(name));
+  if (!status.ok()) return status;
+  status = target_->DeleteFile(name, options, dbg);
   if (status.ok()) {
     const std::lock_guard lock(mutex_);
     files_.erase(Normalised(name));
     created_.erase(Normalised(name));
   }
   return status;
+}
+
+IOStatus FaultInjectionFileSystem::DeleteDir(const std::string& name, const IOOptions& options,
+                                             IODebugContext* dbg) {
+  const IOStatus status = Before(kDelete, Normalised(name));
+  return status.ok() ? target_->DeleteDir(name, options, dbg) : status;
 }
 
 IOStatus FaultInjectionFileSystem::RenameFile(const std::string& from, const std::string& to,

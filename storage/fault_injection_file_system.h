@@ -29,6 +29,7 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
     kRename = 8,
     kDirectorySync = 16,
     kAnyWrite = 31,
+    kDelete = 32,  // of a file or directory
   };
   enum class Fault { kIoError, kNoSpace };
 
@@ -101,6 +102,8 @@ class FaultInjectionFileSystem : public rocksdb::FileSystemWrapper {
                                  rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus DeleteFile(const std::string& name, const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus DeleteDir(const std::string& name, const rocksdb::IOOptions& options,
+                              rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* dbg) override;

@@ -65,6 +65,18 @@ std::string EncodeLogRecord(const LogHeader& header, std::string_view operations
   return record;
 }
 
+std::string LogRecordOperations(std::string_view batch) {
+  std::string_view entries = batch.substr(kBatchHeader);
+  if (!entries.empty()) {
+    entries.remove_prefix(1);
+    std::string_view blob;
+    GetLengthPrefixed(&entries, &blob);
+  }
+  std::string operations(batch.substr(0, kBatchHeader));
+  operations.append(entries);
+  return operations;
+}
+
 LogDecodeResult DecodeLogRecord(std::string_view batch, LogRecord* record) {
   if (batch.size() < kBatchHeader) return LogDecodeResult::kMalformed;
   record->sequence = BatchSequence(batch);

@@ -46,6 +46,9 @@ struct LogHeader {
 // REQUIRES: `operations` is the representation of a batch (12 bytes or more).
 std::string EncodeLogRecord(const LogHeader& header, std::string_view operations);
 
+// The operations of a record that DecodeLogRecord() accepted, as a batch without the header.
+std::string LogRecordOperations(std::string_view batch);
+
 // A record of the log, taken apart. Views point into what was decoded.
 struct LogRecord {
   // RocksDB's number of the first operation, and how many there are: the next

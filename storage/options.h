@@ -41,6 +41,11 @@ struct Options {
   // system's (or memory's). Tests pass a FaultInjectionFileSystem.
   std::shared_ptr<rocksdb::FileSystem> file_system;
 
+  // The store repeats the commits of another one, given to Store::Replicate(), and takes none
+  // of its own until Store::BeginEpoch(). A copy of a store is opened without a new epoch
+  // then: its history goes on as the original's.
+  bool follower = false;
+
   SyncMode sync_mode = SyncMode::kFull;
   int64_t normal_sync_interval_ms = 1000;
 

@@ -31,6 +31,18 @@ struct Position {
   bool operator==(const Position&) const = default;
 };
 
+// Where an epoch begins. A store's epochs are its history: two stores of one identity have
+// the same commits up to the first that they begin differently.
+struct EpochStart {
+  uint64_t epoch = 0;
+  // Its first commit, whether or not that exists yet.
+  uint64_t first_commit = 0;
+  // Unix milliseconds.
+  int64_t time_ms = 0;
+
+  bool operator==(const EpochStart&) const = default;
+};
+
 // The opaque token that clients get: version byte 1, store identity, epoch and
 // commit as varints, and a 4-byte checksum (CRC-32C of what precedes, masked).
 std::string EncodePosition(const Position& position);

@@ -12,19 +12,21 @@
 #include "rocksdb/slice_transform.h"
 #include "rocksdb/table.h"
 #include "rocksdb/table_properties.h"
-#include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/wal_filter.h"
 #include "rocksdb/write_buffer_manager.h"
 #include "storage/base/status.h"
+#include "storage/copy_install.h"
 #include "storage/file_systems.h"
+#include "storage/file_tree.h"
 #include "storage/log_reader.h"
+#include "storage/note_file.h"
 #include "storage/rocksdb_status.h"
+#include "storage/store_copy.h"
 #include "storage/wal_scanner.h"
 
 namespace cookix::storage {
 namespace {
 
-constexpr std::string_view kLockName = "COOKIX.LOCK";
 // A group ends when its batches reach this many bytes, so that the first of it
 // does not wait for ever.
 constexpr size_t kMaxGroupBytes = 8 << 20;
@@ -66,7 +68,9 @@ absl::Status Damaged(std::string_view what) {
 // Whether a name in the directory says nothing about whose the directory is.
 bool IsNeutralName(std::string_view name) {
   return name == "." || name == ".." || name == "lost+found" || name == "LOCK" ||
-         name == kLockName || name == std::string(kStoreFileName) + ".new" || name == "COOKIX.try";
+         name == kStoreLockName || name == std::string(kStoreFileName) + ".new" ||
+         name == "COOKIX.try" || name == kIncomingDirectory || name == kIncomingLockName ||
+         name.starts_with(kReplicationNote);
 }
 
 // Commits put the records of these families in key order.
@@ -102,40 +106,6 @@ rocksdb::IOStatus CutFile(rocksdb::FileSystem& fs, const std::string& path, uint
   return status.ok() ? closed : status;
 }
 
-absl::Status MakeDirectories(rocksdb::FileSystem& fs, const std::string& path) {
-  for (size_t slash = path.find('/', 1); slash != std::string::npos;
-       slash = path.find('/', slash + 1)) {
-    const std::string parent = path.substr(0, slash);
-    if (fs.FileExists(parent, kIo, nullptr).ok()) continue;
-    const rocksdb::IOStatus status = fs.CreateDirIfMissing(parent, kIo, nullptr);
-    if (!status.ok()) return FromRocksDb(status, "creating " + parent);
-  }
-  return FromRocksDb(fs.CreateDirIfMissing(path, kIo, nullptr), "creating " + path);
-}
-
-// Removes a directory and what is in it, as far as it can.
-void RemoveTree(rocksdb::FileSystem& fs, const std::string& path) {
-  std::vector<std::string> names;
-  fs.GetChildren(path, kIo, &names, nullptr).PermitUncheckedError();
-  for (const std::string& name : names) {
-    if (name == "." || name == "..") continue;
-    const std::string child = path + "/" + name;
-    bool is_directory = false;
-    fs.IsDirectory(child, kIo, &is_directory, nullptr).PermitUncheckedError();
-    if (is_directory) {
-      RemoveTree(fs, child);
-    } else {
-      fs.DeleteFile(child, kIo, nullptr).PermitUncheckedError();
-    }
-  }
-  fs.DeleteDir(path, kIo, nullptr).PermitUncheckedError();
-}
-
-std::string WithoutTrailingSlash(std::string path) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  return path;
-}
-
 // Lets RocksDB open a database without what is in the log.
 class IgnoreLog : public rocksdb::WalFilter {
  public:
@@ -146,16 +116,6 @@ class IgnoreLog : public rocksdb::WalFilter {
   }
   const char* Name() const override { return "CookixIgnoreLog"; }
 };
-
-// Reads the record of the last commit of a database.
-absl::StatusOr<LastCommitRecord> ReadLastCommit(rocksdb::DB* db,
-                                                rocksdb::ColumnFamilyHandle* system) {
-  std::string value;
-  COOKIX_ASSIGN_OR_RETURN(const bool found, ReadKey(db, system, nullptr, kLastCommitKey, &value));
-  LastCommitRecord last;
-  if (!found || !Decode(value, &last)) return Damaged("the record of the last commit is damaged");
-  return last;
-}
 
 }  // namespace
 
@@ -241,8 +201,24 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(Options options) {
   return std::unique_ptr<Store>(std::move(store));
 }
 
+std::string RocksDbStore::WithoutTrailingSlash(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
+}
+
+absl::StatusOr<LastCommitRecord> RocksDbStore::ReadLastCommit(rocksdb::DB* db,
+                                                              rocksdb::ColumnFamilyHandle* system) {
+  std::string value;
+  COOKIX_ASSIGN_OR_RETURN(const bool found, ReadKey(db, system, nullptr, kLastCommitKey, &value));
+  LastCommitRecord last;
+  if (!found || !Decode(value, &last)) return Damaged("the record of the last commit is damaged");
+  return last;
+}
+
 RocksDbStore::RocksDbStore(Options options)
-    : options_(std::move(options)), path_(WithoutTrailingSlash(options_.path)) {}
+    : options_(std::move(options)),
+      path_(WithoutTrailingSlash(options_.path)),
+      follower_(options_.follower) {}
 
 RocksDbStore::~RocksDbStore() {
   if (sync_thread_.joinable()) {
@@ -297,6 +273,8 @@ absl::Status RocksDbStore::Open() {
   view_files_ = std::make_unique<ViewFiles>(
       fs_, path_, static_cast<uint64_t>(std::max<int64_t>(options_.low_disk_bytes, 0)));
   view_files_->RemoveTemporary();
+  // Copies that nobody reads any more.
+  RemoveTree(*fs_, path_ + "/" + std::string(kCopyDirectory)).IgnoreError();
   latest_ =
       std::make_shared<RocksDbSnapshot>(db_.get(), families_, Position{id_, epoch(), last_.commit});
   ring_ = std::make_unique<LogRing>(std::max<int64_t>(options_.ring_bytes, 0), last_.commit);
@@ -341,6 +319,8 @@ absl::Status RocksDbStore::PrepareDirectory(StoreFile* file, bool* has_database)
     }
   }
   if (!has_store_file) {
+    COOKIX_ASSIGN_OR_RETURN(const bool installing, IsInstallPending(*fs_, path_));
+    if (installing) return NotAStore(path_, "a copy is being put in place there");
     if (*has_database) {
       return NotAStore(path_, "it holds a database without the file COOKIX");
     }
@@ -371,7 +351,7 @@ absl::Status RocksDbStore::LockDirectory() {
                      "the store in " + path_ + " is in use by another process",
                      {"INTERNAL", "", "Stop that process, or choose another directory.", false});
   };
-  COOKIX_RETURN_IF_ERROR(acquire(kLockName, &lock_));
+  COOKIX_RETURN_IF_ERROR(acquire(kStoreLockName, &lock_));
   // Tools of RocksDB lock this one. RocksDB takes it for itself when it opens, so
   // it is only tried here, before the log is looked at.
   rocksdb::FileLock* other = nullptr;
@@ -382,21 +362,10 @@ absl::Status RocksDbStore::LockDirectory() {
 absl::Status RocksDbStore::ScanLog() {
   // The beginnings of the files that are kept for readers only.
   COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> archived,
-                          ListWalFiles(*fs_, path_ + "/archive"));
+                          ListWalFiles(*fs_, path_ + "/" + std::string(kArchiveDirectory)));
   for (const WalFile& wal : archived) {
-    std::unique_ptr<rocksdb::FSSequentialFile> opened;
-    if (!fs_->NewSequentialFile(wal.path, rocksdb::FileOptions(), &opened, nullptr).ok()) continue;
-    WalFileReader reader(std::move(opened), wal.number);
-    LogRecord record;
-    while (true) {
-      const absl::StatusOr<WalFileReader::Event> event = reader.Next();
-      if (!event.ok() || *event != WalFileReader::Event::kRecord) break;
-      if (DecodeLogRecord(reader.payload(), &record) != LogDecodeResult::kOk) break;
-      if (!record.has_header) continue;
-      const bool is_commit = record.header.kind == LogKind::kCommit;
-      index_.AddAlways(record.header.commit + (is_commit ? 0 : 1), record.sequence);
-      break;
-    }
+    const std::optional<WalBegin> begin = ReadWalBegin(*fs_, wal);
+    if (begin.has_value()) index_.AddAlways(begin->commit, begin->sequence);
   }
 
   COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> live, ListWalFiles(*fs_, path_));
@@ -610,12 +579,12 @@ absl::Status RocksDbStore::LoadState(bool* initialised) {
   COOKIX_ASSIGN_OR_RETURN(last_, ReadLastCommit(db_.get(), system));
   auto iterator = NewIterator(db_.get(), system, nullptr, PrefixBounds(kEpochPrefix));
   for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
-    EpochRecord epoch_record;
+    EpochStart epoch_record;
     if (!ParseEpochKey(iterator->key(), &epoch_record.epoch) ||
         !Decode(iterator->value(), &epoch_record)) {
       return Damaged("the epochs of the store are damaged");
     }
-    epochs_.push_back(epoch_record);
+    AddEpoch(epoch_record);
   }
   COOKIX_RETURN_IF_ERROR(iterator->status());
   if (epochs_.empty() || epochs_.back().epoch != last_.epoch) {
@@ -636,12 +605,17 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
   rocksdb::WriteBatch operations;
   const int64_t now = std::max(Now(), last_.time_ms);
   const auto begin_epoch = [&](uint64_t number) {
-    const EpochRecord begun{number, last_.commit + 1, now};
+    const EpochStart begun{number, last_.commit + 1, now};
     operations.Put(system, EpochKey(number), Encode(begun));
-    epochs_.push_back(begun);
+    AddEpoch(begun);
     last_.epoch = number;
   };
   if (!initialised) {
+    if (options_.follower) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "there is no store in " + path_ + " that could follow another one",
+                       {"NOT_FOLLOWER", "path", "Begin with a copy of the other store.", false});
+    }
     operations.Put(system, ToSlice(kIdentityKey), Encode(IdentityRecord{kFormatVersion, id_}));
     last_.time_ms = now;
     begin_epoch(1);
@@ -654,7 +628,8 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
       return Damaged("the record of how the store was closed is damaged");
     }
     const bool may_have_lost = !before.clean && before.weak;
-    if (may_have_lost || file.copy) {
+    // A follower gets again what it lost, and a copy that follows has its original's history.
+    if ((may_have_lost || file.copy) && !options_.follower) {
       begin_epoch(epochs_.back().epoch + 1);
       Say("info", "epoch " + std::to_string(epoch()) + " begins after commit " +
                       std::to_string(last_.commit) +
@@ -666,12 +641,12 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
   operations.Put(system, ToSlice(kOpenStateKey),
                  Encode(OpenStateRecord{.clean = false, .weak = weak}));
   COOKIX_RETURN_IF_ERROR(WriteBookkeeping(LogKind::kBookkeeping, &operations, /*sync=*/true));
-  if (file.copy) {
-    StoreFile own = file;
-    own.copy = false;
-    COOKIX_RETURN_IF_ERROR(WriteStoreFile(*fs_, path_, own));
-  }
-  return absl::OkStatus();
+  // A follower stays a copy: opened as anything else it begins an epoch.
+  return file.copy == options_.follower ? absl::OkStatus() : MarkCopy(options_.follower);
+}
+
+absl::Status RocksDbStore::MarkCopy(bool copy) {
+  return WriteStoreFile(*fs_, path_, {.format_version = kFormatVersion, .id = id_, .copy = copy});
 }
 
 absl::Status RocksDbStore::WriteRecord(std::string* record, bool* applied) {
@@ -714,16 +689,7 @@ absl::StatusOr<CommitResult> RocksDbStore::Commit(
 }
 
 size_t RocksDbStore::Lead(const std::vector<CommitQueue::Waiter*>& waiting) {
-  bool retry = false;
-  {
-    const std::lock_guard lock(state_mutex_);
-    retry = !failure_.ok() && failure_is_no_space_;
-  }
-  // A full disk is tried again by itself, once there is room.
-  if (retry && std::abs(Now() - last_resume_attempt_ms_) >= kAskDiskEveryMs && !DiskIsLow()) {
-    const absl::Status status = ResumeInLead();
-    if (!status.ok()) Say("warning", "cannot take commits yet: " + std::string(status.message()));
-  }
+  ResumeWhenThereIsRoom();
   if (const absl::Status failure = Failure(); !failure.ok()) {
     for (CommitQueue::Waiter* waiter : waiting) static_cast<Pending&>(*waiter).result = failure;
     return waiting.size();
@@ -752,6 +718,11 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
     const CommitOptions& options, absl::FunctionRef<absl::Status(CommitBatch&)> builder,
     size_t* bytes) {
   COOKIX_RETURN_IF_ERROR(Failure());
+  if (follower()) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "the store follows another one and takes no writes",
+                     {"NOT_PRIMARY", "", "Write to the primary.", false});
+  }
   rocksdb::ColumnFamilyHandle* const system = Handle(Family::kSystem);
   CommitResult result;
   std::string request_key;
@@ -844,15 +815,19 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
   entry->change = std::move(batch.change);
   last_ = next;
   *bytes += entry->batch.size();
-  logged_since_trim_ += entry->batch.size();
-  index_.Add(next.commit, BatchSequence(entry->batch), entry->batch.size());
-  unsettled_.push_back(std::move(entry));
+  AddUnsettled(std::move(entry));
   COOKIX_RETURN_IF_ERROR(status);
 
   result.position = {id_, next.epoch, next.commit};
   result.committed = true;
   result.response = std::move(batch.response);
   return result;
+}
+
+void RocksDbStore::AddUnsettled(LogCommitPtr commit) {
+  logged_since_trim_ += commit->batch.size();
+  index_.Add(commit->commit, BatchSequence(commit->batch), commit->batch.size());
+  unsettled_.push_back(std::move(commit));
 }
 
 absl::Status RocksDbStore::Settle() {
@@ -881,9 +856,12 @@ void RocksDbStore::TrimArchive() {
   // RocksDB does it too, but looks only every ten minutes.
   const uint64_t keep = KeptLogBytes();
   if (keep == 0 || logged_since_trim_ < std::max<uint64_t>(keep / 8, 1 << 20)) return;
+  // Commits do not wait for who reads or copies the files: the next one tries again.
+  const std::unique_lock lock(archive_mutex_, std::try_to_lock);
+  if (!lock.owns_lock()) return;
   logged_since_trim_ = 0;
-  const std::lock_guard lock(archive_mutex_);
-  const absl::StatusOr<std::vector<WalFile>> files = ListWalFiles(*fs_, path_ + "/archive");
+  const absl::StatusOr<std::vector<WalFile>> files =
+      ListWalFiles(*fs_, path_ + "/" + std::string(kArchiveDirectory));
   if (!files.ok()) return;
   uint64_t total = 0;
   for (const WalFile& file : *files) total += file.size;
@@ -946,9 +924,10 @@ absl::Status RocksDbStore::CheckPosition(const Position& position) const {
                       "Read again without it; what it stood for may have been lost.", false});
   };
   if (position.store != id_) return unknown("it belongs to another store");
+  const std::lock_guard lock(epochs_mutex_);
   const auto found =
       std::lower_bound(epochs_.begin(), epochs_.end(), position.epoch,
-                       [](const EpochRecord& e, uint64_t number) { return e.epoch < number; });
+                       [](const EpochStart& e, uint64_t number) { return e.epoch < number; });
   if (found == epochs_.end() || found->epoch != position.epoch) {
     return unknown("its epoch is unknown");
   }
@@ -983,55 +962,6 @@ absl::Status RocksDbStore::Compact(std::optional<Family> family) {
     if (!status.ok()) return FromRocksDb(status, "compacting the store");
   }
   return absl::OkStatus();
-}
-
-absl::StatusOr<Position> RocksDbStore::Checkpoint(const std::string& path) {
-  const std::string target = WithoutTrailingSlash(path);
-  if (target.empty()) {
-    return InvalidField("path", "the checkpoint has no directory",
-                        "Say where it is to be written.");
-  }
-  COOKIX_RETURN_IF_ERROR(Failure());
-  const rocksdb::IOStatus exists = fs_->FileExists(target, kIo, nullptr);
-  if (exists.ok()) {
-    return MakeError(absl::StatusCode::kAlreadyExists, target + " exists already",
-                     {"ALREADY_EXISTS", "path", "Choose a directory that does not exist.", false});
-  }
-  if (!IsMissing(exists)) return FromRocksDb(exists, "looking at " + target);
-
-  const auto write = [&]() -> absl::StatusOr<Position> {
-    rocksdb::Checkpoint* made = nullptr;
-    rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
-    const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-    if (status.ok()) status = checkpoint->CreateCheckpoint(target);
-    if (!status.ok()) return FromRocksDb(status, "writing the checkpoint");
-    COOKIX_RETURN_IF_ERROR(
-        WriteStoreFile(*fs_, target, {.format_version = kFormatVersion, .id = id_, .copy = true}));
-
-    // It counts once it can be read.
-    rocksdb::DBOptions options;
-    options.env = env_.get();
-    options.info_log_level = rocksdb::ERROR_LEVEL;
-    std::vector<rocksdb::ColumnFamilyHandle*> handles;
-    rocksdb::DB* opened = nullptr;
-    status = rocksdb::DB::OpenForReadOnly(options, target, FamilyDescriptors(), &handles, &opened);
-    if (!status.ok()) return FromRocksDb(status, "reading the checkpoint back");
-    const std::unique_ptr<rocksdb::DB> copy(opened);
-    const absl::StatusOr<LastCommitRecord> last = ReadLastCommit(copy.get(), handles[0]);
-    for (rocksdb::ColumnFamilyHandle* handle : handles) {
-      copy->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-    }
-    COOKIX_RETURN_IF_ERROR(last.status());
-    // The copy must hold nothing that this store could still lose.
-    COOKIX_RETURN_IF_ERROR(SyncLog());
-    return Position{id_, last->epoch, last->commit};
-  };
-  absl::StatusOr<Position> position = write();
-  if (!position.ok()) {
-    RemoveTree(*fs_, target);
-    RemoveTree(*fs_, target + ".tmp");
-  }
-  return position;
 }
 
 StoreStats RocksDbStore::Stats() const {
@@ -1088,7 +1018,8 @@ absl::StatusOr<LogScanReport> RocksDbStore::VerifyLog() const {
     WalScanOptions options;
     options.store = id_;
     options.written_before = written_sequence_.load() + 1;
-    COOKIX_ASSIGN_OR_RETURN(std::vector<WalFile> files, ListWalFiles(*fs_, path_ + "/archive"));
+    COOKIX_ASSIGN_OR_RETURN(std::vector<WalFile> files,
+                            ListWalFiles(*fs_, path_ + "/" + std::string(kArchiveDirectory)));
     COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> live, ListWalFiles(*fs_, path_));
     files.insert(files.end(), live.begin(), live.end());
     COOKIX_ASSIGN_OR_RETURN(WalScan result, ScanWal(*fs_, files, options));
@@ -1104,6 +1035,16 @@ absl::Status RocksDbStore::TryResume() {
   absl::Status status;
   queue_.RunExclusive([&] { status = ResumeInLead(); });
   return status;
+}
+
+void RocksDbStore::ResumeWhenThereIsRoom() {
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (failure_.ok() || !failure_is_no_space_) return;
+  }
+  if (std::abs(Now() - last_resume_attempt_ms_) < kAskDiskEveryMs || DiskIsLow()) return;
+  const absl::Status status = ResumeInLead();
+  if (!status.ok()) Say("warning", "cannot take commits yet: " + std::string(status.message()));
 }
 
 absl::Status RocksDbStore::ResumeInLead() {

@@ -44,11 +44,18 @@ class RocksDbStore : public Store {
   absl::StatusOr<std::unique_ptr<LogReader>> ReadLog(const Position& after) override;
   absl::Status CheckPosition(const Position& position) const override;
   const StoreId& id() const override { return id_; }
-  uint64_t epoch() const override { return epochs_.back().epoch; }
+  uint64_t epoch() const override { return epoch_.load(); }
+  std::vector<EpochStart> Epochs() const override;
+  bool follower() const override { return follower_.load(); }
+  absl::Status Replicate(const std::vector<EpochStart>& history,
+                         const std::vector<std::string_view>& records) override;
+  absl::Status BeginEpoch(uint64_t epoch) override;
+  absl::Status BecomeFollower() override;
   absl::Status Sync() override;
   absl::Status Flush() override;
   absl::Status Compact(std::optional<Family> family) override;
   absl::StatusOr<Position> Checkpoint(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<StoreCopy>> MakeCopy(uint64_t log_from) override;
   StoreStats Stats() const override;
   absl::StatusOr<LogScanReport> VerifyLog() const override;
   absl::Status TryResume() override;
@@ -65,6 +72,17 @@ class RocksDbStore : public Store {
  private:
   struct Pending;
   class Batch;
+
+  // A checkpoint: what it holds, and RocksDB's number of its last operation.
+  struct Checkpointed {
+    Position position;
+    uint64_t sequence = 0;
+  };
+
+  static std::string WithoutTrailingSlash(std::string path);
+  // Reads the record of the last commit of a database.
+  static absl::StatusOr<LastCommitRecord> ReadLastCommit(rocksdb::DB* db,
+                                                         rocksdb::ColumnFamilyHandle* system);
 
   // Opening, in this order.
   absl::Status PrepareDirectory(StoreFile* file, bool* has_database);
@@ -93,9 +111,37 @@ class RocksDbStore : public Store {
   // Writes a record of the store's own, and syncs it if asked.
   absl::Status WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations, bool sync);
   absl::Status ResumeInLead();
+  // A full disk is tried again by itself, once there is room.
+  void ResumeWhenThereIsRoom();
+  // Repeats one commit, without settling it. `bytes` of the log are added to.
+  absl::Status ReplicateOne(const std::vector<EpochStart>& history, std::string_view record,
+                            size_t* bytes);
+  // Takes over the epochs of `history` that begin right after the last commit.
+  absl::Status TakeOverEpochs(const std::vector<EpochStart>& history);
+  // OK when what this store holds is a part of `history`.
+  absl::Status CheckHistory(const std::vector<EpochStart>& history) const;
+  // Adds `begun` to the epochs, in one record of the log. It is not synced.
+  absl::Status WriteEpochs(const std::vector<EpochStart>& begun);
+  // Says in the file COOKIX whether the store is a copy.
+  absl::Status MarkCopy(bool copy);
+  void AddEpoch(const EpochStart& begun);
+  // Tells readers and the listener of a commit that was written.
+  void AddUnsettled(LogCommitPtr commit);
   // Whether as much can be written as resuming may need.
   absl::Status TryDisk();
   void Abort();
+
+  // Copies of the store. What they wrote stays when they fail.
+
+  // Writes a checkpoint and makes durable here what it holds.
+  absl::StatusOr<Checkpointed> WriteCheckpoint(const std::string& target);
+  // Puts what MakeCopy() gives out into `target`.
+  absl::StatusOr<CopyManifest> WriteCopy(uint64_t log_from, const std::string& target);
+  // Links the files that views have saved into `directory`, made if there are any.
+  absl::Status LinkViews(const std::string& directory);
+  // Links the files of the log with commits after `log_from` that the checkpoint in `target`
+  // lacks into its archive. While no file of the log is deleted or moved.
+  absl::Status LinkLog(uint64_t log_from, const Checkpointed& made, const std::string& target);
 
   // Deletes the oldest files of the archive while it is larger than it may be, once
   // enough was written since the last time.
@@ -134,8 +180,13 @@ class RocksDbStore : public Store {
   FamilyHandles families_{};
 
   StoreId id_{};
-  // Rising; never empty after Open(); does not change after it.
-  std::vector<EpochRecord> epochs_;
+  // Rising; never empty after Open(). Changes while leading only.
+  mutable std::mutex epochs_mutex_;
+  std::vector<EpochStart> epochs_;
+  // The last of them.
+  std::atomic<uint64_t> epoch_{0};
+  // Changes while leading only.
+  std::atomic<bool> follower_;
 
   // What the scan before opening found, until Open() has checked it.
   LogScanReport scan_report_;
@@ -165,6 +216,7 @@ class RocksDbStore : public Store {
   std::atomic<uint64_t> written_sequence_{0};
   std::atomic<uint64_t> durable_sequence_{0};
 
+  std::atomic<uint64_t> copies_made_{0};
   std::atomic<uint64_t> commits_{0};
   std::atomic<uint64_t> commit_groups_{0};
 

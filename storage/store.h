@@ -27,6 +27,7 @@
 #include "storage/options.h"
 #include "storage/position.h"
 #include "storage/snapshot.h"
+#include "storage/store_copy.h"
 
 namespace cookix::storage {
 
@@ -149,6 +150,7 @@ class Store {
   //   kResourceExhausted  DISK_LOW, retryable
   //   kInternal           IO_ERROR: the write failed; the store takes no more
   //                       commits until TryResume() succeeds
+  //   kFailedPrecondition NOT_PRIMARY: the store is a follower
   virtual absl::StatusOr<CommitResult> Commit(
       const CommitOptions& options, absl::FunctionRef<absl::Status(CommitBatch&)> builder) = 0;
 
@@ -168,6 +170,32 @@ class Store {
 
   virtual const StoreId& id() const = 0;
   virtual uint64_t epoch() const = 0;
+  // Rising; at least one.
+  virtual std::vector<EpochStart> Epochs() const = 0;
+
+  // Whether the store repeats commits instead of making them.
+  virtual bool follower() const = 0;
+
+  // Repeats commits of the store that this one follows: under their numbers, times and
+  // request ids, published to the listener and to readers as the store's own are.
+  // `records` are LogCommit::batch, one after the other without a gap; `history` are the
+  // epochs of the other store. Returns when all are durable (see SyncMode). Epochs that begin
+  // where the store now ends are taken over also when no commit of theirs came yet. What
+  // comes before an error stays. Errors:
+  //   kDataLoss            a record is damaged
+  //   kFailedPrecondition  HISTORY_DIVERGED: the records are not the continuation of what
+  //                        the store holds: of another store, a commit missing or repeated,
+  //                        or its last commits not in `history`. NOT_FOLLOWER: see follower()
+  //   and those of a failed write, as Commit()
+  virtual absl::Status Replicate(const std::vector<EpochStart>& history,
+                                 const std::vector<std::string_view>& records) = 0;
+
+  // Begins epoch `epoch` after the last commit, durably, and takes commits of its own from
+  // then on. INVALID_ARGUMENT unless it is greater than epoch().
+  virtual absl::Status BeginEpoch(uint64_t epoch) = 0;
+  // Takes no commits of its own from now on, durably: those under way are done when it
+  // returns.
+  virtual absl::Status BecomeFollower() = 0;
 
   // Makes all acknowledged commits durable, whatever the sync mode.
   virtual absl::Status Sync() = 0;
@@ -179,6 +207,16 @@ class Store {
   // must not exist; returns the position it holds. Removes what it wrote when it
   // fails.
   virtual absl::StatusOr<Position> Checkpoint(const std::string& path) = 0;
+  // Makes a copy that can be read file by file while this store goes on, and that is gone with
+  // the object. It has the files that views have saved, none of them ahead of the copy, and
+  // of the log what holds commits after `log_from`, so that ReadLog() from there works in a
+  // store made of it; less when the log does not reach back so far, and nothing when
+  // `log_from` is its last commit or a later one. Everything in it is durable here, whatever
+  // the sync mode. Files are linked where the file system can, and each is read once. Must be
+  // gone before the store. Errors:
+  //   kResourceExhausted  DISK_LOW
+  //   kInternal           IO_ERROR: it could not be written, or the store takes no commits
+  virtual absl::StatusOr<std::unique_ptr<StoreCopy>> MakeCopy(uint64_t log_from) = 0;
   virtual StoreStats Stats() const = 0;
   // Reads every log file and checks it; does not disturb writers.
   virtual absl::StatusOr<LogScanReport> VerifyLog() const = 0;
@@ -190,7 +228,7 @@ class Store {
   virtual absl::StatusOr<int64_t> ForgetRequestIds(int64_t limit) = 0;
 
   // Files in which views save themselves, one for each, in `views` beneath the
-  // store's directory. They are no part of the store: a checkpoint has none, and
+  // store's directory. They are no part of the store: a checkpoint has none, a copy has, and
   // whoever reads one must not believe it before CheckPosition() has accepted the
   // position in it. `view` is a name of lower-case letters, digits and underscores,
   // at most 64. One user at a time for each view. Readers and writers must be gone

@@ -1,10 +1,10 @@
 #include "storage/store_file.h"
 
 #include <charconv>
-#include <memory>
 
 #include "storage/base/crc32c.h"
 #include "storage/base/status.h"
+#include "storage/note_file.h"
 #include "storage/rocksdb_status.h"
 
 namespace cookix::storage {
@@ -96,22 +96,7 @@ absl::StatusOr<StoreFile> ReadStoreFile(rocksdb::FileSystem& fs, const std::stri
 
 absl::Status WriteStoreFile(rocksdb::FileSystem& fs, const std::string& directory,
                             const StoreFile& file) {
-  const std::string path = directory + "/" + std::string(kStoreFileName);
-  const std::string temporary = path + ".new";
-  const rocksdb::IOOptions io;
-  rocksdb::IOStatus status =
-      rocksdb::WriteStringToFile(&fs, EncodeStoreFile(file), temporary, /*should_sync=*/true);
-  if (status.ok()) status = fs.RenameFile(temporary, path, io, nullptr);
-  if (!status.ok()) {
-    fs.DeleteFile(temporary, io, nullptr).PermitUncheckedError();
-    return FromRocksDb(status, "writing the file COOKIX");
-  }
-  std::unique_ptr<rocksdb::FSDirectory> handle;
-  status = fs.NewDirectory(directory, io, &handle, nullptr);
-  if (status.ok()) {
-    status = handle->FsyncWithDirOptions(io, nullptr, rocksdb::DirFsyncOptions(path));
-  }
-  return FromRocksDb(status, "syncing the directory of the store");
+  return WriteDurably(fs, directory, kStoreFileName, EncodeStoreFile(file));
 }
 
 }  // namespace cookix::storage

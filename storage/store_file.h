@@ -15,6 +15,12 @@
 namespace cookix::storage {
 
 inline constexpr std::string_view kStoreFileName = "COOKIX";
+// Locked by whoever uses the directory: an open store, or what puts one there.
+inline constexpr std::string_view kStoreLockName = "COOKIX.LOCK";
+
+// Directories of a store: log files kept for readers, and copies that are being read.
+inline constexpr std::string_view kArchiveDirectory = "archive";
+inline constexpr std::string_view kCopyDirectory = "copies";
 
 struct StoreFile {
   uint32_t format_version = 0;

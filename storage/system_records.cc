@@ -80,7 +80,7 @@ std::string Encode(const LastCommitRecord& record) {
   return bytes;
 }
 
-std::string Encode(const EpochRecord& record) {
+std::string Encode(const EpochStart& record) {
   std::string bytes;
   PutVarint64(&bytes, record.first_commit);
   PutVarint64(&bytes, static_cast<uint64_t>(record.time_ms));
@@ -117,7 +117,7 @@ bool Decode(std::string_view bytes, LastCommitRecord* record) {
          GetTime(&bytes, &record->time_ms) && bytes.empty();
 }
 
-bool Decode(std::string_view bytes, EpochRecord* record) {
+bool Decode(std::string_view bytes, EpochStart* record) {
   return GetVarint64(&bytes, &record->first_commit) && GetTime(&bytes, &record->time_ms) &&
          bytes.empty();
 }

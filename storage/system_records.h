@@ -23,13 +23,6 @@ struct LastCommitRecord {
   int64_t time_ms = 0;
 };
 
-// "e" + epoch: one for each epoch.
-struct EpochRecord {
-  uint64_t epoch = 0;  // from the key
-  uint64_t first_commit = 0;
-  int64_t time_ms = 0;
-};
-
 // "o": how the store was last opened or closed.
 struct OpenStateRecord {
   // Closed in order; everything was synced before.
@@ -51,6 +44,7 @@ struct RequestRecord {
 inline constexpr std::string_view kIdentityKey = "i";
 inline constexpr std::string_view kLastCommitKey = "c";
 inline constexpr std::string_view kOpenStateKey = "o";
+// + epoch: an EpochStart for each epoch.
 inline constexpr std::string_view kEpochPrefix = "e";
 inline constexpr std::string_view kRequestPrefix = "r";
 inline constexpr std::string_view kRequestTimePrefix = "t";
@@ -63,14 +57,15 @@ bool ParseRequestTimeKey(std::string_view key, int64_t* time_ms, std::string_vie
 
 std::string Encode(const IdentityRecord& record);
 std::string Encode(const LastCommitRecord& record);
-std::string Encode(const EpochRecord& record);
+// Without the epoch, which the key has.
+std::string Encode(const EpochStart& record);
 std::string Encode(const OpenStateRecord& record);
 std::string Encode(const RequestRecord& record);
 
 // False for bytes that Encode did not make.
 bool Decode(std::string_view bytes, IdentityRecord* record);
 bool Decode(std::string_view bytes, LastCommitRecord* record);
-bool Decode(std::string_view bytes, EpochRecord* record);
+bool Decode(std::string_view bytes, EpochStart* record);
 bool Decode(std::string_view bytes, OpenStateRecord* record);
 bool Decode(std::string_view bytes, RequestRecord* record);
 

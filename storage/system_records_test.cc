@@ -29,7 +29,7 @@ TEST(SystemRecordsTest, RecordsAreStrict) {
   ExpectStrict(IdentityRecord{.format_version = 3, .id = {1, 2, 3}});
   ExpectStrict(LastCommitRecord{kMax, 4, kTime});
   ExpectStrict(LastCommitRecord{});
-  ExpectStrict(EpochRecord{0, kMax, 5});
+  ExpectStrict(EpochStart{0, kMax, 5});
   ExpectStrict(OpenStateRecord{.clean = true, .weak = false});
   ExpectStrict(RequestRecord{1, 2, 3, kMax, "response"});
   ExpectStrict(RequestRecord{});

@@ -6,13 +6,13 @@
 
 #include "rocksdb/file_system.h"
 #include "storage/base/status.h"
+#include "storage/file_tree.h"
 #include "storage/rocksdb_checked_file.h"
 #include "storage/rocksdb_status.h"
 
 namespace cookix::storage {
 namespace {
 
-constexpr std::string_view kSuffix = ".view";
 constexpr std::string_view kLocalSuffix = ".local";
 
 const rocksdb::IOOptions kIo;
@@ -39,39 +39,32 @@ absl::StatusOr<std::string> ViewFiles::PathOf(std::string_view view,
   return directory_ + "/" + std::string(view) + std::string(suffix);
 }
 
-absl::Status ViewFiles::SyncDirectory(const std::string& path) {
-  std::unique_ptr<rocksdb::FSDirectory> handle;
-  rocksdb::IOStatus status = fs_->NewDirectory(path, kIo, &handle, nullptr);
-  if (status.ok()) status = handle->Fsync(kIo, nullptr);
-  return FromRocksDb(status, "syncing " + path);
-}
-
 absl::StatusOr<std::unique_ptr<CheckedFileReader>> ViewFiles::Open(std::string_view view,
                                                                    uint32_t newest_version) {
-  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kSuffix));
+  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kViewFileSuffix));
   return OpenCheckedFile(*fs_, path, view, newest_version);
 }
 
 absl::StatusOr<std::unique_ptr<CheckedFileWriter>> ViewFiles::Create(std::string_view view,
                                                                      uint32_t version) {
-  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kSuffix));
+  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kViewFileSuffix));
   COOKIX_RETURN_IF_ERROR(MakeDirectory());
   return CreateCheckedFile(*fs_, path, view, version, {.keep_free_bytes = keep_free_bytes_});
 }
 
 absl::Status ViewFiles::Delete(std::string_view view) {
-  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kSuffix));
+  COOKIX_ASSIGN_OR_RETURN(const std::string path, PathOf(view, kViewFileSuffix));
   if (IsMissing(fs_->FileExists(path, kIo, nullptr))) return absl::OkStatus();
   const rocksdb::IOStatus status = fs_->DeleteFile(path, kIo, nullptr);
   if (!status.ok()) return FromRocksDb(status, "deleting " + path);
-  return SyncDirectory(directory_);
+  return SyncDirectory(*fs_, directory_);
 }
 
 absl::Status ViewFiles::MakeDirectory() {
   if (fs_->FileExists(directory_, kIo, nullptr).ok()) return absl::OkStatus();
   const rocksdb::IOStatus status = fs_->CreateDirIfMissing(directory_, kIo, nullptr);
   if (!status.ok()) return FromRocksDb(status, "creating " + directory_);
-  return SyncDirectory(store_);
+  return SyncDirectory(*fs_, store_);
 }
 
 absl::StatusOr<std::unique_ptr<LocalStore>> ViewFiles::OpenLocal(std::string_view view,

@@ -19,6 +19,8 @@ class FileSystem;
 namespace cookix::storage {
 
 inline constexpr std::string_view kViewDirectory = "views";
+// Of the files, `<view>.view`. A database of a view has another one.
+inline constexpr std::string_view kViewFileSuffix = ".view";
 
 // Thread-safe, except that one view's file has one user at a time. See the methods
 // of Store of the same names.
@@ -46,7 +48,6 @@ class ViewFiles {
  private:
   absl::StatusOr<std::string> PathOf(std::string_view view, std::string_view suffix) const;
   absl::Status MakeDirectory();
-  absl::Status SyncDirectory(const std::string& path);
 
   const std::shared_ptr<rocksdb::FileSystem> fs_;
   const std::string store_;

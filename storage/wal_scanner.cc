@@ -229,6 +229,23 @@ absl::StatusOr<std::vector<WalFile>> ListWalFiles(rocksdb::FileSystem& fs,
   return files;
 }
 
+std::optional<WalBegin> ReadWalBegin(rocksdb::FileSystem& fs, const WalFile& wal) {
+  std::unique_ptr<rocksdb::FSSequentialFile> opened;
+  if (!fs.NewSequentialFile(wal.path, rocksdb::FileOptions(), &opened, nullptr).ok()) {
+    return std::nullopt;
+  }
+  WalFileReader reader(std::move(opened), wal.number);
+  while (true) {
+    const absl::StatusOr<WalFileReader::Event> event = reader.Next();
+    if (!event.ok() || *event != WalFileReader::Event::kRecord) return std::nullopt;
+    LogRecord record;
+    if (DecodeLogRecord(reader.payload(), &record) != LogDecodeResult::kOk) return std::nullopt;
+    if (!record.has_header) continue;
+    const bool is_commit = record.header.kind == LogKind::kCommit;
+    return WalBegin{record.header.commit + (is_commit ? 0 : 1), record.sequence};
+  }
+}
+
 absl::StatusOr<WalScan> ScanWal(rocksdb::FileSystem& fs, const std::vector<WalFile>& files,
                                 const WalScanOptions& options) {
   WalScan scan;

@@ -123,6 +123,17 @@ struct WalScanOptions {
 absl::StatusOr<std::vector<WalFile>> ListWalFiles(rocksdb::FileSystem& fs,
                                                   const std::string& directory);
 
+// How a log file begins.
+struct WalBegin {
+  // The first commit that it can hold.
+  uint64_t commit = 0;
+  // RocksDB's number of its first operation.
+  uint64_t sequence = 0;
+};
+
+// Nothing when the file is empty, or its first record cannot be read.
+std::optional<WalBegin> ReadWalBegin(rocksdb::FileSystem& fs, const WalFile& wal);
+
 // Reads `files` in order and judges them. Damage is in the report; an error is
 // returned only when a file cannot be read at all (kFailedPrecondition when a
 // record is of a newer format).

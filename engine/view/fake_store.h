@@ -107,6 +107,9 @@ class FakeStore : public storage::Store {
   absl::StatusOr<storage::Position> Checkpoint(const std::string&) override {
     return absl::UnimplementedError("not in memory");
   }
+  absl::StatusOr<std::unique_ptr<storage::StoreCopy>> MakeCopy(uint64_t) override {
+    return absl::UnimplementedError("not in memory");
+  }
   storage::StoreStats Stats() const override { return {}; }
   absl::StatusOr<storage::LogScanReport> VerifyLog() const override {
     return storage::LogScanReport();
