@@ -99,8 +99,12 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   std::unique_ptr<Database> database(new Database(std::move(options)));
   Database& self = *database;
   COOKIX_ASSIGN_OR_RETURN(self.store_, storage::Store::Open(self.options_.storage));
-  COOKIX_ASSIGN_OR_RETURN(self.writer_, Writer::Open(*self.store_, self.options_.limits));
+  COOKIX_ASSIGN_OR_RETURN(
+      self.writer_, Writer::Open(*self.store_, self.options_.limits, self.options_.storage.log));
   COOKIX_ASSIGN_OR_RETURN(self.keys_, KeyStore::Open(*self.store_));
+  self.writer_->SetFollowed([&self](const std::vector<storage::LogCommitPtr>& commits) {
+    self.keys_->OnFollowed(commits);
+  });
   self.cursors_ = std::make_unique<CursorTable>(self.options_.limits.cursor_keep_ms,
                                                 self.options_.limits.max_cursors);
   ViewHostOptions views = self.options_.views;
@@ -158,9 +162,10 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
                          absl::StrCat("the wait is longer than ", limits.max_wait_ms, " ms"),
                          "Ask for less");
   }
-  // What is due is deleted by a commit before anybody reads past its time.
-  for (int64_t next = writer_->next_expiry_ms(); next != 0 && next <= NowMs();
-       next = writer_->next_expiry_ms()) {
+  // What is due is deleted by a commit before anybody reads past its time; on a follower, by
+  // the primary's commit.
+  for (int64_t next = writer_->next_expiry_ms();
+       next != 0 && next <= NowMs() && !store_->follower(); next = writer_->next_expiry_ms()) {
     auto swept = writer_->SweepExpired(NowMs(), kSweepBatch);
     if (!swept.ok() || *swept == 0) break;
     COOKIX_RETURN_IF_ERROR(context.Check());
@@ -171,7 +176,12 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
     return InvalidField("options.min_position", "the position is malformed",
                         "Send a position that this server gave");
   }
-  if (const absl::Status known = store_->CheckPosition(*position); !known.ok()) {
+  // A follower learns of an epoch when it gets there.
+  const auto ahead = [&] {
+    return store_->follower() && position->store == store_->id() &&
+           position->epoch > store_->epoch();
+  };
+  if (const absl::Status known = store_->CheckPosition(*position); !known.ok() && !ahead()) {
     return WithField(known, "options.min_position");
   }
   const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits.default_wait_ms;
@@ -179,7 +189,13 @@ absl::StatusOr<ReadView> Database::Read(const CallContext& context,
       std::min(context.deadline(), CallContext::Clock::now() + std::chrono::milliseconds(wait));
   while (true) {
     ReadView view = Read();
-    if (view.commit() >= position->commit) return view;
+    if (view.commit() >= position->commit && !ahead()) {
+      // The epoch that it belongs to may have become known meanwhile, and end before it.
+      if (const absl::Status known = store_->CheckPosition(*position); !known.ok()) {
+        return WithField(known, "options.min_position");
+      }
+      return view;
+    }
     COOKIX_RETURN_IF_ERROR(context.Check());
     if (CallContext::Clock::now() >= deadline) {
       return MakeError(
@@ -303,6 +319,8 @@ std::string Database::PositionToken(uint64_t commit) const {
 }
 
 absl::StatusOr<int64_t> Database::RunMaintenance(int64_t max_records) {
+  // A follower repeats what the primary removes.
+  if (store_->follower()) return 0;
   int64_t removed = 0;
   for (int64_t next = writer_->next_expiry_ms();
        next != 0 && next <= NowMs() && removed < max_records; next = writer_->next_expiry_ms()) {

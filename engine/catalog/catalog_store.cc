@@ -12,6 +12,9 @@ namespace {
 
 using storage::Family;
 
+// Of the records that count, before the namespace's number.
+constexpr char kCounterPrefix = 'k';
+
 absl::Status Malformed() {
   return Corruption("a catalog record is malformed", "Restore the store from a checkpoint");
 }
@@ -33,14 +36,14 @@ std::string RelationRecordKey(NamespaceId ns, std::string_view name) {
   return Prefixed('r', ns, name);
 }
 std::string NextNamespaceIdKey() { return "i"; }
-std::string SequencesKey(NamespaceId ns) { return Prefixed('k', ns, "n"); }
+std::string SequencesKey(NamespaceId ns) { return Prefixed(kCounterPrefix, ns, "n"); }
 std::string ObjectCountKey(NamespaceId ns, CollectionId collection) {
-  std::string key = Prefixed('k', ns, "o");
+  std::string key = Prefixed(kCounterPrefix, ns, "o");
   PutBigEndian32(&key, collection);
   return key;
 }
 std::string EdgeCountKey(NamespaceId ns, RelationId relation) {
-  std::string key = Prefixed('k', ns, "r");
+  std::string key = Prefixed(kCounterPrefix, ns, "r");
   PutBigEndian32(&key, relation);
   return key;
 }
@@ -66,6 +69,32 @@ bool DecodeExpiryKey(std::string_view key, int64_t* expires_ms, NamespaceId* ns,
     return false;
   }
   *expires_ms = static_cast<int64_t>(time);
+  return true;
+}
+
+bool NamespaceOfCounter(std::string_view key, NamespaceId* ns) {
+  if (key.empty() || key.front() != kCounterPrefix) return false;
+  key.remove_prefix(1);
+  return GetBigEndian32(&key, ns) && !key.empty();
+}
+
+bool ReadCounter(std::string_view key, std::string_view value, NamespaceCounters* counters) {
+  NamespaceId ns;
+  if (!NamespaceOfCounter(key, &ns)) return false;
+  key.remove_prefix(1 + sizeof(ns));
+  const char kind = key.front();
+  key.remove_prefix(1);
+  if (kind == 'n') {
+    return key.empty() && GetFixed64(&value, &counters->next_ordinal) &&
+           GetFixed64(&value, &counters->next_edge_id);
+  }
+  uint32_t id = 0;
+  uint64_t number = 0;
+  if ((kind != 'o' && kind != 'r') || !GetBigEndian32(&key, &id) || !key.empty() ||
+      !GetFixed64(&value, &number)) {
+    return false;
+  }
+  (kind == 'o' ? counters->objects : counters->edges)[id] = static_cast<int64_t>(number);
   return true;
 }
 
@@ -145,25 +174,12 @@ absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot) {
         return absl::OkStatus();
       }));
   COOKIX_RETURN_IF_ERROR(
-      scan("k", [&](std::string_view key, std::string_view value) -> absl::Status {
+      scan("k", [&](std::string_view rest, std::string_view value) -> absl::Status {
+        const std::string key = kCounterPrefix + std::string(rest);
         NamespaceId ns;
-        if (!GetBigEndian32(&key, &ns) || key.empty()) return Malformed();
-        const char kind = key.front();
-        key.remove_prefix(1);
+        if (!NamespaceOfCounter(key, &ns)) return Malformed();
         if (namespaces.count(ns) == 0) return absl::OkStatus();
-        NamespaceCounters& counters = loaded.counters[ns];
-        uint32_t id = 0;
-        uint64_t number;
-        if (kind == 'n') {
-          if (!GetFixed64(&value, &counters.next_ordinal) ||
-              !GetFixed64(&value, &counters.next_edge_id)) {
-            return Malformed();
-          }
-          return absl::OkStatus();
-        }
-        if (!GetBigEndian32(&key, &id) || !GetFixed64(&value, &number)) return Malformed();
-        (kind == 'o' ? counters.objects : counters.edges)[id] = static_cast<int64_t>(number);
-        return absl::OkStatus();
+        return ReadCounter(key, value, &loaded.counters[ns]) ? absl::OkStatus() : Malformed();
       }));
   COOKIX_RETURN_IF_ERROR(
       scan("t", [&](std::string_view key, std::string_view value) -> absl::Status {

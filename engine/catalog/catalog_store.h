@@ -46,6 +46,11 @@ struct LoadedCatalog {
   int64_t next_expiry_ms = 0;
 };
 
+// The namespace that one of the records of NamespaceCounters is of. False when it is none.
+bool NamespaceOfCounter(std::string_view key, NamespaceId* ns);
+// Puts what the record says into `counters`. False when it is malformed.
+bool ReadCounter(std::string_view key, std::string_view value, NamespaceCounters* counters);
+
 // Reads everything. DATA_LOSS for malformed records.
 absl::StatusOr<LoadedCatalog> LoadCatalog(const storage::Snapshot& snapshot);
 

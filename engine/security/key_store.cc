@@ -15,6 +15,7 @@
 #include "cookix/internal/v1/records.pb.h"
 #include "engine/records.h"
 #include "storage/base/status.h"
+#include "storage/commit_writes.h"
 
 namespace cookix::engine {
 namespace {
@@ -86,6 +87,13 @@ absl::Status KeyNotFound(std::string_view id) {
                   plausible ? absl::StrCat("There is no key with id ", ToAbsl(id))
                             : std::string("There is no key with that id"),
                   "List the keys to see their ids: 16 hexadecimal digits.");
+}
+
+// False for bytes that are no record of a key.
+bool ReadKeyRecord(std::string_view key, std::string_view value, KeyRecord* record) {
+  return key.starts_with(kKeyPrefix) &&
+         record->ParseFromArray(value.data(), static_cast<int>(value.size())) &&
+         record->hash().size() == kHashBytes && key.substr(kKeyPrefix.size()) == record->key().id();
 }
 
 }  // namespace
@@ -192,10 +200,7 @@ absl::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(storage::Store& store) 
   auto keys = snapshot->Scan(Family::kSecurity, storage::PrefixBounds(kKeyPrefix));
   for (keys->SeekToFirst(); keys->Valid(); keys->Next()) {
     KeyRecord record;
-    const std::string_view value = keys->value();
-    if (!record.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
-        record.hash().size() != kHashBytes ||
-        keys->key().substr(kKeyPrefix.size()) != record.key().id()) {
+    if (!ReadKeyRecord(keys->key(), keys->value(), &record)) {
       return Corruption("A stored API key cannot be read", "Restore the store from a checkpoint.");
     }
     std::string id = record.key().id();
@@ -203,6 +208,21 @@ absl::StatusOr<std::unique_ptr<KeyStore>> KeyStore::Open(storage::Store& store) 
   }
   COOKIX_RETURN_IF_ERROR(keys->status());
   return std::unique_ptr<KeyStore>(new KeyStore(std::move(impl)));
+}
+
+void KeyStore::OnFollowed(const std::vector<storage::LogCommitPtr>& commits) {
+  for (const storage::LogCommitPtr& commit : commits) {
+    // A follower has checked its records; what is no key is none of ours.
+    storage::ForEachWrite(commit->batch, Family::kSecurity,
+                          [&](std::string_view key, const std::string_view* value) {
+                            KeyRecord record;
+                            if (value == nullptr || !ReadKeyRecord(key, *value, &record)) return;
+                            std::unique_lock<std::shared_mutex> lock(impl_->mutex);
+                            std::string id = record.key().id();
+                            impl_->records[std::move(id)] = std::move(record);
+                          })
+        .IgnoreError();
+  }
 }
 
 absl::StatusOr<KeyStore::NewKey> KeyStore::Create(std::string_view name,
@@ -227,9 +247,13 @@ absl::StatusOr<KeyStore::NewKey> KeyStore::Create(std::string_view name,
                           "A grant is for the name of a namespace or for \"*\"",
                           "Write the namespace's name, such as \"default\", or \"*\" for all.");
     }
-    if (grants[i].role() < v1::ROLE_READ || grants[i].role() > v1::ROLE_ADMIN) {
+    if (grants[i].role() < v1::ROLE_READ || grants[i].role() > v1::ROLE_REPLICA) {
       return InvalidField(absl::StrCat("grants[", i, "].role"), "Unknown role",
-                          "Give ROLE_READ, ROLE_WRITE or ROLE_ADMIN.");
+                          "Give ROLE_READ, ROLE_WRITE, ROLE_ADMIN or ROLE_REPLICA.");
+    }
+    if (grants[i].role() == v1::ROLE_REPLICA && grants[i].namespace_() != "*") {
+      return InvalidField(absl::StrCat("grants[", i, "].namespace"),
+                          "A replica has all namespaces", "Give the role replica on \"*\".");
     }
   }
   const int64_t now_ms = NowMs();
@@ -371,7 +395,8 @@ v1::Role RoleOn(const v1::Key& key, std::string_view namespace_name) {
   const std::string_view name = namespace_name.empty() ? kDefaultName : namespace_name;
   v1::Role role = v1::ROLE_UNSPECIFIED;
   for (const auto& grant : key.grants()) {
-    if (grant.namespace_() == "*" || grant.namespace_() == name) {
+    if (grant.role() != v1::ROLE_REPLICA &&
+        (grant.namespace_() == "*" || grant.namespace_() == name)) {
       role = std::max(role, grant.role());
     }
   }
@@ -380,7 +405,12 @@ v1::Role RoleOn(const v1::Key& key, std::string_view namespace_name) {
 
 bool HasEverywhere(const v1::Key& key, v1::Role role) {
   return std::any_of(key.grants().begin(), key.grants().end(), [role](const v1::Grant& grant) {
-    return grant.namespace_() == "*" && grant.role() >= role;
+    if (grant.namespace_() != "*") return false;
+    // The role replica is beside the others, not above them.
+    if (role == v1::ROLE_REPLICA || grant.role() == v1::ROLE_REPLICA) {
+      return grant.role() == role || grant.role() == v1::ROLE_ADMIN;
+    }
+    return grant.role() >= role;
   });
 }
 

@@ -32,6 +32,9 @@ class KeyStore {
     v1::Key key;
     std::string secret;
   };
+  // Takes over the changes of keys in commits that a follower repeats.
+  void OnFollowed(const std::vector<storage::LogCommitPtr>& commits);
+
   // Errors: INVALID_FIELD.
   absl::StatusOr<NewKey> Create(std::string_view name, const std::vector<v1::Grant>& grants,
                                 int64_t expires_ms, int32_t requests_per_minute);
@@ -63,9 +66,9 @@ class KeyStore {
   std::unique_ptr<Impl> impl_;
 };
 
-// The highest role that a key has on a namespace ("" = "default").
+// The highest role that a key has on a namespace ("" = "default"); never ROLE_REPLICA.
 v1::Role RoleOn(const v1::Key& key, std::string_view namespace_name);
-// True when the key has `role` on all namespaces.
+// True when the key has `role` on all namespaces. Administrators have all of them.
 bool HasEverywhere(const v1::Key& key, v1::Role role);
 
 }  // namespace cookix::engine

@@ -12,6 +12,7 @@
 #include "engine/vector/vector_field.h"
 #include "engine/write/validate.h"
 #include "storage/base/status.h"
+#include "storage/commit_writes.h"
 
 namespace cookix::engine {
 namespace {
@@ -174,11 +175,12 @@ absl::StatusOr<PreparedMutation> Prepare(const v1::Mutation& mutation, std::stri
   return InvalidField(field, "the mutation is empty", "Set one action");
 }
 
-Writer::Writer(storage::Store& store, const Limits& limits)
-    : store_(store), limits_(limits), identities_(kIdentityCacheEntries) {}
+Writer::Writer(storage::Store& store, const Limits& limits, Log log)
+    : store_(store), limits_(limits), log_(std::move(log)), identities_(kIdentityCacheEntries) {}
 
-absl::StatusOr<std::unique_ptr<Writer>> Writer::Open(storage::Store& store, const Limits& limits) {
-  std::unique_ptr<Writer> writer(new Writer(store, limits));
+absl::StatusOr<std::unique_ptr<Writer>> Writer::Open(storage::Store& store, const Limits& limits,
+                                                     Log log) {
+  std::unique_ptr<Writer> writer(new Writer(store, limits, std::move(log)));
   const std::shared_ptr<const storage::Snapshot> snapshot = store.Latest();
   COOKIX_RETURN_IF_ERROR(writer->Load(*snapshot));
   writer->published_ = {snapshot, writer->state_.catalog};
@@ -228,6 +230,14 @@ ReadView Writer::Read() const {
 
 void Writer::OnPublish(const std::vector<storage::LogCommitPtr>& commits,
                        const std::shared_ptr<const storage::Snapshot>& snapshot) {
+  if (store_.follower()) {
+    if (const absl::Status status = Follow(commits, *snapshot); !status.ok()) {
+      // The catalog of before is shown until one can be read.
+      state_.stale = true;
+      if (log_) log_("error", absl::StrCat("following the catalog: ", status.message()));
+    }
+    if (followed_) followed_(commits);
+  }
   {
     std::lock_guard<std::mutex> lock(mutex_);
     published_ = {snapshot, state_.catalog};
@@ -268,10 +278,55 @@ void Writer::TakeOver(WriteSession& session) {
     const int64_t next = next_expiry_ms_.load();
     if (next == 0 || expiry < next) next_expiry_ms_ = expiry;
   }
+  Touch(ns->id);
+}
+
+void Writer::Touch(NamespaceId ns) {
   std::lock_guard<std::mutex> lock(mutex_);
-  if (std::find(touched_.begin(), touched_.end(), ns->id) == touched_.end()) {
-    touched_.push_back(ns->id);
+  if (std::find(touched_.begin(), touched_.end(), ns) == touched_.end()) touched_.push_back(ns);
+}
+
+absl::Status Writer::Follow(const std::vector<storage::LogCommitPtr>& commits,
+                            const storage::Snapshot& snapshot) {
+  // Counters change with nearly every commit, everything else in the catalog seldom: then all
+  // of it is read.
+  bool changed = state_.stale;
+  int64_t expiry = 0;
+  absl::Status status;
+  const auto write = [&](std::string_view key, const std::string_view* value) {
+    NamespaceId ns = 0;
+    int64_t expires_ms = 0;
+    Ordinal ordinal = 0;
+    if (NamespaceOfCounter(key, &ns)) {
+      if (value == nullptr) {
+        changed = true;
+      } else if (ReadCounter(key, *value, &state_.counters[ns])) {
+        Touch(ns);
+      } else {
+        status =
+            Corruption("a counter of a repeated commit is malformed", "Seed the replica again");
+      }
+    } else if (DecodeExpiryKey(key, &expires_ms, &ns, &ordinal)) {
+      if (value != nullptr && (expiry == 0 || expires_ms < expiry)) expiry = expires_ms;
+    } else {
+      changed = true;
+    }
+  };
+  const auto erase = [&](std::string_view, std::string_view) { changed = true; };
+  for (const storage::LogCommitPtr& commit : commits) {
+    COOKIX_RETURN_IF_ERROR(storage::ForEachWrite(commit->batch, Family::kCatalog, write, erase));
   }
+  COOKIX_RETURN_IF_ERROR(status);
+  if (changed) {
+    COOKIX_RETURN_IF_ERROR(Load(snapshot));
+    std::lock_guard<std::mutex> lock(mutex_);
+    published_counters_ = state_.counters;
+    tombstones_touched_ = true;
+    return absl::OkStatus();
+  }
+  const int64_t next = next_expiry_ms_.load();
+  if (expiry != 0 && (next == 0 || expiry < next)) next_expiry_ms_ = expiry;
+  return absl::OkStatus();
 }
 
 absl::Status Writer::InSession(storage::CommitBatch& batch, std::string_view namespace_name,

@@ -58,7 +58,10 @@ absl::StatusOr<PreparedMutation> Prepare(const v1::Mutation& mutation, std::stri
 class Writer : public storage::CommitListener {
  public:
   // Reads the catalog; creates the namespace "default" in an empty store.
-  static absl::StatusOr<std::unique_ptr<Writer>> Open(storage::Store& store, const Limits& limits);
+  // `log` receives what a person should know, as storage::Options::log.
+  using Log = std::function<void(std::string_view level, std::string_view message)>;
+  static absl::StatusOr<std::unique_ptr<Writer>> Open(storage::Store& store, const Limits& limits,
+                                                      Log log = nullptr);
 
   // Views that writes wait for. Set once, before the first write.
   void SetViews(ViewHost* views) { views_ = views; }
@@ -70,6 +73,11 @@ class Writer : public storage::CommitListener {
   // The same for texts of so many bytes together and the indexes of text fields.
   using TextRoom = std::function<absl::Status(int64_t bytes)>;
   void SetTextRoom(TextRoom room) { text_room_ = std::move(room); }
+
+  // Called with commits that a follower repeats (storage::Store::Replicate), before they can
+  // be read. Set once, before the first of them.
+  using Followed = std::function<void(const std::vector<storage::LogCommitPtr>& commits)>;
+  void SetFollowed(Followed followed) { followed_ = std::move(followed); }
 
   // The newest published state.
   ReadView Read() const;
@@ -136,11 +144,15 @@ class Writer : public storage::CommitListener {
     bool stale = false;
   };
 
-  Writer(storage::Store& store, const Limits& limits);
+  Writer(storage::Store& store, const Limits& limits, Log log);
   absl::Status Load(const storage::Snapshot& snapshot);
   // REQUIRES: inside a builder.
   absl::Status RefreshIfStale();
   void TakeOver(WriteSession& session);
+  // Brings state_ up to commits that no builder here made. DATA_LOSS for malformed records.
+  absl::Status Follow(const std::vector<storage::LogCommitPtr>& commits,
+                      const storage::Snapshot& snapshot);
+  void Touch(NamespaceId ns);
   absl::Status Commit(CallContext& context, const storage::CommitOptions& commit_options,
                       const v1::WriteOptions& options,
                       absl::FunctionRef<absl::Status(storage::CommitBatch&)> builder,
@@ -166,9 +178,11 @@ class Writer : public storage::CommitListener {
 
   storage::Store& store_;
   const Limits limits_;
+  const Log log_;
   ViewHost* views_ = nullptr;
   VectorRoom vector_room_;
   TextRoom text_room_;
+  Followed followed_;
 
   // Touched by builders and the listener only.
   State state_;
