@@ -2,6 +2,7 @@
 
 #include <strings.h>
 
+#include "engine/security/key_store.h"
 #include "storage/base/status.h"
 
 namespace cookix::server {
@@ -44,21 +45,27 @@ bool Authenticator::KeysRequired() const {
       return true;
     case AuthMode::kOff:
       return false;
-    case AuthMode::kAuto:
-      return keys_.HasKeys();
+    case AuthMode::kAuto: {
+      const DatabaseHandle database = databases_.Get();
+      return database == nullptr || database->keys().HasKeys();
+    }
   }
   return true;
 }
 
 absl::StatusOr<Identity> Authenticator::Identify(std::string_view authorization,
                                                  std::string_view api_key) const {
-  if (authorization.empty() && api_key.empty()) {
-    if (KeysRequired()) return Unauthenticated();
+  const bool anonymous = authorization.empty() && api_key.empty();
+  if (anonymous && mode_ == AuthMode::kOff) return Identity{};
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+  const engine::KeyStore& keys = database->keys();
+  if (anonymous) {
+    if (mode_ == AuthMode::kOn || keys.HasKeys()) return Unauthenticated();
     return Identity{};
   }
   const std::string_view secret = authorization.empty() ? api_key : BearerSecret(authorization);
   Identity identity;
-  identity.key = keys_.Authenticate(secret);
+  identity.key = keys.Authenticate(secret);
   if (!identity.key.has_value()) return Unauthenticated();
   return identity;
 }

@@ -7,7 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "cookix/v1/security_service.pb.h"
-#include "engine/security/key_store.h"
+#include "server/database_slot.h"
 
 namespace cookix::server {
 
@@ -27,20 +27,23 @@ struct Identity {
   bool HasEverywhere(v1::Role role) const;
 };
 
-// Thread-safe. Borrows the key store.
+// Thread-safe. Borrows the slot, whose database has the keys.
 class Authenticator {
  public:
-  Authenticator(const engine::KeyStore& keys, AuthMode mode) : keys_(keys), mode_(mode) {}
+  Authenticator(const DatabaseSlot& databases, AuthMode mode)
+      : databases_(databases), mode_(mode) {}
 
+  // Without a database nobody can tell: then they are, unless the mode is kOff.
   bool KeysRequired() const;
 
   // Takes the values of the metadata `authorization` ("Bearer <secret>") and
-  // `x-api-key`, empty when absent. The first counts when both are there. Error:
-  // UNAUTHENTICATED, the same whatever is wrong with the key.
+  // `x-api-key`, empty when absent. The first counts when both are there. Errors:
+  // UNAUTHENTICATED, the same whatever is wrong with the key; UNAVAILABLE SEEDING when there
+  // is no database to ask.
   absl::StatusOr<Identity> Identify(std::string_view authorization, std::string_view api_key) const;
 
  private:
-  const engine::KeyStore& keys_;
+  const DatabaseSlot& databases_;
   const AuthMode mode_;
 };
 

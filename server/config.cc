@@ -115,6 +115,38 @@ const Setting kSettings[] = {
     {"Store", COOKIX_INT(request_id_keep_seconds, "s"), "How long request ids are remembered.", 1,
      kBillion},
 
+    {"Replication", COOKIX_TEXT(replica_of),
+     "host:port of the server to follow: this one is then its replica. Empty: this server takes "
+     "writes. What an operator changes while it runs (`cookix replication`) holds, restarts "
+     "included, until this setting is changed."},
+    {"Replication", COOKIX_TEXT(advertise_address),
+     "host:port where clients and other servers reach this one. Empty: the address it listens on, "
+     "if that is one address."},
+    {"Replication", COOKIX_TEXT(replica_name),
+     "The name under which its status is shown by the server that it follows. Empty: the host's "
+     "name and the data directory."},
+    {"Replication", COOKIX_TEXT(replication_key_file),
+     "File whose first line is the key that other servers of the store are shown; it has the role "
+     "replica on all namespaces. Empty: none."},
+    {"Replication", COOKIX_TEXT(replication_tls_ca),
+     "Speaks TLS with other servers, whose certificates are signed by an authority in this PEM "
+     "file, or by one of the system's with \"system\". Empty: no TLS."},
+    {"Replication", COOKIX_TEXT(replication_tls_cert),
+     "Certificate chain in PEM that other servers are shown (mTLS)."},
+    {"Replication", COOKIX_TEXT(replication_tls_key), "Its private key in PEM."},
+    {"Replication", COOKIX_TEXT(replication_tls_name),
+     "Name expected in other servers' certificates. Empty: the host of their address."},
+    {"Replication", COOKIX_INT(max_replicas, "replicas"),
+     "Replicas that may follow this server at the same time.", 0, 1000},
+    {"Replication", COOKIX_INT(replica_window_mb, "MiB"),
+     "Log that a replica may have been sent before it says that it is durable there.", 1, kMaxMb},
+    {"Replication", COOKIX_INT(replica_stall_seconds, "s"),
+     "A replica whose window is full for so long without progress is dropped; it connects again.",
+     1, 86'400},
+    {"Replication", COOKIX_INT(copy_mb_per_second, "MiB/s"),
+     "How fast copies of the store are sent to new replicas, all together; 0 = no limit.", 0,
+     kMaxMb},
+
     {"Views", COOKIX_INT(adjacency_mb, "MiB"),
      "Memory of the adjacency view, which makes traversals fast; 0 switches it off. What does not "
      "fit is read from the store.",

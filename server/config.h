@@ -65,6 +65,20 @@ struct Config {
   int64_t max_commit_mb = 64;
   int64_t request_id_keep_seconds = 24 * 3600;
 
+  // Replication.
+  std::string replica_of;
+  std::string advertise_address;
+  std::string replica_name;
+  std::string replication_key_file;
+  std::string replication_tls_ca;
+  std::string replication_tls_cert;
+  std::string replication_tls_key;
+  std::string replication_tls_name;
+  int64_t max_replicas = 16;
+  int64_t replica_window_mb = 64;
+  int64_t replica_stall_seconds = 30;
+  int64_t copy_mb_per_second = 0;
+
   // Views.
   int64_t adjacency_mb = 1024;
   int64_t names_mb = 256;

@@ -5,22 +5,23 @@
 #include <atomic>
 #include <cstdint>
 
-#include "engine/database.h"
 #include "server/authenticator.h"
 #include "server/config.h"
+#include "server/database_slot.h"
 #include "server/executor.h"
 #include "server/health_state.h"
 #include "server/log.h"
 #include "server/metrics.h"
 #include "server/query_registry.h"
 #include "server/rate_limiter.h"
+#include "server/replication/replication.h"
 
 namespace cookix::server {
 
 // Borrows everything; all of it is thread-safe and outlives the calls.
 struct Environment {
   const Config& config;
-  engine::Database& database;
+  DatabaseSlot& databases;
   const Authenticator& authenticator;
   Log& log;
   Metrics& metrics;
@@ -31,6 +32,9 @@ struct Environment {
   Executor& work;
   // For streams, which may hold a thread for long.
   Executor& streams;
+  // For replicas and copies, which hold a thread as long as they last.
+  Executor& replicas;
+  Replication& replication;
   std::atomic<bool>& read_only;
   int64_t started_ms = 0;
 };

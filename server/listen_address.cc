@@ -36,6 +36,14 @@ bool ListenAddress::IsLocal() const {
   return false;
 }
 
+bool ListenAddress::IsWildcard() const {
+  if (unix_socket) return false;
+  in_addr v4{};
+  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return v4.s_addr == INADDR_ANY;
+  in6_addr v6{};
+  return inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&v6) != 0;
+}
+
 std::string ListenAddress::ToString() const {
   if (unix_socket) return absl::StrCat(ToAbsl(kUnixScheme), host);
   const bool v6 = host.find(':') != std::string::npos;

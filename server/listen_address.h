@@ -19,6 +19,8 @@ struct ListenAddress {
   // True when only this machine can reach it. Names other than "localhost" are
   // not looked up and count as reachable from elsewhere.
   bool IsLocal() const;
+  // True for the address that stands for all addresses of the machine.
+  bool IsWildcard() const;
   // As gRPC and civetweb want it.
   std::string ToString() const;
 };

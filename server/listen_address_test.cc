@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 namespace cookix::server {
@@ -43,6 +44,19 @@ TEST(ListenAddressTest, RefusesWhatIsNoAddress) {
         << text;
   }
   EXPECT_FALSE(ParseListenAddress("unix:/x", "metrics_listen", false).ok());
+}
+
+TEST(ListenAddressTest, Wildcards) {
+  for (const auto& [text, wildcard] : std::map<std::string, bool>{{"0.0.0.0:1", true},
+                                                                  {"[::]:1", true},
+                                                                  {"127.0.0.1:1", false},
+                                                                  {"[::1]:1", false},
+                                                                  {"localhost:1", false},
+                                                                  {"unix:/a", false}}) {
+    const auto address = ParseListenAddress(text, "listen", true);
+    ASSERT_TRUE(address.ok()) << address.status();
+    EXPECT_EQ(address->IsWildcard(), wildcard) << text;
+  }
 }
 
 }  // namespace

@@ -43,4 +43,9 @@ bool QueryRegistry::Cancel(int64_t id) {
   return true;
 }
 
+void QueryRegistry::CancelAll() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& [id, running] : running_) running.context->Cancel();
+}
+
 }  // namespace cookix::server

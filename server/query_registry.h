@@ -39,6 +39,8 @@ class QueryRegistry {
 
   // Asks a call to stop. False when there is none with that id.
   bool Cancel(int64_t id);
+  // Asks all of them.
+  void CancelAll();
 
  private:
   struct Running {

@@ -20,6 +20,8 @@
 #include "server/environment.h"
 #include "server/executor.h"
 #include "server/listen_address.h"
+#include "server/replication/grpc_primary_link.h"
+#include "server/replication/replication.h"
 #include "server/rpc/admin_service.h"
 #include "server/rpc/call_server.h"
 #include "server/rpc/catalog_service.h"
@@ -29,6 +31,7 @@
 #include "server/rpc/query_service.h"
 #include "server/rpc/reasoning_service.h"
 #include "server/rpc/reflection_service.h"
+#include "server/rpc/replication_service.h"
 #include "server/rpc/router.h"
 #include "server/rpc/search_service.h"
 #include "server/rpc/security_service.h"
@@ -46,6 +49,11 @@ absl::Status SettingError(std::string_view setting, std::string_view message,
                    {"INVALID_FIELD", std::string(setting), std::string(remedy), false});
 }
 
+std::string HostName() {
+  char name[256] = "";
+  return gethostname(name, sizeof(name) - 1) == 0 ? name : "";
+}
+
 AuthMode ToAuthMode(const std::string& text) {
   if (text == "on") return AuthMode::kOn;
   return text == "off" ? AuthMode::kOff : AuthMode::kAuto;
@@ -59,6 +67,19 @@ storage::SyncMode ToSyncMode(const std::string& text) {
 storage::Compression ToCompression(const std::string& text) {
   if (text == "zstd") return storage::Compression::kZstd;
   return text == "none" ? storage::Compression::kNone : storage::Compression::kLz4;
+}
+
+// Exit code 2 is for settings that cannot work anywhere, which these are not.
+absl::Status StoreError(const absl::Status& status) {
+  ErrorDetail detail = GetErrorDetail(status).value_or(ErrorDetail{});
+  if (detail.reason.empty()) detail.reason = "IO_ERROR";
+  if (detail.remedy.empty()) detail.remedy = "Check the data directory and its disk.";
+  detail.field = "data_dir";
+  const absl::StatusCode code = status.code() == absl::StatusCode::kInvalidArgument
+                                    ? absl::StatusCode::kFailedPrecondition
+                                    : status.code();
+  return MakeError(code, std::string_view(status.message().data(), status.message().size()),
+                   detail);
 }
 
 engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log, Metrics& metrics) {
@@ -141,7 +162,8 @@ struct Server::Impl {
       : config(config_in), log(log_in), read_only(config_in.read_only) {}
 
   absl::Status Start();
-  absl::Status CheckReach(const ListenAddress& listen) const;
+  ReplicationOptions ToReplicationOptions();
+  std::string AddressForOthers(const ListenAddress& listen) const;
   absl::Status StartMetrics();
   absl::Status StartGrpc(const ListenAddress& listen);
   void AddServices();
@@ -160,7 +182,8 @@ struct Server::Impl {
   HealthState health;
   RateLimiter rate_limiter;
   QueryRegistry queries;
-  std::unique_ptr<engine::Database> database;
+  DatabaseSlot databases;
+  std::optional<Replication> replication;
   std::optional<Authenticator> authenticator;
   Router router;
   std::optional<Environment> environment;
@@ -168,6 +191,7 @@ struct Server::Impl {
   std::unique_ptr<grpc::Server> grpc_server;
   // Last, so that their threads are gone before the calls they work on.
   std::unique_ptr<Executor> streams;
+  std::unique_ptr<Executor> replicas;
   std::unique_ptr<Executor> work;
 
   // What Start() got to, for Shutdown() to undo.
@@ -178,6 +202,48 @@ struct Server::Impl {
   std::mutex shutdown_mutex;
   bool shut_down = false;  // guarded by shutdown_mutex
 };
+
+ReplicationOptions Server::Impl::ToReplicationOptions() {
+  ReplicationOptions options;
+  options.replica_of = config.replica_of;
+  options.version = std::string(engine::kProgramVersion);
+  options.source.window_bytes = config.replica_window_mb * kMegabyte;
+  options.source.stall = std::chrono::seconds(config.replica_stall_seconds);
+  options.source.max_replicas = static_cast<int>(config.max_replicas);
+  options.source.copy_bytes_per_second = config.copy_mb_per_second * kMegabyte;
+  options.replica.name = config.replica_name;
+  if (options.replica.name.empty()) {
+    options.replica.name = absl::StrCat(HostName(), ":", config.data_dir);
+  }
+  options.replica.data_dir = config.data_dir;
+  options.replica.keep_free_bytes = static_cast<uint64_t>(config.low_disk_mb * kMegabyte);
+  options.in_memory = config.in_memory;
+  options.open = [database = ToDatabaseOptions(config, log, metrics)](const StoreToOpen& store) {
+    engine::DatabaseOptions opened = database;
+    opened.storage.follower = store.follower;
+    opened.storage.must_exist |= store.follower;
+    opened.storage.file_system = store.file_system;
+    // Where nothing outlives the process there is nothing to save.
+    opened.views.checkpoints &= !opened.storage.in_memory;
+    return engine::Database::Open(std::move(opened));
+  };
+  options.cancel_calls = [this] { queries.CancelAll(); };
+  options.serving = [this](bool serving) { health.SetServing(serving); };
+  options.log = [this](std::string_view level, std::string_view message) {
+    LogLevel parsed = LogLevel::kInfo;
+    ParseLogLevel(level, &parsed);
+    log.Write(parsed, "replication", message);
+  };
+  GrpcLinkOptions links;
+  links.key_file = config.replication_key_file;
+  links.tls_ca = config.replication_tls_ca;
+  links.tls_cert = config.replication_tls_cert;
+  links.tls_key = config.replication_tls_key;
+  links.tls_name = config.replication_tls_name;
+  links.allow_plaintext = config.allow_plaintext;
+  options.connect = GrpcLinks(std::move(links));
+  return options;
+}
 
 absl::Status Server::Impl::Start() {
   COOKIX_RETURN_IF_ERROR(ValidateConfig(config));
@@ -192,50 +258,48 @@ absl::Status Server::Impl::Start() {
                         "trusted.");
   }
 
-  absl::StatusOr<std::unique_ptr<engine::Database>> opened =
-      engine::Database::Open(ToDatabaseOptions(config, log, metrics));
-  if (!opened.ok()) {
-    ErrorDetail detail = GetErrorDetail(opened.status()).value_or(ErrorDetail{});
-    if (detail.reason.empty()) detail.reason = "IO_ERROR";
-    if (detail.remedy.empty()) detail.remedy = "Check the data directory and its disk.";
-    detail.field = "data_dir";
-    absl::StatusCode code = opened.status().code();
-    // Exit code 2 is for settings that cannot work anywhere.
-    if (code == absl::StatusCode::kInvalidArgument) code = absl::StatusCode::kFailedPrecondition;
-    return MakeError(
-        code, std::string_view(opened.status().message().data(), opened.status().message().size()),
-        detail);
-  }
-  database = *std::move(opened);
-  COOKIX_RETURN_IF_ERROR(EnsureAdministrator(config, database->keys(), log));
-  authenticator.emplace(database->keys(), ToAuthMode(config.auth));
+  replication.emplace(ToReplicationOptions(), databases);
+  if (absl::Status started = replication->Start(); !started.ok()) return StoreError(started);
+  const bool primary = replication->CheckPrimary().ok();
+  const DatabaseHandle database = databases.Get();
+  // A replica has the keys of its primary.
+  if (primary) COOKIX_RETURN_IF_ERROR(EnsureAdministrator(config, database->keys(), log));
+  authenticator.emplace(databases, ToAuthMode(config.auth));
   keys_required = authenticator->KeysRequired();
-  if (!listen.IsLocal() && !keys_required && !config.insecure) {
+  // A replica that has no store yet may get one without keys.
+  const bool open_to_all = !keys_required || (database == nullptr && config.auth != "on");
+  if (!listen.IsLocal() && open_to_all && !config.insecure) {
     return SettingError("listen",
                         absl::StrCat("Refusing to listen on ", listen.ToString(),
                                      " without keys: everyone who reaches it would be "
                                      "administrator"),
-                        "Set auth=on and bootstrap_admin_key_file, or --insecure to let everyone "
-                        "in.");
+                        primary ? "Set auth=on and bootstrap_admin_key_file, or --insecure to let "
+                                  "everyone in."
+                                : "Set auth=on, or --insecure to let everyone in.");
   }
 
   streams = std::make_unique<Executor>(static_cast<int>(config.stream_threads),
                                        static_cast<size_t>(config.max_streams));
   work = std::make_unique<Executor>(static_cast<int>(config.executor_threads),
                                     static_cast<size_t>(config.executor_queue));
+  // Each replica holds one while it follows, and another while it receives a copy.
+  const int replica_threads = 2 * std::max<int>(1, static_cast<int>(config.max_replicas));
+  replicas = std::make_unique<Executor>(replica_threads, static_cast<size_t>(replica_threads));
   const int64_t started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
                                  std::chrono::system_clock::now().time_since_epoch())
                                  .count();
-  environment.emplace(Environment{config, *database, *authenticator, log, metrics, health,
-                                  rate_limiter, queries, *work, *streams, read_only, started_ms});
+  environment.emplace(Environment{config, databases, *authenticator, log, metrics, health,
+                                  rate_limiter, queries, *work, *streams, *replicas, *replication,
+                                  read_only, started_ms});
   AddServices();
   COOKIX_RETURN_IF_ERROR(StartMetrics());
   COOKIX_RETURN_IF_ERROR(StartGrpc(listen));
+  COOKIX_RETURN_IF_ERROR(replication->Begin(AddressForOthers(listen)));
   if (!config.pid_file.empty()) {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("pid_file", config.pid_file, getpid()));
     wrote_pid_file = true;
   }
-  health.SetServing(true);
+  health.SetServing(databases.Get() != nullptr);
   if (!config.port_file.empty()) {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("port_file", config.port_file, port));
     wrote_port_file = true;
@@ -248,8 +312,16 @@ absl::Status Server::Impl::Start() {
              {"client_certificates", !config.tls_client_ca.empty()},
              {"keys_required", keys_required},
              {"metrics_port", int64_t{metrics_port}},
+             {"primary", primary},
              {"read_only", read_only.load()}});
   return absl::OkStatus();
+}
+
+std::string Server::Impl::AddressForOthers(const ListenAddress& listen) const {
+  if (!config.advertise_address.empty() || listen.IsWildcard()) return config.advertise_address;
+  ListenAddress bound = listen;
+  bound.port = port;
+  return bound.ToString();
 }
 
 void Server::Impl::AddServices() {
@@ -261,12 +333,16 @@ void Server::Impl::AddServices() {
   AddCatalogService(router);
   AddSecurityService(router);
   AddAdminService(router);
+  AddReplicationService(router);
   AddHealthService(router);
   if (config.reflection) AddReflectionService(router);
 }
 
 absl::Status Server::Impl::StartMetrics() {
   metrics.SetSource([this](v1::GetStatsResponse* stats, v1::GetInfoResponse* info) {
+    info->set_read_only(read_only.load());
+    const DatabaseHandle database = databases.Get();
+    if (database == nullptr) return;
     engine::CallContext context;
     for (const absl::Status& status :
          {database->admin().GetStats(context, v1::GetStatsRequest(), stats),
@@ -276,7 +352,6 @@ absl::Status Server::Impl::StartMetrics() {
                   {{"error", std::string_view(status.message().data(), status.message().size())}});
       }
     }
-    info->set_read_only(read_only.load());
   });
   if (config.metrics_listen.empty()) return absl::OkStatus();
   COOKIX_ASSIGN_OR_RETURN(
@@ -353,6 +428,7 @@ void Server::Impl::Shutdown() {
   std::lock_guard<std::mutex> lock(shutdown_mutex);
   if (std::exchange(shut_down, true)) return;
   health.SetServing(false);
+  if (replication.has_value()) replication->Stop();
   if (calls != nullptr) {
     if (listening) {
       log.Write(LogLevel::kInfo, "server", "shutting down",
@@ -367,11 +443,12 @@ void Server::Impl::Shutdown() {
   }
   work.reset();
   streams.reset();
+  replicas.reset();
   grpc_server.reset();
   calls.reset();
   // Waits for a scrape under way.
   metrics.SetSource(nullptr);
-  database.reset();
+  databases.Close([] {});
   std::error_code ignored;
   if (wrote_port_file) std::filesystem::remove(config.port_file, ignored);
   if (wrote_pid_file) std::filesystem::remove(config.pid_file, ignored);
@@ -398,6 +475,6 @@ int Server::metrics_port() const { return impl_->metrics_port; }
 
 void Server::Shutdown() { impl_->Shutdown(); }
 
-engine::Database& Server::database() { return *impl_->database; }
+engine::Database& Server::database() { return *impl_->databases.Get(); }
 
 }  // namespace cookix::server

@@ -37,7 +37,8 @@ class Server {
   // cancels the rest, and closes the store. Returns when all is done. Idempotent.
   void Shutdown();
 
-  // For tests and embedding. Not after Shutdown().
+  // For tests and embedding. Not after Shutdown(), nor while a replica has none or may begin
+  // again with a copy.
   engine::Database& database();
 
  private:

@@ -14,7 +14,7 @@ using engine::Database;
 
 absl::Status GetInfo(CallScope& scope, const v1::GetInfoRequest& request,
                      v1::GetInfoResponse* response) {
-  COOKIX_RETURN_IF_ERROR(scope.env.database.admin().GetInfo(scope.context, request, response));
+  COOKIX_RETURN_IF_ERROR(scope.database().admin().GetInfo(scope.context, request, response));
   response->set_read_only(scope.env.read_only.load());
   response->set_started_ms(scope.env.started_ms);
   auto& limits = *response->mutable_limits();

@@ -170,8 +170,7 @@ absl::Status Call::Admit() {
   if (scope.method.access == Access::kEverywhere) {
     COOKIX_RETURN_IF_ERROR(scope.RequireEverywhere(scope.method.role));
   }
-  if (scope.method.write) COOKIX_RETURN_IF_ERROR(scope.RequireWritable());
-  return absl::OkStatus();
+  return scope.RequireWritable();
 }
 
 void Call::SetDeadline() {
@@ -266,6 +265,7 @@ void Call::RunUnary() {
 void Call::FinishUnary(absl::Status status) {
   grpc::ByteBuffer bytes;
   if (status.ok()) status = invocation_->Serialize(&bytes);
+  scope_->ReleaseDatabase();
   if (!status.ok()) {
     FinishWith(status);
     return;

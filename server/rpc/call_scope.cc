@@ -1,6 +1,7 @@
 #include "server/rpc/call_scope.h"
 
 #include "absl/strings/str_cat.h"
+#include "engine/security/key_store.h"
 #include "storage/base/status.h"
 
 namespace cookix::server {
@@ -12,6 +13,8 @@ std::string_view RoleName(v1::Role role) {
       return "read";
     case v1::ROLE_WRITE:
       return "write";
+    case v1::ROLE_REPLICA:
+      return "replica";
     default:
       return "admin";
   }
@@ -37,10 +40,16 @@ absl::Status CallScope::RequireEverywhere(v1::Role role) const {
 }
 
 absl::Status CallScope::RequireWritable() const {
-  if (!env.read_only.load(std::memory_order_relaxed)) return absl::OkStatus();
+  if (method.primary) COOKIX_RETURN_IF_ERROR(env.replication.CheckPrimary());
+  if (!method.write || !env.read_only.load(std::memory_order_relaxed)) return absl::OkStatus();
   return MakeError(
       absl::StatusCode::kFailedPrecondition, "The server is in read-only mode",
       {"READ_ONLY", "", "Wait, or have an administrator switch read-only mode off.", false});
+}
+
+absl::Status CallScope::TakeDatabase() {
+  COOKIX_ASSIGN_OR_RETURN(handle_, env.databases.Acquire());
+  return absl::OkStatus();
 }
 
 absl::Status CallScope::TakeFromRate() {
@@ -63,9 +72,9 @@ absl::Status CallScope::TakeFromRate() {
 }
 
 absl::Status CallScope::RequireActiveKey() const {
-  if (!identity.key.has_value() || env.database.keys().IsActive(identity.key->id())) {
-    return absl::OkStatus();
-  }
+  if (!identity.key.has_value()) return absl::OkStatus();
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle keys, env.databases.Acquire());
+  if (keys->keys().IsActive(identity.key->id())) return absl::OkStatus();
   return MakeError(absl::StatusCode::kUnauthenticated, "The key was revoked or has expired",
                    {"UNAUTHENTICATED", "", "Use a valid key.", false});
 }

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "engine/call_context.h"
 #include "server/authenticator.h"
+#include "server/database_slot.h"
 #include "server/environment.h"
 #include "server/rpc/method_table.h"
 
@@ -21,13 +22,20 @@ struct CallScope {
   absl::Status RequireRole(std::string_view namespace_name, v1::Role role) const;
   // PERMISSION_DENIED unless the caller has `role` on all namespaces.
   absl::Status RequireEverywhere(v1::Role role) const;
-  // READ_ONLY in read-only mode.
+  // For methods that write: READ_ONLY in read-only mode, NOT_PRIMARY on a replica.
   absl::Status RequireWritable() const;
   // RATE_LIMITED when the caller has used up its rate; takes one call from it.
   absl::Status TakeFromRate();
   // UNAUTHENTICATED when the caller's key was revoked or has expired since the
   // call began. For streams, before each piece of work.
   absl::Status RequireActiveKey() const;
+
+  // The database for one piece of work, from now until Release(): UNAVAILABLE SEEDING when
+  // there is none. Unary calls have it while they run; streams take it for each message.
+  absl::Status TakeDatabase();
+  void ReleaseDatabase() { handle_.reset(); }
+  // REQUIRES: it was taken.
+  engine::Database& database() const { return *handle_; }
 
   Environment& env;
   const MethodSpec& method;
@@ -39,6 +47,9 @@ struct CallScope {
   std::string namespace_name;
   // After RATE_LIMITED, when to try again.
   int64_t retry_after_ms = 0;
+
+ private:
+  DatabaseHandle handle_;
 };
 
 }  // namespace cookix::server

@@ -20,7 +20,7 @@ absl::Status ListNamespaces(CallScope& scope, const v1::ListNamespacesRequest& r
   v1::ListNamespacesRequest next = request;
   for (;;) {
     v1::ListNamespacesResponse page;
-    COOKIX_RETURN_IF_ERROR(scope.env.database.catalog().ListNamespaces(scope.context, next, &page));
+    COOKIX_RETURN_IF_ERROR(scope.database().catalog().ListNamespaces(scope.context, next, &page));
     // The engine has checked it.
     const int size = request.page_size() == 0 ? kDefaultPageSize : request.page_size();
     for (v1::Namespace& entry : *page.mutable_namespaces()) {
@@ -40,7 +40,7 @@ absl::Status CopyObjects(CallScope& scope, const v1::CopyObjectsRequest& request
                          v1::CopyObjectsResponse* response) {
   COOKIX_RETURN_IF_ERROR(scope.RequireRole(request.namespace_(), v1::ROLE_READ));
   COOKIX_RETURN_IF_ERROR(scope.RequireRole(request.target_namespace(), v1::ROLE_ADMIN));
-  return scope.env.database.catalog().CopyObjects(scope.context, request, response);
+  return scope.database().catalog().CopyObjects(scope.context, request, response);
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ void Forward(Router& router, std::string_view name, Api& (engine::Database::*api
              absl::Status (Api::*method)(engine::CallContext&, const Request&, Response*)) {
   router.Unary<Request, Response>(
       name, [api, method](CallScope& scope, const Request& request, Response* response) {
-        return ((scope.env.database.*api)().*method)(scope.context, request, response);
+        return ((scope.database().*api)().*method)(scope.context, request, response);
       });
 }
 

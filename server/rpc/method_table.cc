@@ -8,6 +8,7 @@ namespace {
 using enum Access;
 using v1::ROLE_ADMIN;
 using v1::ROLE_READ;
+using v1::ROLE_REPLICA;
 using v1::ROLE_WRITE;
 
 constexpr Shape kUnary = Shape::kUnary;
@@ -17,6 +18,8 @@ constexpr Shape kBidi = Shape::kBidirectional;
 constexpr unsigned kWrite = 1;
 constexpr unsigned kQuick = 2;
 constexpr unsigned kLong = 4;
+constexpr unsigned kPrimary = 8;
+constexpr unsigned kStoreless = 16;
 
 constexpr MethodSpec Method(std::string_view name, Access access, v1::Role role,
                             Shape shape = kUnary, unsigned flags = 0) {
@@ -25,6 +28,8 @@ constexpr MethodSpec Method(std::string_view name, Access access, v1::Role role,
           role,
           shape,
           (flags & kWrite) != 0,
+          (flags & (kWrite | kPrimary)) != 0,
+          (flags & kStoreless) != 0,
           (flags & kQuick) != 0,
           (flags & kLong) != 0};
 }
@@ -72,10 +77,10 @@ constexpr MethodSpec kMethods[] = {
     Method("cookix.v1.CatalogService/ListRelations", kNamespace, ROLE_READ),
     Method("cookix.v1.CatalogService/DeleteRelation", kNamespace, ROLE_WRITE, kUnary, kWrite),
     // Keys can be managed in read-only mode: what leaked must be revocable.
-    Method("cookix.v1.SecurityService/CreateKey", kEverywhere, ROLE_ADMIN),
+    Method("cookix.v1.SecurityService/CreateKey", kEverywhere, ROLE_ADMIN, kUnary, kPrimary),
     Method("cookix.v1.SecurityService/ListKeys", kEverywhere, ROLE_ADMIN),
-    Method("cookix.v1.SecurityService/RevokeKey", kEverywhere, ROLE_ADMIN),
-    Method("cookix.v1.SecurityService/RotateKey", kEverywhere, ROLE_ADMIN),
+    Method("cookix.v1.SecurityService/RevokeKey", kEverywhere, ROLE_ADMIN, kUnary, kPrimary),
+    Method("cookix.v1.SecurityService/RotateKey", kEverywhere, ROLE_ADMIN, kUnary, kPrimary),
     Method("cookix.v1.SecurityService/WhoAmI", kAnyKey, ROLE_READ, kUnary, kQuick),
     Method("cookix.v1.AdminService/GetInfo", kAnyKey, ROLE_READ),
     Method("cookix.v1.AdminService/GetStats", kEverywhere, ROLE_ADMIN),
@@ -85,10 +90,29 @@ constexpr MethodSpec kMethods[] = {
     Method("cookix.v1.AdminService/VerifyLog", kEverywhere, ROLE_ADMIN, kUnary, kLong),
     Method("cookix.v1.AdminService/RebuildView", kEverywhere, ROLE_ADMIN, kUnary, kLong),
     // Quick, so that they work when every other thread is busy.
-    Method("cookix.v1.AdminService/ListQueries", kEverywhere, ROLE_ADMIN, kUnary, kQuick),
-    Method("cookix.v1.AdminService/CancelQuery", kEverywhere, ROLE_ADMIN, kUnary, kQuick),
-    Method("cookix.v1.AdminService/SetReadOnly", kEverywhere, ROLE_ADMIN, kUnary, kQuick),
-    Method("grpc.health.v1.Health/Check", kHealth, ROLE_READ, kUnary, kQuick),
+    Method("cookix.v1.AdminService/ListQueries", kEverywhere, ROLE_ADMIN, kUnary,
+           kQuick | kStoreless),
+    Method("cookix.v1.AdminService/CancelQuery", kEverywhere, ROLE_ADMIN, kUnary,
+           kQuick | kStoreless),
+    Method("cookix.v1.AdminService/SetReadOnly", kEverywhere, ROLE_ADMIN, kUnary,
+           kQuick | kStoreless),
+    Method("cookix.v1.ReplicationService/GetReplicationStatus", kAnyKey, ROLE_READ, kUnary,
+           kStoreless),
+    Method("cookix.v1.ReplicationService/Promote", kEverywhere, ROLE_ADMIN, kUnary,
+           kLong | kStoreless),
+    Method("cookix.v1.ReplicationService/Follow", kEverywhere, ROLE_ADMIN, kUnary,
+           kLong | kStoreless),
+    Method("cookix.internal.v1.ReplicationService/Introduce", kEverywhere, ROLE_REPLICA, kUnary,
+           kStoreless),
+    Method("cookix.internal.v1.ReplicationService/Follow", kEverywhere, ROLE_REPLICA, kBidi,
+           kLong),
+    Method("cookix.internal.v1.ReplicationService/BeginCopy", kEverywhere, ROLE_REPLICA, kUnary,
+           kLong | kStoreless),
+    Method("cookix.internal.v1.ReplicationService/ReadCopy", kEverywhere, ROLE_REPLICA, kStream,
+           kLong),
+    Method("cookix.internal.v1.ReplicationService/EndCopy", kEverywhere, ROLE_REPLICA, kUnary,
+           kStoreless),
+    Method("grpc.health.v1.Health/Check", kHealth, ROLE_READ, kUnary, kQuick | kStoreless),
     Method("grpc.health.v1.Health/Watch", kHealth, ROLE_READ, kStream, kLong),
     Method("grpc.reflection.v1.ServerReflection/ServerReflectionInfo", kAnyKey, ROLE_READ, kBidi,
            kLong),

@@ -33,8 +33,12 @@ struct MethodSpec {
   // With kHandler, the least role that any use needs somewhere.
   v1::Role role = v1::ROLE_ADMIN;
   Shape shape = Shape::kUnary;
-  // Changes data: refused in read-only mode.
+  // Changes data: refused in read-only mode and by replicas.
   bool write = false;
+  // Refused by replicas.
+  bool primary = false;
+  // Works while the server has no database.
+  bool storeless = false;
   // Short enough for a network thread when it need not wait for a position.
   bool quick = false;
   // Runs as long as its caller's deadline allows, not only max_query_ms.

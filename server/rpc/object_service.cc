@@ -23,7 +23,7 @@ absl::Status BulkWrite(CallScope& scope, const v1::BulkWriteRequest& request,
                        v1::BulkWriteResponse* response) {
   v1::WriteResponse written;
   COOKIX_RETURN_IF_ERROR(
-      scope.env.database.objects().Write(scope.context, request.write(), &written));
+      scope.database().objects().Write(scope.context, request.write(), &written));
   response->set_sequence(request.sequence());
   *response->mutable_result() = std::move(*written.mutable_result());
   return absl::OkStatus();

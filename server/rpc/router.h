@@ -163,8 +163,9 @@ class UnaryInvocation final : public Invocation {
     if (scope.method.access == Access::kNamespace) {
       COOKIX_RETURN_IF_ERROR(scope.RequireRole(scope.namespace_name, scope.method.role));
     }
-    if (scope.method.write) COOKIX_RETURN_IF_ERROR(scope.RequireWritable());
-    if (scope.method.quick) return handler_(scope, request_, &response_);
+    COOKIX_RETURN_IF_ERROR(scope.RequireWritable());
+    if (!scope.method.storeless) COOKIX_RETURN_IF_ERROR(scope.TakeDatabase());
+    if (scope.method.quick && MayRunInline()) return handler_(scope, request_, &response_);
     const QueryRegistry::Entry entry(scope.env.queries, scope.method.name, scope.namespace_name,
                                      scope.context);
     return handler_(scope, request_, &response_);

@@ -21,7 +21,7 @@ const std::string& NamespaceOfVectors(const v1::InsertVectorsRequest& request) {
 
 absl::Status InsertVectors(CallScope& scope, const v1::InsertVectorsRequest& request,
                            v1::InsertVectorsResponse* response) {
-  return scope.env.database.objects().InsertVectors(scope.context, request, response);
+  return scope.database().objects().InsertVectors(scope.context, request, response);
 }
 
 }  // namespace

@@ -28,14 +28,16 @@ absl::Status StreamObjectsSession::Run(grpc::ByteBuffer bytes) {
   COOKIX_RETURN_IF_ERROR(scope_.RequireRole(request.namespace_(), scope_.method.role));
   const QueryRegistry::Entry entry(scope_.env.queries, scope_.method.name, request.namespace_(),
                                    scope_.context);
+  COOKIX_RETURN_IF_ERROR(scope_.TakeDatabase());
   absl::Status chunk_status;
-  absl::Status status = scope_.env.database.objects().StreamObjects(
+  const absl::Status status = scope_.database().objects().StreamObjects(
       scope_.context, request, [&](v1::StreamObjectsResponse&& response) {
         grpc::ByteBuffer chunk;
         chunk_status = scope_.RequireActiveKey();
         if (chunk_status.ok()) chunk_status = SerializeMessage(response, &chunk);
         return chunk_status.ok() && port_.SendAndWait(std::move(chunk));
       });
+  scope_.ReleaseDatabase();
   return chunk_status.ok() ? status : chunk_status;
 }
 

@@ -18,6 +18,8 @@ std::string RoleWord(v1::Role role) {
       return "write";
     case v1::ROLE_ADMIN:
       return "admin";
+    case v1::ROLE_REPLICA:
+      return "replica";
     default:
       return "none";
   }
@@ -40,13 +42,14 @@ absl::Status Create(Context& context) {
     const std::string role = colon == std::string::npos ? "" : text.substr(colon + 1);
     v1::Grant* grant = request.add_grants();
     grant->set_namespace_(text.substr(0, colon));
-    grant->set_role(role == "read"    ? v1::ROLE_READ
-                    : role == "write" ? v1::ROLE_WRITE
-                    : role == "admin" ? v1::ROLE_ADMIN
-                                      : v1::ROLE_UNSPECIFIED);
+    grant->set_role(role == "read"      ? v1::ROLE_READ
+                    : role == "write"   ? v1::ROLE_WRITE
+                    : role == "admin"   ? v1::ROLE_ADMIN
+                    : role == "replica" ? v1::ROLE_REPLICA
+                                        : v1::ROLE_UNSPECIFIED);
     if (grant->role() == v1::ROLE_UNSPECIFIED) {
       return UsageError("--grant is \"" + text + "\"", "--grant",
-                        "write NAMESPACE:read, NAMESPACE:write, NAMESPACE:admin or *:admin");
+                        "write NAMESPACE:read, NAMESPACE:write, NAMESPACE:admin, *:admin or *:replica");
     }
   }
   if (args.Has("expires-in")) {

@@ -1,0 +1,45 @@
+// What a server is, as servers tell each other, and whether one can follow the other.
+#ifndef COOKIX_SERVER_REPLICATION_HISTORY_H_
+#define COOKIX_SERVER_REPLICATION_HISTORY_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "cookix/internal/v1/replication.pb.h"
+#include "storage/position.h"
+#include "storage/store.h"
+
+namespace cookix::server {
+
+// Fills identity, epochs, last commit and format of `store`. The epochs cover the commit.
+void DescribeStore(const storage::Store& store, internal::v1::ServerState* state);
+
+std::vector<storage::EpochStart> EpochsOf(const internal::v1::ServerState& state);
+
+// The last epoch; 0 when there is none.
+uint64_t LastEpoch(const internal::v1::ServerState& state);
+
+// Whether the two are servers of one store. Without a store, no.
+bool SameStore(const internal::v1::ServerState& a, const internal::v1::ServerState& b);
+
+// OK when `follower` may follow `source`, with or without a new copy: a store that is new, or
+// the same and of no later epoch; formats that fit; no circle. FAILED_PRECONDITION
+// OWN_REPLICA, FORMAT_MISMATCH, STORE_MISMATCH or EPOCH_TOO_OLD, which a new copy would not
+// mend; UNAVAILABLE SEEDING when the source has no store itself.
+absl::Status CheckSource(const internal::v1::ServerState& follower,
+                         const internal::v1::ServerState& source);
+
+// OK when all that `follower` holds is in the history of `source`, so that it can go on with
+// the commit after. FAILED_PRECONDITION HISTORY_DIVERGED when it is not: a new copy is needed.
+// UNAVAILABLE when the source itself is behind in the same epoch. REQUIRES: CheckSource().
+absl::Status CheckContinues(const internal::v1::ServerState& follower,
+                            const internal::v1::ServerState& source);
+
+// HISTORY_DIVERGED, POSITION_EXPIRED: what only a new copy mends.
+bool NeedsCopy(const absl::Status& status);
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_REPLICATION_HISTORY_H_

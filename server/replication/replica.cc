@@ -1,0 +1,360 @@
+#include "server/replication/replica.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/call_context.h"
+#include "engine/database.h"
+#include "server/replication/history.h"
+#include "storage/base/crc32c.h"
+#include "storage/base/status.h"
+
+namespace cookix::server {
+namespace {
+
+using internal::v1::FollowResponse;
+using internal::v1::ServerState;
+
+// Behind by more than this, a replica is catching up.
+constexpr int64_t kCatchingUpMs = 1000;
+// Views are waited for in steps of this, so that stopping is noticed.
+constexpr std::chrono::milliseconds kViewStep{200};
+// After so many damaged records in a row the copy itself is suspected.
+constexpr int kMaxDamaged = 3;
+// A file that arrives damaged is asked for so often.
+constexpr int kFileAttempts = 3;
+
+int64_t NowMs() {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::string_view ReasonOf(const absl::Status& status, std::string* storage) {
+  const auto detail = GetErrorDetail(status);
+  if (detail.has_value()) *storage = detail->reason;
+  return *storage;
+}
+
+// What passes by itself or by trying again. Everything else waits for a person.
+bool Passes(const absl::Status& status) {
+  if (NeedsCopy(status)) return true;
+  switch (status.code()) {
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kDeadlineExceeded:
+    case absl::StatusCode::kCancelled:
+    case absl::StatusCode::kAborted:
+      return true;
+    default: {
+      const auto detail = GetErrorDetail(status);
+      return detail.has_value() && detail->retryable;
+    }
+  }
+}
+
+absl::Status Stopped() {
+  return MakeError(absl::StatusCode::kCancelled, "the replica was told to stop",
+                   {"SHUTTING_DOWN", "", "", false});
+}
+
+}  // namespace
+
+Replica::Replica(std::string address, ReplicaOptions options, DatabaseSlot& databases,
+                 ReplicaHost& host, LinkFactory connect)
+    : address_(std::move(address)),
+      options_(std::move(options)),
+      databases_(databases),
+      host_(host),
+      connect_(std::move(connect)),
+      pause_(options_.first_pause),
+      thread_([this] { Run(); }) {}
+
+Replica::~Replica() { Stop(); }
+
+void Replica::Stop() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+    if (link_ != nullptr) link_->Cancel();
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+}
+
+bool Replica::stopping() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return stopping_;
+}
+
+void Replica::Run() {
+  while (!stopping()) {
+    const absl::Status failure = Attempt();
+    if (stopping()) return;
+    Note(failure);
+    Pause();
+  }
+}
+
+void Replica::Note(const absl::Status& failure) {
+  std::string reason;
+  ReasonOf(failure, &reason);
+  if (NeedsCopy(failure)) needs_copy_ = true;
+  damaged_ = failure.code() == absl::StatusCode::kDataLoss ? damaged_ + 1 : 0;
+  if (damaged_ >= kMaxDamaged) {
+    needs_copy_ = true;
+    damaged_ = 0;
+  }
+  bool news = false;
+  Show([&](Shown& shown) {
+    news = shown.error != failure.message();
+    shown.state =
+        Passes(failure) || needs_copy_ ? v1::REPLICA_STATE_CONNECTING : v1::REPLICA_STATE_FAILED;
+    shown.error = std::string(failure.message());
+    shown.error_ms = NowMs();
+    shown.current = false;
+  });
+  if (!news) return;
+  host_.Say(needs_copy_ ? "warning" : "info",
+            absl::StrCat("not following ", address_, ": ", reason, reason.empty() ? "" : ": ",
+                         failure.message(), needs_copy_ ? "; it begins again with a copy" : ""));
+}
+
+void Replica::Pause() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  const int64_t most = pause_.count();
+  const int64_t pause = std::uniform_int_distribution<int64_t>(most / 2, most)(random_);
+  wake_.wait_for(lock, std::chrono::milliseconds(pause), [this] { return stopping_; });
+  pause_ = std::min(pause_ * 2, options_.longest_pause);
+}
+
+absl::Status Replica::Attempt() {
+  Show([](Shown& shown) {
+    if (shown.state != v1::REPLICA_STATE_FAILED) shown.state = v1::REPLICA_STATE_CONNECTING;
+  });
+  COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<PrimaryLink> link, connect_(address_));
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_) return Stopped();
+    link_ = link.get();
+  }
+  absl::Status status = Introduce(*link);
+  // A store that could not be opened is tried again before a copy is asked for.
+  if (status.ok() && !needs_copy_ && databases_.Get() == nullptr) {
+    if (!host_.OpenStore().ok()) needs_copy_ = true;
+  }
+  if (status.ok() && needs_copy_) status = Seed(*link);
+  if (status.ok()) status = Follow(*link);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  link_ = nullptr;
+  return status;
+}
+
+absl::Status Replica::Introduce(PrimaryLink& link) {
+  internal::v1::IntroduceRequest request;
+  *request.mutable_state() = host_.Describe();
+  internal::v1::IntroduceResponse response;
+  COOKIX_RETURN_IF_ERROR(link.Introduce(request, &response));
+  COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), response.state()));
+  source_ = response.state();
+  host_.Learn(source_);
+  Show([&](Shown& shown) {
+    shown.contact_ms = NowMs();
+    shown.source_commit = source_.commit();
+  });
+  return absl::OkStatus();
+}
+
+// --- Copies ---
+
+absl::Status Replica::Seed(PrimaryLink& link) {
+  internal::v1::BeginCopyRequest request;
+  *request.mutable_state() = host_.Describe();
+  request.set_name(options_.name);
+  internal::v1::BeginCopyResponse begun;
+  COOKIX_RETURN_IF_ERROR(link.BeginCopy(request, &begun));
+  COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), begun.state()));
+  storage::CopyManifest manifest;
+  std::copy_n(begun.state().store_id().begin(), manifest.position.store.size(),
+              manifest.position.store.begin());
+  manifest.position.epoch = begun.epoch();
+  manifest.position.commit = begun.commit();
+  int64_t total = 0;
+  for (const internal::v1::CopiedFile& file : begun.files()) {
+    manifest.files.push_back({file.path(), file.size(), file.crc32c()});
+    total += static_cast<int64_t>(std::min<uint64_t>(file.size(), 1ULL << 50));
+  }
+  Show([&](Shown& shown) {
+    shown.state = v1::REPLICA_STATE_SEEDING;
+    shown.seed_bytes = 0;
+    shown.seed_total = total;
+  });
+  host_.Say("info", absl::StrCat("receiving a copy of the store from ", address_, ": ",
+                                 manifest.files.size(), " files, ", total, " bytes"));
+  {
+    COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<storage::CopyReceiver> receiver,
+                            storage::CopyReceiver::Open(options_.file_system, options_.data_dir,
+                                                        manifest, options_.keep_free_bytes));
+    for (size_t i = 0; i < manifest.files.size(); ++i) {
+      COOKIX_RETURN_IF_ERROR(ReceiveFile(link, begun.copy(), i, manifest.files[i].size, *receiver));
+    }
+    // Until here the old store answered.
+    host_.CloseStore();
+    COOKIX_RETURN_IF_ERROR(receiver->Install());
+  }
+  internal::v1::EndCopyRequest end;
+  end.set_copy(begun.copy());
+  link.EndCopy(end).IgnoreError();  // it is removed by itself after a while
+  needs_copy_ = false;
+  COOKIX_RETURN_IF_ERROR(host_.OpenStore());
+  Show([](Shown& shown) { ++shown.seeds; });
+  host_.Say("info", absl::StrCat("the copy is complete, at commit ", begun.commit()));
+  return absl::OkStatus();
+}
+
+absl::Status Replica::ReceiveFile(PrimaryLink& link, uint64_t copy, size_t file, uint64_t size,
+                                  storage::CopyReceiver& receiver) {
+  absl::Status status;
+  for (int attempt = 0; attempt < kFileAttempts; ++attempt) {
+    internal::v1::ReadCopyRequest request;
+    request.set_copy(copy);
+    request.set_file(static_cast<uint32_t>(file));
+    request.set_offset(receiver.Have(file));
+    const auto count = [&](uint64_t bytes) {
+      Show([&](Shown& shown) {
+        shown.seed_bytes += static_cast<int64_t>(bytes);
+        shown.contact_ms = NowMs();
+      });
+    };
+    count(request.offset());
+    uint64_t offset = request.offset();
+    if (offset < size) {
+      COOKIX_RETURN_IF_ERROR(
+          link.ReadCopy(request, [&](const internal::v1::ReadCopyResponse& piece) {
+            const std::string& data = piece.data();
+            if (Crc32c(data) != piece.crc32c()) {
+              return Corruption("a piece of the copy was damaged on its way",
+                                "It is asked for again; check the network.");
+            }
+            COOKIX_RETURN_IF_ERROR(receiver.Append(file, offset, data));
+            offset += data.size();
+            count(data.size());
+            return absl::OkStatus();
+          }));
+    }
+    status = receiver.Finish(file);
+    if (status.code() != absl::StatusCode::kDataLoss) return status;
+    // What was left of an older copy may have been another file.
+    Show([&](Shown& shown) { shown.seed_bytes -= static_cast<int64_t>(offset); });
+  }
+  return status;
+}
+
+// --- The log ---
+
+absl::Status Replica::WaitForViews(engine::Database& database) {
+  while (!stopping()) {
+    const engine::CallContext context(engine::CallContext::Clock::now() + kViewStep);
+    const absl::Status room = database.views().WaitForRoom(context);
+    if (room.code() != absl::StatusCode::kDeadlineExceeded) return room;
+  }
+  return Stopped();
+}
+
+absl::Status Replica::Take(engine::Database& database, const FollowResponse& response) {
+  storage::Store& store = database.store();
+  const std::vector<std::string_view> records(response.records().begin(), response.records().end());
+  if (response.has_state()) {
+    COOKIX_RETURN_IF_ERROR(CheckSource(host_.Describe(), response.state()));
+    source_ = response.state();
+    host_.Learn(source_);
+  }
+  if (response.has_state() || !records.empty()) {
+    COOKIX_RETURN_IF_ERROR(WaitForViews(database));
+    COOKIX_RETURN_IF_ERROR(store.Replicate(EpochsOf(source_), records));
+  }
+  const uint64_t commit = store.Latest()->commit();
+  if (commit > response.commit()) {
+    // What it says must fit what it has sent.
+    return MakeError(
+        absl::StatusCode::kFailedPrecondition,
+        absl::StrCat("the followed server says that it has commit ", response.commit(),
+                     ", and has sent commit ", commit),
+        {"HISTORY_DIVERGED", "", "Begin again with a copy of the other store.", false});
+  }
+  const int64_t now = NowMs();
+  Show([&](Shown& shown) {
+    shown.contact_ms = now;
+    shown.source_commit = response.commit();
+    shown.current = commit == response.commit();
+    if (shown.current) shown.current_ms = now;
+    shown.state = shown.current || now - shown.current_ms <= kCatchingUpMs
+                      ? v1::REPLICA_STATE_FOLLOWING
+                      : v1::REPLICA_STATE_CATCHING_UP;
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Replica::Follow(PrimaryLink& link) {
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+  internal::v1::FollowRequest hello;
+  *hello.mutable_hello()->mutable_state() = host_.Describe();
+  hello.mutable_hello()->set_name(options_.name);
+  COOKIX_RETURN_IF_ERROR(CheckContinues(hello.hello().state(), source_));
+  COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<FollowStream> stream, link.Follow(hello));
+  auto patience = options_.patience;
+  uint64_t acknowledged = 0;
+  FollowResponse response;
+  while (!stopping()) {
+    response.Clear();
+    COOKIX_RETURN_IF_ERROR(stream->Read(patience, &response));
+    COOKIX_RETURN_IF_ERROR(Take(*database, response));
+    patience = options_.patience + std::chrono::milliseconds(response.heartbeat_ms());
+    // Whoever sends is a server that can be followed.
+    pause_ = options_.first_pause;
+    damaged_ = 0;
+    const uint64_t commit = database->store().Latest()->commit();
+    if (commit == acknowledged && !response.records().empty()) continue;
+    acknowledged = commit;
+    internal::v1::FollowRequest received;
+    received.mutable_received()->set_commit(commit);
+    stream->Send(received);
+  }
+  return Stopped();
+}
+
+// --- What it says of itself ---
+
+void Replica::Describe(v1::GetReplicationStatusResponse* status) const {
+  const DatabaseHandle database = databases_.Get();
+  const uint64_t commit = database == nullptr ? 0 : database->store().Latest()->commit();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  status->set_follows(address_);
+  status->set_state(shown_.state);
+  status->set_lag_commits(
+      static_cast<int64_t>(shown_.source_commit - std::min(shown_.source_commit, commit)));
+  if (!shown_.current && shown_.current_ms > 0) status->set_lag_ms(NowMs() - shown_.current_ms);
+  status->set_last_contact_ms(shown_.contact_ms);
+  status->set_last_error(shown_.error);
+  status->set_last_error_ms(shown_.error_ms);
+  if (shown_.state == v1::REPLICA_STATE_SEEDING) {
+    status->set_seed_bytes(shown_.seed_bytes);
+    status->set_seed_total_bytes(shown_.seed_total);
+  }
+  status->set_seeds(shown_.seeds);
+}
+
+uint64_t Replica::source_commit() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return shown_.source_commit;
+}
+
+bool Replica::connected() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return shown_.state == v1::REPLICA_STATE_FOLLOWING ||
+         shown_.state == v1::REPLICA_STATE_CATCHING_UP;
+}
+
+}  // namespace cookix::server

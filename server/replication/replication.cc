@@ -1,0 +1,457 @@
+#include "server/replication/replication.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/database.h"
+#include "nlohmann/json.hpp"
+#include "server/replication/history.h"
+#include "storage/base/status.h"
+#include "storage/copy_receiver.h"
+#include "storage/file_systems.h"
+#include "storage/note_file.h"
+
+namespace cookix::server {
+namespace {
+
+using internal::v1::ServerState;
+using Clock = std::chrono::steady_clock;
+
+// How often the thread looks whether there is something to do.
+constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kStep{2};
+
+std::string NewInstance() {
+  std::random_device device;
+  std::string instance;
+  while (instance.size() < 16) {
+    const uint32_t bits = device();
+    instance.append(reinterpret_cast<const char*>(&bits), sizeof(bits));
+  }
+  return instance;
+}
+
+absl::Status Behind(std::string_view message) {
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition, message,
+      {"REPLICA_BEHIND", "force",
+       "Bring the primary back, or force the promotion: what only it has is lost.", false});
+}
+
+absl::Status StoppingNow() {
+  return MakeError(absl::StatusCode::kUnavailable, "The server is shutting down",
+                   {"SHUTTING_DOWN", "", "Call another server.", true});
+}
+
+// In memory a store is opened more than once, and has to be there the second time.
+ReplicationOptions WithFiles(ReplicationOptions options) {
+  if (options.in_memory && options.replica.file_system == nullptr) {
+    options.replica.file_system = storage::NewMemoryFileSystem();
+  }
+  return options;
+}
+
+constexpr std::string_view kRoleNames[] = {"primary", "replica", "fenced"};
+
+}  // namespace
+
+Replication::Replication(ReplicationOptions options, DatabaseSlot& databases)
+    : options_(WithFiles(std::move(options))),
+      databases_(databases),
+      instance_(NewInstance()),
+      source_(
+          databases, options_.source, [this] { return Describe(); },
+          [this](const ServerState& state) { Meet(state); }) {}
+
+Replication::~Replication() { Stop(); }
+
+absl::Status Replication::Start() {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  COOKIX_RETURN_IF_ERROR(storage::CopyReceiver::CompleteInstall(options_.replica.file_system,
+                                                                options_.replica.data_dir));
+  COOKIX_ASSIGN_OR_RETURN(note_, ReadNote());
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    role_ = note_.role;
+    tell_ = note_.tell;
+  }
+  if (note_.role == Role::kPrimary) {
+    COOKIX_ASSIGN_OR_RETURN(std::unique_ptr<engine::Database> database,
+                            options_.open({false, options_.replica.file_system}));
+    databases_.Set(std::move(database));
+  } else {
+    // A replica may have none yet.
+    const absl::Status opened = OpenStore();
+    if (!opened.ok() && opened.code() != absl::StatusCode::kNotFound &&
+        opened.code() != absl::StatusCode::kDataLoss) {
+      return opened;
+    }
+    if (!opened.ok()) Say("info", absl::StrCat("no store to begin with: ", opened.message()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Begin(const std::string& address) {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    address_ = address;
+  }
+  if (note_.role == Role::kReplica) COOKIX_RETURN_IF_ERROR(BeginFollowing(note_.follows));
+  thread_ = std::thread([this] { Run(); });
+  return absl::OkStatus();
+}
+
+void Replication::Stop() {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    stopping_ = true;
+    wake_.notify_all();
+  }
+  if (thread_.joinable()) thread_.join();
+  StopReplica();
+  source_.Pause();
+}
+
+void Replication::StopReplica() {
+  std::shared_ptr<Replica> replica;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    replica = std::move(replica_);
+    replica_ = nullptr;
+  }
+  if (replica != nullptr) replica->Stop();
+}
+
+// --- What is kept ---
+
+absl::StatusOr<Replication::Note> Replication::ReadNote() const {
+  Note note;
+  note.configured = options_.replica_of;
+  note.role = options_.replica_of.empty() ? Role::kPrimary : Role::kReplica;
+  note.follows = options_.replica_of;
+  const absl::StatusOr<std::string> text = storage::ReadNote(
+      options_.replica.file_system, options_.replica.data_dir, storage::kReplicationNote);
+  if (text.status().code() == absl::StatusCode::kNotFound) return note;
+  COOKIX_RETURN_IF_ERROR(text.status());
+  const auto json = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  const auto field = [&](const char* name) {
+    return json.is_object() && json.contains(name) && json[name].is_string()
+               ? json[name].get<std::string>()
+               : std::string();
+  };
+  // A setting that was changed since is the newer word.
+  if (field("configured") != options_.replica_of) return note;
+  const auto* const role = std::find(std::begin(kRoleNames), std::end(kRoleNames), field("role"));
+  if (role == std::end(kRoleNames)) return note;
+  note.role = static_cast<Role>(role - std::begin(kRoleNames));
+  note.follows = field("follows");
+  note.tell = field("tell");
+  return note;
+}
+
+absl::Status Replication::WriteNote(const Note& note) {
+  const nlohmann::json json = {{"configured", options_.replica_of},
+                               {"role", kRoleNames[static_cast<size_t>(note.role)]},
+                               {"follows", note.follows},
+                               {"tell", note.tell}};
+  COOKIX_RETURN_IF_ERROR(storage::WriteNote(options_.replica.file_system, options_.replica.data_dir,
+                                            storage::kReplicationNote, json.dump() + "\n"));
+  note_ = note;
+  const std::lock_guard<std::mutex> lock(mutex_);
+  role_ = note.role;
+  follows_ = note.follows;
+  tell_ = note.tell;
+  return absl::OkStatus();
+}
+
+// --- What it is ---
+
+std::string Replication::PrimaryAddress() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  switch (role_) {
+    case Role::kPrimary:
+      return address_;
+    case Role::kFenced:
+      return successor_;
+    case Role::kReplica:
+      break;
+  }
+  if (!learned_.instance().empty() && !learned_.primary()) return learned_.primary_address();
+  // Until it has answered, it is taken for the primary.
+  return learned_.address().empty() ? follows_ : learned_.address();
+}
+
+ServerState Replication::Describe() {
+  ServerState state;
+  state.set_instance(instance_);
+  state.set_version(options_.version);
+  state.set_format_version(storage::kFormatVersion);
+  state.set_primary_address(PrimaryAddress());
+  state.add_path(instance_);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    state.set_address(address_);
+    state.set_primary(role_ == Role::kPrimary);
+    if (role_ == Role::kReplica) {
+      for (const std::string& instance : learned_.path()) state.add_path(instance);
+    }
+  }
+  if (const DatabaseHandle database = databases_.Get(); database != nullptr) {
+    DescribeStore(database->store(), &state);
+  }
+  return state;
+}
+
+absl::Status Replication::CheckPrimary() const {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (role_ == Role::kPrimary) return absl::OkStatus();
+  }
+  const std::string primary = PrimaryAddress();
+  return MakeError(
+      absl::StatusCode::kFailedPrecondition,
+      primary.empty() ? "The server is a replica and takes no writes"
+                      : absl::StrCat("The server is a replica; the primary is ", primary),
+      {"NOT_PRIMARY", "",
+       primary.empty() ? "Write to the primary." : absl::StrCat("Write to ", primary, "."), false});
+}
+
+void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
+  std::shared_ptr<Replica> replica;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    response->set_role(role_ == Role::kPrimary   ? v1::REPLICATION_ROLE_PRIMARY
+                       : role_ == Role::kReplica ? v1::REPLICATION_ROLE_REPLICA
+                                                 : v1::REPLICATION_ROLE_FENCED);
+    replica = replica_;
+  }
+  if (const DatabaseHandle database = databases_.Get(); database != nullptr) {
+    const storage::Store& store = database->store();
+    const uint64_t commit = store.Latest()->commit();
+    response->set_store_id(storage::StoreIdToHex(store.id()));
+    response->set_epoch(static_cast<int64_t>(store.epoch()));
+    response->set_commit(static_cast<int64_t>(commit));
+    response->set_position(database->PositionToken(commit));
+  }
+  response->set_primary_address(PrimaryAddress());
+  if (replica != nullptr) replica->Describe(response);
+  for (v1::ReplicaStatus& status : source_.Replicas()) {
+    *response->add_replicas() = std::move(status);
+  }
+}
+
+// --- What a replica needs ---
+
+void Replication::Learn(const ServerState& source) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  learned_ = source;
+}
+
+void Replication::CloseStore() {
+  options_.serving(false);
+  source_.Pause();
+  databases_.Close(options_.cancel_calls);
+}
+
+absl::Status Replication::OpenStore() {
+  COOKIX_ASSIGN_OR_RETURN(std::unique_ptr<engine::Database> database,
+                          options_.open({true, options_.replica.file_system}));
+  databases_.Set(std::move(database));
+  source_.Resume();
+  options_.serving(true);
+  return absl::OkStatus();
+}
+
+void Replication::Say(std::string_view level, std::string_view message) {
+  if (options_.log != nullptr) options_.log(level, message);
+}
+
+// --- How it changes ---
+
+absl::Status Replication::StepDown() {
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+  Note note = note_;
+  note.role = Role::kFenced;
+  note.follows.clear();
+  note.tell.clear();
+  // The note first: whatever happens then, no write is taken again.
+  COOKIX_RETURN_IF_ERROR(WriteNote(note));
+  return database->store().BecomeFollower();
+}
+
+absl::Status Replication::BeginFollowing(const std::string& address) {
+  Note note = note_;
+  note.role = Role::kReplica;
+  note.follows = address;
+  note.tell.clear();
+  COOKIX_RETURN_IF_ERROR(WriteNote(note));
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (stopping_) return StoppingNow();
+  learned_.Clear();
+  ReplicaHost& host = *this;
+  replica_ =
+      std::make_shared<Replica>(address, options_.replica, databases_, host, options_.connect);
+  return absl::OkStatus();
+}
+
+void Replication::Meet(const ServerState& other) {
+  const ServerState self = Describe();
+  if (!SameStore(self, other) || LastEpoch(other) <= LastEpoch(self)) return;
+  const std::string leader = other.primary() ? other.address() : other.primary_address();
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  Role role;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (stopping_ || role_ == Role::kReplica) return;
+    role = role_;
+  }
+  if (role == Role::kPrimary) {
+    Say("warning", absl::StrCat("another server is in epoch ", LastEpoch(other),
+                                ": this one takes no more writes"));
+    if (const absl::Status status = StepDown(); !status.ok()) {
+      Say("error", absl::StrCat("stepping down failed: ", status.message()));
+      return;
+    }
+  }
+  if (leader.empty()) return;
+  Say("info", absl::StrCat("following the new primary, ", leader));
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    successor_ = leader;
+  }
+  if (const absl::Status status = BeginFollowing(leader); !status.ok()) {
+    Say("error", absl::StrCat("the new primary cannot be followed: ", status.message()));
+  }
+}
+
+absl::Status Replication::Introduce(const internal::v1::IntroduceRequest& request,
+                                    internal::v1::IntroduceResponse* response) {
+  Meet(request.state());
+  if (request.take_over()) {
+    const std::lock_guard<std::mutex> change(change_mutex_);
+    const ServerState self = Describe();
+    COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), self));
+    COOKIX_RETURN_IF_ERROR(CheckContinues(request.state(), self));
+    if (self.primary()) {
+      Say("info", absl::StrCat("stepping down for ", request.state().address()));
+      COOKIX_RETURN_IF_ERROR(StepDown());
+      const std::lock_guard<std::mutex> lock(mutex_);
+      successor_ = request.state().address();
+    }
+  }
+  *response->mutable_state() = Describe();
+  return absl::OkStatus();
+}
+
+absl::Status Replication::TakeOver(std::string* former) {
+  std::shared_ptr<Replica> replica;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    replica = replica_;
+    if (role_ == Role::kFenced) return Behind("Another server may have taken over");
+  }
+  *former = PrimaryAddress();
+  if (replica == nullptr || !replica->connected() || former->empty()) {
+    return Behind("The primary does not answer, so nobody knows what it has");
+  }
+  auto link = options_.connect(*former);
+  COOKIX_RETURN_IF_ERROR(link.status());
+  internal::v1::IntroduceRequest request;
+  *request.mutable_state() = Describe();
+  request.set_take_over(true);
+  internal::v1::IntroduceResponse response;
+  if (const absl::Status told = (*link)->Introduce(request, &response); !told.ok()) {
+    return Behind(absl::StrCat("The primary cannot be asked to stop: ", told.message()));
+  }
+  const auto deadline = Clock::now() + options_.switch_timeout;
+  while (Describe().commit() < response.state().commit()) {
+    if (Clock::now() >= deadline) {
+      return Behind(absl::StrCat("The primary has stopped at commit ", response.state().commit(),
+                                 ", which did not arrive in time"));
+    }
+    std::this_thread::sleep_for(kStep);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Promote(const v1::PromoteRequest& request,
+                                  v1::PromoteResponse* response) {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+  storage::Store& store = database->store();
+  if (note_.role != Role::kPrimary) {
+    std::string former = PrimaryAddress();
+    if (!request.force()) COOKIX_RETURN_IF_ERROR(TakeOver(&former));
+    uint64_t epoch = store.epoch();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      epoch = std::max(epoch, LastEpoch(learned_)) + 1;
+    }
+    StopReplica();
+    COOKIX_RETURN_IF_ERROR(store.BeginEpoch(epoch));
+    Note note = note_;
+    note.role = Role::kPrimary;
+    note.follows.clear();
+    note.tell = former;
+    COOKIX_RETURN_IF_ERROR(WriteNote(note));
+    Say("info", absl::StrCat("this server is the primary from commit ",
+                             store.Latest()->commit() + 1, " on, in epoch ", epoch));
+    if (!note.tell.empty() && Tell(note.tell)) {
+      response->set_former_primary_told(true);
+      note.tell.clear();
+      COOKIX_RETURN_IF_ERROR(WriteNote(note));
+    }
+  }
+  response->set_epoch(static_cast<int64_t>(store.epoch()));
+  response->set_position(database->PositionToken(store.Latest()->commit()));
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Follow(const v1::FollowRequest& request) {
+  if (request.address().empty()) {
+    return InvalidField("address", "There is no address", "Write host:port of the primary.");
+  }
+  // Whether it can work at all.
+  COOKIX_RETURN_IF_ERROR(options_.connect(request.address()).status());
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  if (note_.role == Role::kPrimary) COOKIX_RETURN_IF_ERROR(StepDown());
+  StopReplica();
+  return BeginFollowing(request.address());
+}
+
+bool Replication::Tell(const std::string& former) {
+  auto link = options_.connect(former);
+  if (!link.ok()) return false;
+  internal::v1::IntroduceRequest request;
+  *request.mutable_state() = Describe();
+  internal::v1::IntroduceResponse response;
+  if (!(*link)->Introduce(request, &response).ok()) return false;
+  return !SameStore(request.state(), response.state()) || !response.state().primary();
+}
+
+void Replication::Run() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!stopping_) {
+    wake_.wait_for(lock, kTick, [this] { return stopping_; });
+    if (stopping_) return;
+    const std::string former = tell_;
+    lock.unlock();
+    source_.RemoveIdleCopies();
+    if (!former.empty() && Tell(former)) {
+      const std::lock_guard<std::mutex> change(change_mutex_);
+      if (note_.tell == former) {
+        Note note = note_;
+        note.tell.clear();
+        if (WriteNote(note).ok()) {
+          Say("info", absl::StrCat("the former primary, ", former, ", knows of the new one"));
+        }
+      }
+    }
+    lock.lock();
+  }
+}
+
+}  // namespace cookix::server
