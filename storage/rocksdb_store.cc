@@ -20,6 +20,7 @@
 #include "storage/file_tree.h"
 #include "storage/log_reader.h"
 #include "storage/note_file.h"
+#include "storage/rocksdb_held_files.h"
 #include "storage/rocksdb_status.h"
 #include "storage/store_copy.h"
 #include "storage/wal_scanner.h"
@@ -1010,25 +1011,19 @@ StoreStats RocksDbStore::Stats() const {
 }
 
 absl::StatusOr<LogScanReport> RocksDbStore::VerifyLog() const {
-  // Keep files where they are while they are read.
+  // Files stay where they are while they are read.
   const std::lock_guard lock(archive_mutex_);
-  const rocksdb::Status held = db_->DisableFileDeletions();
-  if (!held.ok()) return FromRocksDb(held, "reading the log");
-  const auto scan = [&]() -> absl::StatusOr<LogScanReport> {
-    WalScanOptions options;
-    options.store = id_;
-    options.written_before = written_sequence_.load() + 1;
-    COOKIX_ASSIGN_OR_RETURN(std::vector<WalFile> files,
-                            ListWalFiles(*fs_, path_ + "/" + std::string(kArchiveDirectory)));
-    COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> live, ListWalFiles(*fs_, path_));
-    files.insert(files.end(), live.begin(), live.end());
-    COOKIX_ASSIGN_OR_RETURN(WalScan result, ScanWal(*fs_, files, options));
-    return std::move(result.report);
-  };
-  absl::StatusOr<LogScanReport> report = scan();
-  const rocksdb::Status released = db_->EnableFileDeletions(/*force=*/false);
-  if (report.ok() && !released.ok()) return FromRocksDb(released, "reading the log");
-  return report;
+  COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<RocksDbHeldFiles> held,
+                          RocksDbHeldFiles::Hold(db_.get()));
+  WalScanOptions options;
+  options.store = id_;
+  options.written_before = written_sequence_.load() + 1;
+  COOKIX_ASSIGN_OR_RETURN(std::vector<WalFile> files,
+                          ListWalFiles(*fs_, path_ + "/" + std::string(kArchiveDirectory)));
+  COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> live, ListWalFiles(*fs_, path_));
+  files.insert(files.end(), live.begin(), live.end());
+  COOKIX_ASSIGN_OR_RETURN(WalScan result, ScanWal(*fs_, files, options));
+  return std::move(result.report);
 }
 
 absl::Status RocksDbStore::TryResume() {

@@ -10,6 +10,7 @@
 #include "storage/base/status.h"
 #include "storage/directory_copy.h"
 #include "storage/file_tree.h"
+#include "storage/rocksdb_held_files.h"
 #include "storage/rocksdb_status.h"
 #include "storage/rocksdb_store.h"
 #include "storage/wal_scanner.h"
@@ -18,22 +19,6 @@ namespace cookix::storage {
 namespace {
 
 const rocksdb::IOOptions kIo;
-
-// Keeps RocksDB from deleting and moving files while it lives.
-class HeldFiles {
- public:
-  static absl::StatusOr<std::unique_ptr<HeldFiles>> Hold(rocksdb::DB* db) {
-    const rocksdb::Status status = db->DisableFileDeletions();
-    if (!status.ok()) return FromRocksDb(status, "keeping the files of the store");
-    return std::unique_ptr<HeldFiles>(new HeldFiles(db));
-  }
-  ~HeldFiles() { db_->EnableFileDeletions(/*force=*/false).PermitUncheckedError(); }
-
- private:
-  explicit HeldFiles(rocksdb::DB* db) : db_(db) {}
-
-  rocksdb::DB* const db_;
-};
 
 std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
@@ -112,7 +97,8 @@ absl::StatusOr<CopyManifest> RocksDbStore::WriteCopy(uint64_t log_from, const st
   {
     // The files of the log stay where they are until they are linked.
     const std::lock_guard lock(archive_mutex_);
-    COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<HeldFiles> held, HeldFiles::Hold(db_.get()));
+    COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<RocksDbHeldFiles> held,
+                            RocksDbHeldFiles::Hold(db_.get()));
     COOKIX_ASSIGN_OR_RETURN(made, WriteCheckpoint(target));
     COOKIX_RETURN_IF_ERROR(LinkLog(log_from, made, target));
   }

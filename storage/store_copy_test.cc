@@ -152,6 +152,26 @@ class StoreCopyTest : public testing::Test {
     EXPECT_EQ(*commits, expected);
   }
 
+  // A copy, made while others wrote, that has the log after `log_from` unless that may be gone.
+  static void ExpectWhole(const ReadCopy& copy, uint64_t log_from, bool log_may_be_gone) {
+    for (size_t i = 0; i < copy.contents.size(); ++i) {
+      ASSERT_EQ(copy.manifest.files[i].crc32c, Crc32c(copy.contents[i]));
+    }
+    const uint64_t commit = copy.manifest.position.commit;
+    const auto follower = OpenCopy(copy, true);
+    ASSERT_TRUE(follower.ok()) << follower.status();
+    ExpectExactly(**follower, commit);
+    const auto view = LoadView(**follower, "view");
+    if (view.status().code() != absl::StatusCode::kNotFound) {
+      ASSERT_TRUE(view.ok()) << view.status();
+      EXPECT_LE(view->commit, commit);
+    }
+    const auto log = Log(**follower, 1, log_from);
+    if (log_may_be_gone && Reason(log.status()) == "POSITION_EXPIRED") return;
+    ASSERT_TRUE(log.ok()) << log.status();
+    EXPECT_EQ(log->size(), commit - log_from);
+  }
+
   static size_t CountIn(const CopyManifest& manifest, const std::string& prefix) {
     return static_cast<size_t>(
         std::count_if(manifest.files.begin(), manifest.files.end(),
@@ -377,52 +397,53 @@ TEST_F(StoreCopyTest, HasTheLogAsFarAsItGoes) {
 
 // Writers, flushes, compactions, saves of views and the trimming of the log go on.
 TEST_F(StoreCopyTest, IsConsistentWhateverGoesOn) {
-  options_.wal_keep_bytes = 2 << 20;
-  options_.sync_mode = SyncMode::kNormal;
-  ASSERT_TRUE(Open().ok());
-  std::atomic<bool> stop{false};
-  std::atomic<int> failures{0};
-  const auto repeat = [&](auto action) {
-    return std::thread([&, action] {
-      while (!stop.load()) failures += action().ok() ? 0 : 1;
-    });
-  };
-  std::vector<std::thread> threads;
-  for (int i = 0; i < 2; ++i) threads.push_back(repeat([&] { return Commit(500); }));
-  threads.push_back(repeat([&] { return SaveView("view"); }));
-  threads.push_back(repeat([&] { return store_->Flush(); }));
-  threads.push_back(repeat([&] { return store_->Compact(Family::kObjects); }));
-  threads.push_back(repeat([&] { return store_->VerifyLog().status(); }));
-  uint64_t before = 0;
-  for (int round = 0; round < 15; ++round) {
-    const uint64_t log_from = store_->Latest()->commit();
-    std::thread beside([&] { EXPECT_TRUE(store_->MakeCopy(0).ok()); });
-    const auto copy = MakeAndRead(log_from);
-    beside.join();
-    ASSERT_TRUE(copy.ok()) << copy.status();
-    const Position& position = copy->manifest.position;
-    EXPECT_GE(position.commit, log_from);
-    EXPECT_GE(position.commit, before);
-    before = position.commit;
-    for (size_t i = 0; i < copy->contents.size(); ++i) {
-      ASSERT_EQ(copy->manifest.files[i].crc32c, Crc32c(copy->contents[i]));
+  for (const int64_t keep : {int64_t{1} << 30, int64_t{1} << 20}) {
+    const bool trims = keep < 10 << 20;
+    options_.path = trims ? "/data/trimmed" : "/data/untrimmed";
+    options_.wal_keep_bytes = keep;
+    options_.sync_mode = SyncMode::kNormal;
+    ASSERT_TRUE(Open().ok());
+    std::atomic<bool> stop{false};
+    std::atomic<uint64_t> goal{2000};
+    const auto repeat = [&](auto action) {
+      return std::thread([&, action] {
+        while (!stop.load()) {
+          const absl::Status status = action();
+          EXPECT_TRUE(status.ok()) << status;
+        }
+      });
+    };
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 2; ++i) {
+      threads.push_back(repeat([&] {
+        if (store_->Latest()->commit() < goal.load()) return Commit(500);
+        std::this_thread::yield();
+        return absl::OkStatus();
+      }));
     }
-    const auto follower = OpenCopy(*copy, true);
-    ASSERT_TRUE(follower.ok()) << follower.status();
-    ExpectExactly(**follower, position.commit);
-    const auto view = LoadView(**follower, "view");
-    if (view.ok() || view.status().code() != absl::StatusCode::kNotFound) {
-      ASSERT_TRUE(view.ok()) << view.status();
-      EXPECT_LE(view->commit, position.commit);
+    threads.push_back(repeat([&] { return SaveView("view"); }));
+    threads.push_back(repeat([&] { return store_->Flush(); }));
+    threads.push_back(repeat([&] { return store_->Compact(Family::kObjects); }));
+    threads.push_back(repeat([&] { return store_->VerifyLog().status(); }));
+    uint64_t before = 0;
+    for (int round = 0; round < 6; ++round) {
+      const uint64_t log_from = store_->Latest()->commit();
+      std::thread beside([&] { EXPECT_TRUE(store_->MakeCopy(0).ok()); });
+      const auto copy = MakeAndRead(log_from);
+      beside.join();
+      goal += 2000;
+      EXPECT_TRUE(copy.ok()) << copy.status();
+      if (!copy.ok()) break;
+      const uint64_t commit = copy->manifest.position.commit;
+      EXPECT_GE(commit, std::max(log_from, before));
+      before = commit;
+      ExpectWhole(*copy, log_from, trims);
     }
-    const auto log = Log(**follower, 1, log_from);
-    ASSERT_TRUE(log.ok()) << log.status();
-    EXPECT_EQ(log->size(), position.commit - log_from);
+    stop = true;
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_GT(before, 2000u);
+    EXPECT_TRUE(CopiesLeft().empty());
   }
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(failures.load(), 0);
-  EXPECT_TRUE(CopiesLeft().empty());
 }
 
 TEST_F(StoreCopyTest, HoldsNothingThatTheStoreCouldLose) {
@@ -466,9 +487,15 @@ TEST_F(StoreCopyTest, LeavesNothingWhenItFails) {
   Commits(10);
   ASSERT_TRUE(SaveView("view").ok());
   ASSERT_TRUE(store_->Flush().ok());
+  Commits(5);
+  store_.reset();
+  const std::shared_ptr<Fs> before = fs_;
   int failed = 0;
   for (const Fs::Fault fault : {Fs::Fault::kNoSpace, Fs::Fault::kIoError}) {
     for (int64_t n = 0;; ++n) {
+      fs_ = before->Clone("/data");
+      options_.file_system = fs_;
+      ASSERT_TRUE(Open().ok());
       ASSERT_TRUE(Commit().ok());
       fs_->FailAt(Fs::kAnyWrite, n, fault, /*sticky=*/false);
       const auto copy = store_->MakeCopy(0);
@@ -478,27 +505,39 @@ TEST_F(StoreCopyTest, LeavesNothingWhenItFails) {
         ++failed;
         EXPECT_TRUE(CopiesLeft().empty()) << n;
       }
-      if (!reached) break;
+      ExpectExactly(*store_, 16);
       // What failed may have been a write of the store's own.
-      ASSERT_TRUE(store_->TryResume().ok());
+      ASSERT_TRUE(Open().ok()) << n;
+      ExpectExactly(*store_, 16);
+      const auto again = MakeAndRead(0);
+      ASSERT_TRUE(again.ok()) << n << " " << again.status();
+      EXPECT_EQ(again->manifest.position.commit, 16u);
+      if (!reached) break;
     }
   }
   EXPECT_GT(failed, 20);
-  // Files that are of no use any more go on being removed.
-  const auto copy = MakeAndRead(0);
-  ASSERT_TRUE(copy.ok()) << copy.status();
-  const auto follower = OpenCopy(*copy, true);
-  ASSERT_TRUE(follower.ok()) << follower.status();
-  ExpectExactly(**follower, store_->Latest()->commit());
-  Commits(10);
-  ASSERT_TRUE(store_->Flush().ok());
-  const uint64_t tables = CountIn(store_->MakeCopy(kNoLog).value()->manifest(), "0");
-  ASSERT_TRUE(store_->Compact(std::nullopt).ok());
-  uint64_t on_disk = 0;
-  for (const std::string& name : *ListDirectory(*fs_, options_.path)) {
-    on_disk += name.ends_with(".sst") ? 1 : 0;
+}
+
+TEST_F(StoreCopyTest, OldFilesOfTheStoreAreDeletedAfterIt) {
+  for (int i = 0; i < 3; ++i) {
+    Commits(10);
+    ASSERT_TRUE(store_->Flush().ok());
   }
-  EXPECT_LT(on_disk, tables);
+  const auto tables = [&] {
+    const auto names = ListDirectory(*fs_, options_.path);
+    return names.ok() ? std::count_if(names->begin(), names->end(),
+                                      [](const auto& name) { return name.ends_with(".sst"); })
+                      : -1;
+  };
+  // Failed or not.
+  fs_->FailAt(Fs::kCreate, 0, Fs::Fault::kIoError, /*sticky=*/true, "/copies/");
+  EXPECT_FALSE(store_->MakeCopy(0).ok());
+  fs_->Heal();
+  const auto copy = store_->MakeCopy(0);
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  const auto before = tables();
+  ASSERT_TRUE(store_->Compact(std::nullopt).ok());
+  EXPECT_LT(tables(), before);
 }
 
 }  // namespace

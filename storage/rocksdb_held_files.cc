@@ -1,0 +1,22 @@
+#include "storage/rocksdb_held_files.h"
+
+#include "storage/rocksdb_status.h"
+
+namespace cookix::storage {
+
+absl::StatusOr<std::unique_ptr<RocksDbHeldFiles>> RocksDbHeldFiles::Hold(rocksdb::DB* db) {
+  rocksdb::Status status = db->DisableFileDeletions();
+  if (!status.ok()) return FromRocksDb(status, "keeping the files of the store");
+  std::unique_ptr<RocksDbHeldFiles> held(new RocksDbHeldFiles(db));
+  // What was to be deleted or moved before is not kept; only this waits until it is done.
+  rocksdb::VectorLogPtr ignored;
+  status = db->GetSortedWalFiles(ignored);
+  if (!status.ok()) return FromRocksDb(status, "keeping the files of the store");
+  return held;
+}
+
+RocksDbHeldFiles::~RocksDbHeldFiles() {
+  db_->EnableFileDeletions(/*force=*/false).PermitUncheckedError();
+}
+
+}  // namespace cookix::storage
