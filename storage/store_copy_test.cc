@@ -4,7 +4,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <map>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <set>
@@ -516,6 +517,51 @@ TEST_F(StoreCopyTest, LeavesNothingWhenItFails) {
     }
   }
   EXPECT_GT(failed, 20);
+}
+
+TEST_F(StoreCopyTest, WorksOnTheDisk) {
+  namespace disk = std::filesystem;
+  const disk::path root = disk::path(testing::TempDir()) / "store_copy_disk";
+  disk::remove_all(root);
+  disk::create_directories(root / "outside");
+  std::ofstream(root / "outside" / "kept") << "kept";
+  options_.file_system = nullptr;
+  options_.path = (root / "store").string();
+  ASSERT_TRUE(Open().ok());
+  Commits(10, 1000);
+  ASSERT_TRUE(store_->Flush().ok());
+  Commits(10, 1000);
+  ASSERT_TRUE(SaveView("view").ok());
+  const disk::path copies = root / "store" / "copies";
+  {
+    const auto copy = store_->MakeCopy(0);
+    ASSERT_TRUE(copy.ok()) << copy.status();
+    ASSERT_TRUE(store_->Compact(std::nullopt).ok());
+    const auto read = ReadAll(**copy);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_GT(CountIn(read->manifest, "archive/"), 0u);
+    Options replica = options_;
+    replica.path = (root / "replica").string();
+    replica.follower = true;
+    const absl::Status received = Receive(*read, nullptr, replica.path);
+    ASSERT_TRUE(received.ok()) << received;
+    const auto follower = Store::Open(replica);
+    ASSERT_TRUE(follower.ok()) << follower.status();
+    ExpectExactly(**follower, 20);
+    ExpectLog(**follower, 1, 0, 20);
+    EXPECT_EQ(LoadView(**follower, "view")->commit, 20u);
+    EXPECT_TRUE(disk::exists(copies / "1"));
+  }
+  EXPECT_TRUE(disk::is_empty(copies));
+  // What a crash has left goes, and nothing else.
+  store_.reset();
+  disk::create_directories(copies / "7" / "views");
+  disk::create_directory_symlink(root / "outside", copies / "7" / "archive");
+  ASSERT_TRUE(Open().ok());
+  EXPECT_FALSE(disk::exists(copies));
+  EXPECT_TRUE(disk::exists(root / "outside" / "kept"));
+  store_.reset();
+  disk::remove_all(root);
 }
 
 TEST_F(StoreCopyTest, OldFilesOfTheStoreAreDeletedAfterIt) {
