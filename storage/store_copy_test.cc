@@ -492,13 +492,19 @@ TEST_F(StoreCopyTest, LeavesNothingWhenItFails) {
   store_.reset();
   const std::shared_ptr<Fs> before = fs_;
   int failed = 0;
-  for (const Fs::Fault fault : {Fs::Fault::kNoSpace, Fs::Fault::kIoError}) {
-    for (int64_t n = 0;; ++n) {
+  // Every write of the copy itself, and some of those with which the store flushes for it:
+  // RocksDB takes a second to close after each of these.
+  for (const bool flushed : {true, false}) {
+    for (int64_t n = 0;; n += flushed ? 1 : 5) {
       fs_ = before->Clone("/data");
       options_.file_system = fs_;
       ASSERT_TRUE(Open().ok());
       ASSERT_TRUE(Commit().ok());
-      fs_->FailAt(Fs::kAnyWrite, n, fault, /*sticky=*/false);
+      if (flushed) {
+        ASSERT_TRUE(store_->Flush().ok());
+      }
+      fs_->FailAt(Fs::kAnyWrite, n, n % 2 == 0 ? Fs::Fault::kIoError : Fs::Fault::kNoSpace,
+                  /*sticky=*/false);
       const auto copy = store_->MakeCopy(0);
       const bool reached = fs_->Failures() > 0;
       fs_->Heal();
