@@ -20,6 +20,7 @@
 #include "cookix/v1/object_service.pb.h"
 #include "cookix/v1/query_service.pb.h"
 #include "cookix/v1/reasoning_service.pb.h"
+#include "cookix/v1/replication_service.pb.h"
 #include "cookix/v1/search_service.pb.h"
 #include "cookix/v1/security_service.pb.h"
 #include "storage/base/status.h"
@@ -113,7 +114,8 @@ class VectorWriter {
   X(Security, RotateKey) X(Security, WhoAmI)                                       \
   X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact) X(Admin, CreateCheckpoint) \
   X(Admin, Sync) X(Admin, VerifyLog) X(Admin, RebuildView) X(Admin, ListQueries)   \
-  X(Admin, CancelQuery) X(Admin, SetReadOnly)
+  X(Admin, CancelQuery) X(Admin, SetReadOnly)                                      \
+  X(Replication, GetReplicationStatus) X(Replication, Promote) X(Replication, Follow)
 // clang-format on
 
 // Thread-safe.
@@ -141,8 +143,8 @@ class Client {
 // when the options cannot work, such as a key that would travel in plain text.
 absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options);
 
-// The same calls on a database in this process. AdminService calls that concern
-// a server (ListQueries, CancelQuery, SetReadOnly) answer UNIMPLEMENTED.
+// The same calls on a database in this process. Those that concern a server (ListQueries,
+// CancelQuery, SetReadOnly, and all of ReplicationService) answer UNIMPLEMENTED.
 // `database` is borrowed.
 std::unique_ptr<Client> ConnectEmbedded(engine::Database& database);
 

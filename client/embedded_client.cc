@@ -153,6 +153,16 @@ class EmbeddedClient : public Client {
   absl::Status SetReadOnly(const v1::SetReadOnlyRequest&, v1::SetReadOnlyResponse*) override {
     return NeedsServer("read-only mode");
   }
+  absl::Status GetReplicationStatus(const v1::GetReplicationStatusRequest&,
+                                    v1::GetReplicationStatusResponse*) override {
+    return NeedsServer("replication");
+  }
+  absl::Status Promote(const v1::PromoteRequest&, v1::PromoteResponse*) override {
+    return NeedsServer("replication");
+  }
+  absl::Status Follow(const v1::FollowRequest&, v1::FollowResponse*) override {
+    return NeedsServer("replication");
+  }
 
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override {

@@ -83,7 +83,8 @@ RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel>
       search_stub_(v1::SearchService::NewStub(channel_)),
       catalog_stub_(v1::CatalogService::NewStub(channel_)),
       security_stub_(v1::SecurityService::NewStub(channel_)),
-      admin_stub_(v1::AdminService::NewStub(channel_)) {}
+      admin_stub_(v1::AdminService::NewStub(channel_)),
+      replication_stub_(v1::ReplicationService::NewStub(channel_)) {}
 
 void RemoteClient::AddKey(grpc::ClientContext* context) const {
   if (!options_.api_key.empty()) {
@@ -137,6 +138,7 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 #define COOKIX_STUB_Catalog catalog_stub_
 #define COOKIX_STUB_Security security_stub_
 #define COOKIX_STUB_Admin admin_stub_
+#define COOKIX_STUB_Replication replication_stub_
 
 #define COOKIX_DEFINE(Service, Method)                                                \
   absl::Status RemoteClient::Method(const v1::Method##Request& request,               \

@@ -21,6 +21,7 @@
 #include "cookix/v1/object_service.grpc.pb.h"
 #include "cookix/v1/query_service.grpc.pb.h"
 #include "cookix/v1/reasoning_service.grpc.pb.h"
+#include "cookix/v1/replication_service.grpc.pb.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "cookix/v1/security_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
@@ -63,6 +64,7 @@ class RemoteClient : public Client {
   std::unique_ptr<v1::CatalogService::Stub> catalog_stub_;
   std::unique_ptr<v1::SecurityService::Stub> security_stub_;
   std::unique_ptr<v1::AdminService::Stub> admin_stub_;
+  std::unique_ptr<v1::ReplicationService::Stub> replication_stub_;
 };
 
 }  // namespace cookix::client

@@ -105,6 +105,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(DatabaseOptions options
   self.writer_->SetFollowed([&self](const std::vector<storage::LogCommitPtr>& commits) {
     self.keys_->OnFollowed(commits);
   });
+  if (self.options_.replicated) self.writer_->SetReplicated(self.options_.replicated);
   self.cursors_ = std::make_unique<CursorTable>(self.options_.limits.cursor_keep_ms,
                                                 self.options_.limits.max_cursors);
   ViewHostOptions views = self.options_.views;

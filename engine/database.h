@@ -68,6 +68,10 @@ struct DatabaseOptions {
   // threads that search, several at once. Null = nobody is told.
   std::function<void(std::string_view lane, std::string_view strategy, double seconds)>
       on_lane_searched;
+  // Waits until a commit is where else it has to be, such as on replicas, before a write is
+  // acknowledged. An error is the write's answer; the commit stays. Called by the threads that
+  // write. Null = it need not be anywhere else.
+  std::function<absl::Status(const CallContext& context, uint64_t commit)> replicated;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
   // Runs the collector and the expiry sweeper. Tests may drive them by hand.

@@ -136,6 +136,15 @@ const Setting kSettings[] = {
     {"Replication", COOKIX_TEXT(replication_tls_key), "Its private key in PEM."},
     {"Replication", COOKIX_TEXT(replication_tls_name),
      "Name expected in other servers' certificates. Empty: the host of their address."},
+    {"Replication", COOKIX_INT(sync_replicas, "replicas"),
+     "A write is acknowledged when it is durable here and on so many replicas; 0 = "
+     "at once.",
+     0, 1000},
+    {"Replication", COOKIX_INT(sync_timeout_ms, "ms"),
+     "A write that is not on sync_replicas replicas after so long is answered with "
+     "NOT_REPLICATED: it is durable here and readers see it, and it may be lost with this machine. "
+     "Repeated with the same request id it waits again.",
+     1, 3'600'000},
     {"Replication", COOKIX_INT(max_replicas, "replicas"),
      "Replicas that may follow this server at the same time.", 0, 1000},
     {"Replication", COOKIX_INT(replica_window_mb, "MiB"),

@@ -74,6 +74,8 @@ struct Config {
   std::string replication_tls_cert;
   std::string replication_tls_key;
   std::string replication_tls_name;
+  int64_t sync_replicas = 0;
+  int64_t sync_timeout_ms = 10'000;
   int64_t max_replicas = 16;
   int64_t replica_window_mb = 64;
   int64_t replica_stall_seconds = 30;

@@ -191,6 +191,38 @@ void AddStore(const v1::GetStatsResponse& stats, const v1::GetInfoResponse& info
   }
 }
 
+void AddReplication(const v1::GetReplicationStatusResponse& status, Builder* out) {
+  out->Gauge("cookix_replication_primary", "1 on the server that takes writes.",
+             status.role() == v1::REPLICATION_ROLE_PRIMARY ? 1 : 0);
+  if (status.role() != v1::REPLICATION_ROLE_PRIMARY) {
+    out->Gauge("cookix_replication_following", "1 when a replica gets commits as they are made.",
+               status.state() == v1::REPLICA_STATE_FOLLOWING ? 1 : 0);
+    out->Gauge("cookix_replication_lag_commits", "Commits that the replica has yet to get.",
+               static_cast<double>(status.lag_commits()));
+    out->Gauge("cookix_replication_lag_seconds", "How long ago the replica had everything.",
+               static_cast<double>(status.lag_ms()) / 1000);
+    out->Gauge("cookix_replication_last_contact_seconds",
+               "When the replica last heard from the server that it follows, Unix seconds; 0 "
+               "before the first time.",
+               static_cast<double>(status.last_contact_ms()) / 1000);
+    out->Counter("cookix_replication_seeds_total",
+                 "Copies of the store that the replica has begun with since it was started.",
+                 static_cast<double>(status.seeds()));
+  }
+  for (const v1::ReplicaStatus& replica : status.replicas()) {
+    const Labels labels = {{"replica", replica.name()}};
+    const bool connected = replica.state() == v1::REPLICA_STATE_FOLLOWING ||
+                           replica.state() == v1::REPLICA_STATE_CATCHING_UP;
+    out->Gauge("cookix_replica_connected", "1 when the replica follows this server.",
+               connected ? 1 : 0, labels);
+    out->Gauge("cookix_replica_lag_commits", "Commits that are not durable on the replica.",
+               static_cast<double>(replica.lag_commits()), labels);
+    out->Gauge("cookix_replica_lag_seconds",
+               "Age of the oldest commit that was sent to it and is not durable there.",
+               static_cast<double>(replica.lag_ms()) / 1000, labels);
+  }
+}
+
 bool EqualSecret(const std::string& a, const std::string& b) {
   // Hashes have one length, so the comparison tells nothing about the password's.
   std::array<unsigned char, 32> hash_a;
@@ -221,13 +253,13 @@ struct Metrics::Impl {
       if (source) {
         const auto now = Clock::now();
         if (!sampled || now - sampled_at >= kSampleInterval) {
-          stats.Clear();
-          info.Clear();
-          source(&stats, &info);
+          sample = Sample();
+          source(&sample);
           sampled = true;
           sampled_at = now;
         }
-        AddStore(stats, info, &builder);
+        AddStore(sample.stats, sample.info, &builder);
+        AddReplication(sample.replication, &builder);
       }
       return std::move(builder).Take();
     }
@@ -236,8 +268,7 @@ struct Metrics::Impl {
     Source source;                         // guarded by mutex
     mutable bool sampled = false;          // guarded by mutex
     mutable Clock::time_point sampled_at;  // guarded by mutex
-    mutable v1::GetStatsResponse stats;    // guarded by mutex
-    mutable v1::GetInfoResponse info;      // guarded by mutex
+    mutable Sample sample;                 // guarded by mutex
   };
 
   std::shared_ptr<prometheus::Registry> registry = std::make_shared<prometheus::Registry>();

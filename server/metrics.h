@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "cookix/v1/admin_service.pb.h"
+#include "cookix/v1/replication_service.pb.h"
 
 namespace cookix::server {
 
@@ -38,7 +39,12 @@ class Metrics {
 
   // What is read from the database at each scrape, at most once a second. Set
   // before the first Text() or Serve().
-  using Source = std::function<void(v1::GetStatsResponse*, v1::GetInfoResponse*)>;
+  struct Sample {
+    v1::GetStatsResponse stats;
+    v1::GetInfoResponse info;
+    v1::GetReplicationStatusResponse replication;
+  };
+  using Source = std::function<void(Sample*)>;
   void SetSource(Source source);
 
   // Everything, in Prometheus' text format.

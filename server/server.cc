@@ -164,6 +164,7 @@ struct Server::Impl {
   absl::Status Start();
   ReplicationOptions ToReplicationOptions();
   std::string AddressForOthers(const ListenAddress& listen) const;
+  absl::Status WaitForReplicas(const engine::CallContext& context, uint64_t commit);
   absl::Status StartMetrics();
   absl::Status StartGrpc(const ListenAddress& listen);
   void AddServices();
@@ -218,7 +219,13 @@ ReplicationOptions Server::Impl::ToReplicationOptions() {
   options.replica.data_dir = config.data_dir;
   options.replica.keep_free_bytes = static_cast<uint64_t>(config.low_disk_mb * kMegabyte);
   options.in_memory = config.in_memory;
-  options.open = [database = ToDatabaseOptions(config, log, metrics)](const StoreToOpen& store) {
+  engine::DatabaseOptions database = ToDatabaseOptions(config, log, metrics);
+  if (config.sync_replicas > 0) {
+    database.replicated = [this](const engine::CallContext& context, uint64_t commit) {
+      return WaitForReplicas(context, commit);
+    };
+  }
+  options.open = [database = std::move(database)](const StoreToOpen& store) {
     engine::DatabaseOptions opened = database;
     opened.storage.follower = store.follower;
     opened.storage.must_exist |= store.follower;
@@ -317,6 +324,18 @@ absl::Status Server::Impl::Start() {
   return absl::OkStatus();
 }
 
+absl::Status Server::Impl::WaitForReplicas(const engine::CallContext& context, uint64_t commit) {
+  const auto deadline =
+      std::min(context.deadline(),
+               std::chrono::steady_clock::now() + std::chrono::milliseconds(config.sync_timeout_ms));
+  const int count = static_cast<int>(config.sync_replicas);
+  if (replication->source().WaitReplicated(commit, count, deadline)) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kUnavailable,
+      absl::StrCat("The write is durable on this server, and not yet on ", count, " replicas"),
+      {"NOT_REPLICATED", "", "Repeat it with the same request id, which applies it once.", true});
+}
+
 std::string Server::Impl::AddressForOthers(const ListenAddress& listen) const {
   if (!config.advertise_address.empty() || listen.IsWildcard()) return config.advertise_address;
   ListenAddress bound = listen;
@@ -339,19 +358,21 @@ void Server::Impl::AddServices() {
 }
 
 absl::Status Server::Impl::StartMetrics() {
-  metrics.SetSource([this](v1::GetStatsResponse* stats, v1::GetInfoResponse* info) {
-    info->set_read_only(read_only.load());
+  metrics.SetSource([this](Metrics::Sample* sample) {
+    sample->info.set_read_only(read_only.load());
+    replication->GetStatus(&sample->replication);
     const DatabaseHandle database = databases.Get();
     if (database == nullptr) return;
     engine::CallContext context;
     for (const absl::Status& status :
-         {database->admin().GetStats(context, v1::GetStatsRequest(), stats),
-          database->admin().GetInfo(context, v1::GetInfoRequest(), info)}) {
+         {database->admin().GetStats(context, v1::GetStatsRequest(), &sample->stats),
+          database->admin().GetInfo(context, v1::GetInfoRequest(), &sample->info)}) {
       if (!status.ok()) {
         log.Write(LogLevel::kWarning, "metrics", "statistics are incomplete",
                   {{"error", std::string_view(status.message().data(), status.message().size())}});
       }
     }
+    sample->info.set_read_only(read_only.load());
   });
   if (config.metrics_listen.empty()) return absl::OkStatus();
   COOKIX_ASSIGN_OR_RETURN(

@@ -373,6 +373,10 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
   result->set_commit(static_cast<int64_t>(committed.position.commit));
   result->set_replayed(committed.replayed);
   if (response != nullptr) *response = std::move(committed.response);
+  // Also when it is a repetition: the first answer may have been that it is not there yet.
+  if (replicated_ != nullptr) {
+    COOKIX_RETURN_IF_ERROR(replicated_(context, committed.position.commit));
+  }
   if (options.wait_for_views() && views_ != nullptr) {
     const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits_.default_wait_ms;
     const auto deadline =

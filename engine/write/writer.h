@@ -74,6 +74,11 @@ class Writer : public storage::CommitListener {
   using TextRoom = std::function<absl::Status(int64_t bytes)>;
   void SetTextRoom(TextRoom room) { text_room_ = std::move(room); }
 
+  // Waits until a commit is where else it has to be before it is acknowledged; its error is the
+  // write's, which is durable nevertheless. Set once, before the first write.
+  using Replicated = std::function<absl::Status(const CallContext& context, uint64_t commit)>;
+  void SetReplicated(Replicated replicated) { replicated_ = std::move(replicated); }
+
   // Called with commits that a follower repeats (storage::Store::Replicate), before they can
   // be read. Set once, before the first of them.
   using Followed = std::function<void(const std::vector<storage::LogCommitPtr>& commits)>;
@@ -182,6 +187,7 @@ class Writer : public storage::CommitListener {
   ViewHost* views_ = nullptr;
   VectorRoom vector_room_;
   TextRoom text_room_;
+  Replicated replicated_;
   Followed followed_;
 
   // Touched by builders and the listener only.

@@ -196,6 +196,7 @@ const std::vector<CommandGroup>& AllCommands() {
       {"Queries", RunCommands()},       {"Search", SearchCommands()},
       {"Catalog", CatalogCommands()},   {"Keys", KeyCommands()},
       {"Transfer", TransferCommands()}, {"Operation", AdminCommands()},
+      {"Replication", ReplicationCommands()},
       {"Try it", DemoCommands()},       {"Measure", BenchCommands()},
       {"Help", HelpCommands()},
   };

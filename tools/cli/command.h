@@ -103,6 +103,7 @@ std::vector<Command> CatalogCommands();
 std::vector<Command> KeyCommands();
 std::vector<Command> TransferCommands();
 std::vector<Command> AdminCommands();
+std::vector<Command> ReplicationCommands();
 std::vector<Command> DemoCommands();
 std::vector<Command> BenchCommands();
 std::vector<Command> HelpCommands();
