@@ -22,7 +22,8 @@ using internal::v1::ServerState;
 constexpr int64_t kCatchingUpMs = 1000;
 // Views are waited for in steps of this, so that stopping is noticed.
 constexpr std::chrono::milliseconds kViewStep{200};
-// After so many damaged records in a row the copy itself is suspected.
+// After so many records in a row that are damaged or do not continue the store, it begins again
+// with a copy.
 constexpr int kMaxDamaged = 3;
 // A file that arrives damaged is asked for so often.
 constexpr int kFileAttempts = 3;
@@ -101,9 +102,12 @@ void Replica::Run() {
 void Replica::Note(const absl::Status& failure) {
   std::string reason;
   ReasonOf(failure, &reason);
-  if (NeedsCopy(failure)) needs_copy_ = true;
-  damaged_ = failure.code() == absl::StatusCode::kDataLoss ? damaged_ + 1 : 0;
-  if (damaged_ >= kMaxDamaged) {
+  // What came damaged, or not in order, is asked for again first.
+  const bool taking = std::exchange(taking_, false);
+  const bool damaged =
+      taking && (NeedsCopy(failure) || failure.code() == absl::StatusCode::kDataLoss);
+  damaged_ = damaged ? damaged_ + 1 : 0;
+  if ((NeedsCopy(failure) && !damaged) || damaged_ >= kMaxDamaged) {
     needs_copy_ = true;
     damaged_ = 0;
   }
@@ -310,7 +314,9 @@ absl::Status Replica::Follow(PrimaryLink& link) {
   while (!stopping()) {
     response.Clear();
     COOKIX_RETURN_IF_ERROR(stream->Read(patience, &response));
+    taking_ = true;
     COOKIX_RETURN_IF_ERROR(Take(*database, response));
+    taking_ = false;
     patience = options_.patience + std::chrono::milliseconds(response.heartbeat_ms());
     // Whoever sends is a server that can be followed.
     pause_ = options_.first_pause;

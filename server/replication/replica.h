@@ -120,6 +120,8 @@ class Replica {
   std::mt19937_64 random_{std::random_device{}()};
   std::chrono::milliseconds pause_;
   bool needs_copy_ = false;
+  // Whether the last failure came while commits were taken, and how many such did in a row.
+  bool taking_ = false;
   int damaged_ = 0;
   internal::v1::ServerState source_;
 

@@ -1,0 +1,101 @@
+// Servers of one store in the test's own process, with a network between them that tests cut,
+// and that loses, repeats, swaps and damages messages as told. No gRPC.
+#ifndef COOKIX_SERVER_REPLICATION_SCRIPTED_CLUSTER_H_
+#define COOKIX_SERVER_REPLICATION_SCRIPTED_CLUSTER_H_
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "cookix/internal/v1/replication.pb.h"
+#include "server/database_slot.h"
+#include "server/replication/primary_link.h"
+#include "server/replication/replication.h"
+#include "storage/fault_injection_file_system.h"
+
+namespace cookix::server {
+
+// What becomes of a message.
+enum class Fate { kArrives, kLost, kTwice, kLate, kDamaged, kCut };
+
+class ScriptedCluster;
+
+// One server.
+class ScriptedNode {
+ public:
+  ScriptedNode(ScriptedCluster& cluster, std::string name);
+  ~ScriptedNode();
+
+  const std::string& name() const { return name_; }
+  absl::Status Start(const std::string& replica_of);
+  // As a process ends: in good order, or with `power_failure` losing what was not synced.
+  void Stop(bool power_failure = false);
+  bool running() const;
+
+  // Refused where the server would refuse it.
+  absl::Status Put(const std::string& key, std::string* position = nullptr);
+  // Objects, edges and all else that is replicated, as bytes: equal on equal servers. Empty
+  // without a store.
+  std::string Content() const;
+  std::vector<std::string> Keys() const;
+  uint64_t commit() const;
+
+  Replication& replication() { return *replication_; }
+  storage::FaultInjectionFileSystem& files() { return *fs_; }
+  ReplicationOptions& options() { return options_; }
+  v1::GetReplicationStatusResponse Status() const;
+
+ private:
+  friend class ScriptedCluster;
+  ScriptedCluster& cluster_;
+  const std::string name_;
+  std::shared_ptr<storage::FaultInjectionFileSystem> fs_;
+  ReplicationOptions options_;
+  std::unique_ptr<DatabaseSlot> databases_;
+  // Shared with calls under way from others.
+  std::shared_ptr<Replication> replication_;
+};
+
+// Thread-safe, but for Add().
+class ScriptedCluster {
+ public:
+  ScriptedNode& Add(const std::string& name);
+  ScriptedNode& operator[](const std::string& name) { return *nodes_.at(name); }
+
+  // Nothing passes from one to the other any more, in this direction.
+  void Cut(const std::string& from, const std::string& to);
+  void CutBoth(const std::string& a, const std::string& b);
+  void HealAll();
+
+  // Asked for each message of a stream of commits or of a copy. Null = all arrive.
+  void SetScript(std::function<Fate()> script);
+
+  // Used by links.
+  bool Passes(const std::string& from, const std::string& to) const;
+  Fate NextFate();
+  std::shared_ptr<Replication> Find(const std::string& name) const;
+
+ private:
+  friend class ScriptedNode;
+  mutable std::mutex mutex_;
+  std::map<std::string, std::unique_ptr<ScriptedNode>> nodes_;
+  std::map<std::string, std::shared_ptr<Replication>> running_;   // guarded by mutex_
+  std::set<std::pair<std::string, std::string>> cut_;             // guarded by mutex_
+  std::function<Fate()> script_;                                  // guarded by mutex_
+};
+
+// True as soon as `condition` holds, false after a minute.
+bool Soon(const std::function<bool()>& condition);
+
+}  // namespace cookix::server
+
+#endif  // COOKIX_SERVER_REPLICATION_SCRIPTED_CLUSTER_H_
