@@ -326,8 +326,8 @@ absl::Status Server::Impl::Start() {
 
 absl::Status Server::Impl::WaitForReplicas(const engine::CallContext& context, uint64_t commit) {
   const auto deadline =
-      std::min(context.deadline(),
-               std::chrono::steady_clock::now() + std::chrono::milliseconds(config.sync_timeout_ms));
+      std::min(context.deadline(), std::chrono::steady_clock::now() +
+                                       std::chrono::milliseconds(config.sync_timeout_ms));
   const int count = static_cast<int>(config.sync_replicas);
   if (replication->source().WaitReplicated(commit, count, deadline)) return absl::OkStatus();
   return MakeError(

@@ -101,6 +101,14 @@ class FakeStore : public storage::Store {
   }
   const storage::StoreId& id() const override { return id_; }
   uint64_t epoch() const override { return 1; }
+  std::vector<storage::EpochStart> Epochs() const override { return {{1, 1, 0}}; }
+  bool follower() const override { return false; }
+  absl::Status Replicate(const std::vector<storage::EpochStart>&,
+                         const std::vector<std::string_view>&) override {
+    return absl::UnimplementedError("it follows nothing");
+  }
+  absl::Status BeginEpoch(uint64_t) override { return absl::UnimplementedError("one epoch"); }
+  absl::Status BecomeFollower() override { return absl::UnimplementedError("it follows nothing"); }
   absl::Status Sync() override { return absl::OkStatus(); }
   absl::Status Flush() override { return absl::OkStatus(); }
   absl::Status Compact(std::optional<storage::Family>) override { return absl::OkStatus(); }

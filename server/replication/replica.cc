@@ -145,9 +145,15 @@ absl::Status Replica::Attempt() {
     link_ = link.get();
   }
   absl::Status status = Introduce(*link);
-  // A store that could not be opened is tried again before a copy is asked for.
+  // One that was closed to be replaced may have to be opened again.
   if (status.ok() && !needs_copy_ && databases_.Get() == nullptr) {
-    if (!host_.OpenStore().ok()) needs_copy_ = true;
+    status = host_.OpenStore();
+    // None, or a damaged one, is what a copy is for; anything else a person must mend.
+    if (status.code() == absl::StatusCode::kNotFound ||
+        status.code() == absl::StatusCode::kDataLoss) {
+      needs_copy_ = true;
+      status = absl::OkStatus();
+    }
   }
   if (status.ok() && needs_copy_) status = Seed(*link);
   if (status.ok()) status = Follow(*link);
@@ -174,56 +180,69 @@ absl::Status Replica::Introduce(PrimaryLink& link) {
 // --- Copies ---
 
 absl::Status Replica::Seed(PrimaryLink& link) {
+  Show([](Shown& shown) { shown.state = v1::REPLICA_STATE_SEEDING; });
+  COOKIX_RETURN_IF_ERROR(BeginCopy(link));
+  const absl::Status received = ReceiveCopy(link);
+  std::string reason;
+  if (!received.ok() && ReasonOf(received, &reason) == "COPY_NOT_FOUND") copy_.Clear();
+  COOKIX_RETURN_IF_ERROR(received);
+  internal::v1::EndCopyRequest end;
+  end.set_copy(copy_.copy());
+  link.EndCopy(end).IgnoreError();  // it is removed by itself after a while
+  host_.Say("info", absl::StrCat("the copy is complete, at commit ", copy_.commit()));
+  copy_.Clear();
+  needs_copy_ = false;
+  Show([](Shown& shown) { ++shown.seeds; });
+  return host_.OpenStore();
+}
+
+absl::Status Replica::BeginCopy(PrimaryLink& link) {
+  if (copy_.copy() != 0 && copy_.state().instance() == source_.instance()) return absl::OkStatus();
   internal::v1::BeginCopyRequest request;
   *request.mutable_state() = host_.Describe();
   request.set_name(options_.name);
   internal::v1::BeginCopyResponse begun;
   COOKIX_RETURN_IF_ERROR(link.BeginCopy(request, &begun));
   COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), begun.state()));
+  copy_ = std::move(begun);
+  host_.Say("info", absl::StrCat("receiving a copy of the store from ", address_, ": ",
+                                 copy_.files_size(), " files"));
+  return absl::OkStatus();
+}
+
+absl::Status Replica::ReceiveCopy(PrimaryLink& link) {
   storage::CopyManifest manifest;
-  std::copy_n(begun.state().store_id().begin(), manifest.position.store.size(),
+  std::copy_n(copy_.state().store_id().begin(), manifest.position.store.size(),
               manifest.position.store.begin());
-  manifest.position.epoch = begun.epoch();
-  manifest.position.commit = begun.commit();
+  manifest.position.epoch = copy_.epoch();
+  manifest.position.commit = copy_.commit();
   int64_t total = 0;
-  for (const internal::v1::CopiedFile& file : begun.files()) {
+  for (const internal::v1::CopiedFile& file : copy_.files()) {
     manifest.files.push_back({file.path(), file.size(), file.crc32c()});
     total += static_cast<int64_t>(std::min<uint64_t>(file.size(), 1ULL << 50));
   }
   Show([&](Shown& shown) {
-    shown.state = v1::REPLICA_STATE_SEEDING;
     shown.seed_bytes = 0;
     shown.seed_total = total;
   });
-  host_.Say("info", absl::StrCat("receiving a copy of the store from ", address_, ": ",
-                                 manifest.files.size(), " files, ", total, " bytes"));
-  {
-    COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<storage::CopyReceiver> receiver,
-                            storage::CopyReceiver::Open(options_.file_system, options_.data_dir,
-                                                        manifest, options_.keep_free_bytes));
-    for (size_t i = 0; i < manifest.files.size(); ++i) {
-      COOKIX_RETURN_IF_ERROR(ReceiveFile(link, begun.copy(), i, manifest.files[i].size, *receiver));
-    }
-    // Until here the old store answered.
-    host_.CloseStore();
-    COOKIX_RETURN_IF_ERROR(receiver->Install());
+  COOKIX_ASSIGN_OR_RETURN(
+      const std::unique_ptr<storage::CopyReceiver> receiver,
+      storage::CopyReceiver::Open(options_.file_system, options_.data_dir, std::move(manifest),
+                                  options_.keep_free_bytes));
+  for (size_t i = 0; i < receiver->manifest().files.size(); ++i) {
+    COOKIX_RETURN_IF_ERROR(ReceiveFile(link, i, *receiver));
   }
-  internal::v1::EndCopyRequest end;
-  end.set_copy(begun.copy());
-  link.EndCopy(end).IgnoreError();  // it is removed by itself after a while
-  needs_copy_ = false;
-  COOKIX_RETURN_IF_ERROR(host_.OpenStore());
-  Show([](Shown& shown) { ++shown.seeds; });
-  host_.Say("info", absl::StrCat("the copy is complete, at commit ", begun.commit()));
-  return absl::OkStatus();
+  // Until here the old store answered.
+  host_.CloseStore();
+  return receiver->Install();
 }
 
-absl::Status Replica::ReceiveFile(PrimaryLink& link, uint64_t copy, size_t file, uint64_t size,
-                                  storage::CopyReceiver& receiver) {
+absl::Status Replica::ReceiveFile(PrimaryLink& link, size_t file, storage::CopyReceiver& receiver) {
+  const uint64_t size = receiver.manifest().files[file].size;
   absl::Status status;
   for (int attempt = 0; attempt < kFileAttempts; ++attempt) {
     internal::v1::ReadCopyRequest request;
-    request.set_copy(copy);
+    request.set_copy(copy_.copy());
     request.set_file(static_cast<uint32_t>(file));
     request.set_offset(receiver.Have(file));
     const auto count = [&](uint64_t bytes) {

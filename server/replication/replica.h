@@ -94,9 +94,12 @@ class Replica {
   // Connects, and follows until something fails.
   absl::Status Attempt();
   absl::Status Introduce(PrimaryLink& link);
+  // Begins again with a copy of the store.
   absl::Status Seed(PrimaryLink& link);
-  absl::Status ReceiveFile(PrimaryLink& link, uint64_t copy, size_t file, uint64_t size,
-                           storage::CopyReceiver& receiver);
+  // Asks for a copy, unless one is being received from that server already.
+  absl::Status BeginCopy(PrimaryLink& link);
+  absl::Status ReceiveCopy(PrimaryLink& link);
+  absl::Status ReceiveFile(PrimaryLink& link, size_t file, storage::CopyReceiver& receiver);
   absl::Status Follow(PrimaryLink& link);
   absl::Status Take(engine::Database& database, const internal::v1::FollowResponse& response);
   // Waits while the views are too far behind.
@@ -120,6 +123,8 @@ class Replica {
   std::mt19937_64 random_{std::random_device{}()};
   std::chrono::milliseconds pause_;
   bool needs_copy_ = false;
+  // The copy that is being received; without a number when there is none.
+  internal::v1::BeginCopyResponse copy_;
   // Whether the last failure came while commits were taken, and how many such did in a row.
   bool taking_ = false;
   int damaged_ = 0;

@@ -299,15 +299,24 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
   learn_(request.state());
   COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), describe_()));
   auto copy = std::make_shared<Copy>();
+  copy->owner = request.state().instance();
   COOKIX_ASSIGN_OR_RETURN(copy->database, databases_.Acquire());
+  std::vector<std::shared_ptr<Copy>> given_up;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (paused_) return Closing();
+    // Who begins anew has given up what it had.
+    for (auto it = copies_.begin(); it != copies_.end();) {
+      const bool same = it->second->owner == copy->owner;
+      if (same) given_up.push_back(std::move(it->second));
+      it = same ? copies_.erase(it) : std::next(it);
+    }
     if (static_cast<int>(copies_.size()) + making_copies_ >= options_.max_copies) {
       return Overloaded(absl::StrCat("There are ", options_.max_copies, " copies already"));
     }
     ++making_copies_;
   }
+  given_up.clear();
   uint64_t log_from = copy->database->store().Latest()->commit();
   for (const engine::ViewStatus& view : copy->database->views().Status()) {
     if (view.checkpoint_commit == 0) continue;

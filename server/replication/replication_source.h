@@ -122,6 +122,8 @@ class ReplicationSource {
 
  private:
   struct Copy {
+    // The instance that asked for it.
+    std::string owner;
     // Before the copy, which uses it.
     DatabaseHandle database;
     std::unique_ptr<storage::StoreCopy> copy;

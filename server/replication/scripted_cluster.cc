@@ -34,18 +34,17 @@ void Damage(FollowResponse* response) {
 struct Pipe {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<FollowResponse> messages;    // guarded by mutex
-  std::optional<FollowResponse> late;     // guarded by mutex; arrives after the next
-  absl::Status status;                    // guarded by mutex; of the sending end
-  bool ended = false;                     // guarded by mutex
-  bool broken = false;                    // guarded by mutex; the receiving end is gone
+  std::deque<FollowResponse> messages;  // guarded by mutex
+  std::optional<FollowResponse> late;   // guarded by mutex; arrives after the next
+  absl::Status status;                  // guarded by mutex; of the sending end
+  bool ended = false;                   // guarded by mutex
+  bool broken = false;                  // guarded by mutex; the receiving end is gone
 };
 
 class ScriptedStream final : public FollowStream {
  public:
   ScriptedStream(ScriptedCluster& cluster, std::string from, std::string to,
-                 std::shared_ptr<Replication> source,
-                 std::unique_ptr<ReplicationSource::Feed> feed)
+                 std::shared_ptr<Replication> source, std::unique_ptr<ReplicationSource::Feed> feed)
       : cluster_(cluster),
         from_(std::move(from)),
         to_(std::move(to)),
@@ -153,8 +152,7 @@ class ScriptedLink final : public PrimaryLink {
   absl::StatusOr<std::unique_ptr<FollowStream>> Follow(const FollowRequest& hello) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
     COOKIX_ASSIGN_OR_RETURN(auto feed, other->source().Follow(hello.hello()));
-    auto stream =
-        std::make_unique<Cancelled>(*this, cluster_, from_, to_, other, std::move(feed));
+    auto stream = std::make_unique<Cancelled>(*this, cluster_, from_, to_, other, std::move(feed));
     return stream;
   }
 
@@ -170,8 +168,8 @@ class ScriptedLink final : public PrimaryLink {
       absl::FunctionRef<absl::Status(const internal_v1::ReadCopyResponse&)> take) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
     absl::Status taken;
-    const absl::Status sent = other->source().ReadCopy(
-        request, [&](const internal_v1::ReadCopyResponse& piece) {
+    const absl::Status sent =
+        other->source().ReadCopy(request, [&](const internal_v1::ReadCopyResponse& piece) {
           switch (cluster_.NextFate()) {
             case Fate::kArrives:
             case Fate::kLate:
@@ -293,8 +291,8 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
     options.background_work = false;
     return engine::Database::Open(std::move(options));
   };
-  options_.connect = [this](const std::string& address)
-      -> absl::StatusOr<std::unique_ptr<PrimaryLink>> {
+  options_.connect =
+      [this](const std::string& address) -> absl::StatusOr<std::unique_ptr<PrimaryLink>> {
     return std::make_unique<ScriptedLink>(cluster_, name_, address);
   };
 }

@@ -87,10 +87,11 @@ class ScriptedCluster {
  private:
   friend class ScriptedNode;
   mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Replication>> running_;  // guarded by mutex_
+  std::set<std::pair<std::string, std::string>> cut_;            // guarded by mutex_
+  std::function<Fate()> script_;                                 // guarded by mutex_
+  // Last, for they use the rest until they are gone.
   std::map<std::string, std::unique_ptr<ScriptedNode>> nodes_;
-  std::map<std::string, std::shared_ptr<Replication>> running_;   // guarded by mutex_
-  std::set<std::pair<std::string, std::string>> cut_;             // guarded by mutex_
-  std::function<Fate()> script_;                                  // guarded by mutex_
 };
 
 // True as soon as `condition` holds, false after a minute.

@@ -48,8 +48,9 @@ absl::Status Create(Context& context) {
                     : role == "replica" ? v1::ROLE_REPLICA
                                         : v1::ROLE_UNSPECIFIED);
     if (grant->role() == v1::ROLE_UNSPECIFIED) {
-      return UsageError("--grant is \"" + text + "\"", "--grant",
-                        "write NAMESPACE:read, NAMESPACE:write, NAMESPACE:admin, *:admin or *:replica");
+      return UsageError(
+          "--grant is \"" + text + "\"", "--grant",
+          "write NAMESPACE:read, NAMESPACE:write, NAMESPACE:admin, *:admin or *:replica");
     }
   }
   if (args.Has("expires-in")) {

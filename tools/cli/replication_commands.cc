@@ -65,8 +65,8 @@ void PrintStatus(const v1::GetReplicationStatusResponse& status, Terminal& out) 
     line("follows", status.follows());
     line("state", StateWord(status.state()));
     if (status.seed_total_bytes() > 0) {
-      line("received", HumanBytes(status.seed_bytes()) + " of " +
-                           HumanBytes(status.seed_total_bytes()));
+      line("received",
+           HumanBytes(status.seed_bytes()) + " of " + HumanBytes(status.seed_total_bytes()));
     }
     line("lag", LagText(status.lag_commits(), status.lag_ms()));
     line("last contact", TimeText(status.last_contact_ms()));
