@@ -22,10 +22,11 @@ using google::protobuf::MethodDescriptor;
 using google::protobuf::ServiceDescriptor;
 
 const char* const kFiles[] = {
-    "cookix/v1/object_service.proto",    "cookix/v1/graph_service.proto",
-    "cookix/v1/reasoning_service.proto", "cookix/v1/catalog_service.proto",
-    "cookix/v1/search_service.proto",    "cookix/v1/security_service.proto",
-    "cookix/v1/admin_service.proto",     "cookix/v1/query_service.proto",
+    "cookix/v1/object_service.proto",      "cookix/v1/graph_service.proto",
+    "cookix/v1/reasoning_service.proto",   "cookix/v1/catalog_service.proto",
+    "cookix/v1/search_service.proto",      "cookix/v1/security_service.proto",
+    "cookix/v1/admin_service.proto",       "cookix/v1/query_service.proto",
+    "cookix/v1/replication_service.proto", "cookix/internal/v1/replication.proto",
     "grpc/health/v1/health.proto",
 };
 

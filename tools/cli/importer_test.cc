@@ -82,6 +82,9 @@ class RecordingClient : public client::Client {
   COOKIX_UNUSED(Admin, ListQueries)
   COOKIX_UNUSED(Admin, CancelQuery)
   COOKIX_UNUSED(Admin, SetReadOnly)
+  COOKIX_UNUSED(Replication, GetReplicationStatus)
+  COOKIX_UNUSED(Replication, Promote)
+  COOKIX_UNUSED(Replication, Follow)
 #undef COOKIX_UNUSED
 
   absl::Status StreamObjects(const v1::StreamObjectsRequest&,
