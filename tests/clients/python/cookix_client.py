@@ -19,6 +19,7 @@ from cookix.v1 import graph_service_pb2_grpc
 from cookix.v1 import object_service_pb2_grpc
 from cookix.v1 import query_service_pb2_grpc
 from cookix.v1 import reasoning_service_pb2_grpc
+from cookix.v1 import replication_service_pb2_grpc
 from cookix.v1 import search_service_pb2_grpc
 from cookix.v1 import security_service_pb2_grpc
 from google.rpc import error_details_pb2
@@ -65,6 +66,7 @@ class Cookix:
         self.catalog = catalog_service_pb2_grpc.CatalogServiceStub(channel)
         self.security = security_service_pb2_grpc.SecurityServiceStub(channel)
         self.admin = admin_service_pb2_grpc.AdminServiceStub(channel)
+        self.replication = replication_service_pb2_grpc.ReplicationServiceStub(channel)
 
     def close(self):
         self._channel.close()
