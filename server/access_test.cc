@@ -84,6 +84,11 @@ Rule ExpectedRule(const std::string& service, const std::string& method) {
   if (service == "cookix.v1.AdminService") {
     return method == "GetInfo" ? Rule{v1::ROLE_UNSPECIFIED, false} : Rule{v1::ROLE_ADMIN, true};
   }
+  if (service == "cookix.v1.ReplicationService") {
+    return method == "GetReplicationStatus" ? Rule{v1::ROLE_UNSPECIFIED, false}
+                                            : Rule{v1::ROLE_ADMIN, true};
+  }
+  if (service == "cookix.internal.v1.ReplicationService") return {v1::ROLE_REPLICA, true};
   if (service == "grpc.health.v1.Health") return {v1::ROLE_UNSPECIFIED, false};
   if (method == "CreateNamespace") return {v1::ROLE_ADMIN, true};
   if (method == "ListNamespaces") return {v1::ROLE_UNSPECIFIED, false};
@@ -106,6 +111,7 @@ class AccessTest : public ServerFixture {
     keys_ = {{"admin on *", MakeKey("*", v1::ROLE_ADMIN)},
              {"write on *", MakeKey("*", v1::ROLE_WRITE)},
              {"read on *", MakeKey("*", v1::ROLE_READ)},
+             {"replica on *", MakeKey("*", v1::ROLE_REPLICA)},
              {"admin on default", MakeKey("default", v1::ROLE_ADMIN)},
              {"write on default", MakeKey("default", v1::ROLE_WRITE)},
              {"read on default", MakeKey("default", v1::ROLE_READ)},
@@ -121,9 +127,13 @@ class AccessTest : public ServerFixture {
 
 bool Allows(const std::string& key_name, const Rule& rule) {
   if (rule.role == v1::ROLE_UNSPECIFIED) return true;
-  const v1::Role role = key_name.rfind("admin", 0) == 0   ? v1::ROLE_ADMIN
-                        : key_name.rfind("write", 0) == 0 ? v1::ROLE_WRITE
-                                                          : v1::ROLE_READ;
+  const std::string kind = key_name.substr(0, key_name.find(' '));
+  // Beside the other roles, but for administrators.
+  if (kind == "replica") return rule.role == v1::ROLE_REPLICA;
+  if (rule.role == v1::ROLE_REPLICA) return key_name == "admin on *";
+  const v1::Role role = kind == "admin"   ? v1::ROLE_ADMIN
+                        : kind == "write" ? v1::ROLE_WRITE
+                                          : v1::ROLE_READ;
   const std::string scope = key_name.substr(key_name.rfind(' ') + 1);
   if (scope != "*" && (rule.everywhere || scope != "default")) return false;
   return role >= rule.role;
