@@ -111,11 +111,11 @@ class AccessTest : public ServerFixture {
     keys_ = {{"admin on *", MakeKey("*", v1::ROLE_ADMIN)},
              {"write on *", MakeKey("*", v1::ROLE_WRITE)},
              {"read on *", MakeKey("*", v1::ROLE_READ)},
-             {"replica on *", MakeKey("*", v1::ROLE_REPLICA)},
              {"admin on default", MakeKey("default", v1::ROLE_ADMIN)},
              {"write on default", MakeKey("default", v1::ROLE_WRITE)},
              {"read on default", MakeKey("default", v1::ROLE_READ)},
-             {"admin on other", MakeKey("other", v1::ROLE_ADMIN)}};
+             {"admin on other", MakeKey("other", v1::ROLE_ADMIN)},
+             {"replica on *", MakeKey("*", v1::ROLE_REPLICA)}};
   }
 
   struct NamedKey {

@@ -48,6 +48,8 @@ class ReplicationBench {
   absl::Status MeasureCost(double* seconds_per_commit);
   absl::Status MeasureLag(client::Client& replica, Report* report);
   absl::Status MeasureCatchUp(tests::TestServer& replica, Report* report);
+  // Until the index of the vectors is as it stays, and saved.
+  absl::Status WaitUntilSaved(client::Client& primary, int64_t commit);
   absl::Status MeasureBootstrap(Report* report);
   // The answers of both, for the same questions, are equal.
   absl::Status Compare(client::Client& replica);
