@@ -390,13 +390,22 @@ absl::Status Replication::Promote(const v1::PromoteRequest& request,
       const std::lock_guard<std::mutex> lock(mutex_);
       epoch = std::max(epoch, LastEpoch(learned_)) + 1;
     }
-    StopReplica();
-    COOKIX_RETURN_IF_ERROR(store.BeginEpoch(epoch));
+    const Note before = note_;
     Note note = note_;
     note.role = Role::kPrimary;
     note.follows.clear();
     note.tell = former;
+    StopReplica();
+    // The note first: should the server end here it comes back as the primary, with an epoch
+    // that it begins at its start. The other way round nobody would be.
     COOKIX_RETURN_IF_ERROR(WriteNote(note));
+    if (const absl::Status begun = store.BeginEpoch(epoch); !begun.ok()) {
+      COOKIX_RETURN_IF_ERROR(WriteNote(before));
+      if (before.role == Role::kReplica) {
+        COOKIX_RETURN_IF_ERROR(BeginFollowing(before.follows));
+      }
+      return begun;
+    }
     Say("info", absl::StrCat("this server is the primary from commit ",
                              store.Latest()->commit() + 1, " on, in epoch ", epoch));
     if (!note.tell.empty() && Tell(note.tell)) {
