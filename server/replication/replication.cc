@@ -379,44 +379,68 @@ absl::Status Replication::TakeOver(std::string* former) {
 
 absl::Status Replication::Promote(const v1::PromoteRequest& request,
                                   v1::PromoteResponse* response) {
-  const std::lock_guard<std::mutex> change(change_mutex_);
+  if (promoting_.exchange(true)) {
+    return MakeError(absl::StatusCode::kAborted, "A promotion is under way already",
+                     {"CONDITION_FAILED", "", "Wait for it.", true});
+  }
+  const absl::Status status = PromoteAlone(request, response);
+  promoting_ = false;
+  return status;
+}
+
+absl::Status Replication::PromoteAlone(const v1::PromoteRequest& request,
+                                       v1::PromoteResponse* response) {
   COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
   storage::Store& store = database->store();
-  if (note_.role != Role::kPrimary) {
+  if (!CheckPrimary().ok()) {
+    // Others are spoken with while nothing is held: they may be speaking with this one.
     std::string former = PrimaryAddress();
     if (!request.force()) COOKIX_RETURN_IF_ERROR(TakeOver(&former));
-    uint64_t epoch = store.epoch();
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      epoch = std::max(epoch, LastEpoch(learned_)) + 1;
-    }
-    const Note before = note_;
-    Note note = note_;
-    note.role = Role::kPrimary;
-    note.follows.clear();
-    note.tell = former;
-    StopReplica();
-    // The note first: should the server end here it comes back as the primary, with an epoch
-    // that it begins at its start. The other way round nobody would be.
-    COOKIX_RETURN_IF_ERROR(WriteNote(note));
-    if (const absl::Status begun = store.BeginEpoch(epoch); !begun.ok()) {
-      COOKIX_RETURN_IF_ERROR(WriteNote(before));
-      if (before.role == Role::kReplica) {
-        COOKIX_RETURN_IF_ERROR(BeginFollowing(before.follows));
-      }
-      return begun;
-    }
-    Say("info", absl::StrCat("this server is the primary from commit ",
-                             store.Latest()->commit() + 1, " on, in epoch ", epoch));
-    if (!note.tell.empty() && Tell(note.tell)) {
+    COOKIX_RETURN_IF_ERROR(BecomePrimary(store, former));
+    if (!former.empty() && Tell(former)) {
       response->set_former_primary_told(true);
-      note.tell.clear();
-      COOKIX_RETURN_IF_ERROR(WriteNote(note));
+      ForgetToTell(former);
     }
   }
   response->set_epoch(static_cast<int64_t>(store.epoch()));
   response->set_position(database->PositionToken(store.Latest()->commit()));
   return absl::OkStatus();
+}
+
+absl::Status Replication::BecomePrimary(storage::Store& store, const std::string& former) {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  const Note before = note_;
+  Note note = note_;
+  note.role = Role::kPrimary;
+  note.follows.clear();
+  note.tell = former;
+  StopReplica();
+  uint64_t epoch = store.epoch();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    epoch = std::max(epoch, LastEpoch(learned_)) + 1;
+  }
+  // The note first: should the server end here it comes back as the primary, with an epoch
+  // that it begins at its start. The other way round nobody would be.
+  COOKIX_RETURN_IF_ERROR(WriteNote(note));
+  if (const absl::Status begun = store.BeginEpoch(epoch); !begun.ok()) {
+    COOKIX_RETURN_IF_ERROR(WriteNote(before));
+    if (before.role == Role::kReplica) COOKIX_RETURN_IF_ERROR(BeginFollowing(before.follows));
+    return begun;
+  }
+  Say("info", absl::StrCat("this server is the primary from commit ", store.Latest()->commit() + 1,
+                           " on, in epoch ", epoch));
+  return absl::OkStatus();
+}
+
+void Replication::ForgetToTell(const std::string& former) {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  if (note_.tell != former) return;
+  Note note = note_;
+  note.tell.clear();
+  if (WriteNote(note).ok()) {
+    Say("info", absl::StrCat("the former primary, ", former, ", knows of the new one"));
+  }
 }
 
 absl::Status Replication::Follow(const v1::FollowRequest& request) {
@@ -449,16 +473,7 @@ void Replication::Run() {
     const std::string former = tell_;
     lock.unlock();
     source_.RemoveIdleCopies();
-    if (!former.empty() && Tell(former)) {
-      const std::lock_guard<std::mutex> change(change_mutex_);
-      if (note_.tell == former) {
-        Note note = note_;
-        note.tell.clear();
-        if (WriteNote(note).ok()) {
-          Say("info", absl::StrCat("the former primary, ", former, ", knows of the new one"));
-        }
-      }
-    }
+    if (!former.empty() && Tell(former)) ForgetToTell(former);
     lock.lock();
   }
 }

@@ -116,6 +116,12 @@ class Replication : private ReplicaHost {
   absl::Status StepDown();
   // REQUIRES: change_mutex_ is held.
   absl::Status BeginFollowing(const std::string& address);
+  // REQUIRES: no other promotion is under way.
+  absl::Status PromoteAlone(const v1::PromoteRequest& request, v1::PromoteResponse* response);
+  // Begins an epoch. `former` is who was primary; empty = nobody knows.
+  absl::Status BecomePrimary(storage::Store& store, const std::string& former);
+  // `former` knows.
+  void ForgetToTell(const std::string& former);
   // Asks the primary to take no more writes, and waits until all it has is here.
   absl::Status TakeOver(std::string* former);
   void StopReplica();
@@ -130,7 +136,8 @@ class Replication : private ReplicaHost {
   const std::string instance_;
   ReplicationSource source_;
 
-  // Held while the part changes, which may take long.
+  std::atomic<bool> promoting_{false};
+  // Held while the part changes, which may take a while; never while others are spoken with.
   std::mutex change_mutex_;
   Note note_;  // guarded by change_mutex_
 
