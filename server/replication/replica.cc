@@ -299,13 +299,11 @@ absl::Status Replica::Take(engine::Database& database, const FollowResponse& res
     COOKIX_RETURN_IF_ERROR(store.Replicate(EpochsOf(source_), records));
   }
   const uint64_t commit = store.Latest()->commit();
-  if (commit > response.commit()) {
-    // What it says must fit what it has sent.
-    return MakeError(
-        absl::StatusCode::kFailedPrecondition,
-        absl::StrCat("the followed server says that it has commit ", response.commit(),
-                     ", and has sent commit ", commit),
-        {"HISTORY_DIVERGED", "", "Begin again with a copy of the other store.", false});
+  if (commit != response.sent() || commit > response.commit()) {
+    return Corruption(absl::StrCat("the followed server has commit ", response.commit(),
+                                   " and has sent up to commit ", response.sent(),
+                                   "; what arrived ends with commit ", commit),
+                      "It is asked for again.");
   }
   const int64_t now = NowMs();
   Show([&](Shown& shown) {

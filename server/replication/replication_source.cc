@@ -62,6 +62,7 @@ uint64_t RandomId() {
 ReplicationSource::Feed::Feed(ReplicationSource& source, internal::v1::FollowRequest::Hello hello)
     : source_(source), hello_(std::move(hello)) {
   received_ = hello_.state().commit();
+  last_sent_ = received_;
   contact_ms_ = NowMs();
 }
 
@@ -124,11 +125,13 @@ bool ReplicationSource::Feed::SendOne(FollowResponse* response, const Sent& sent
     response->mutable_state()->set_commit(response->commit());
   }
   if (response->records_size() > 0) {
+    last_sent_ = sent.last_commit;
     const std::lock_guard<std::mutex> lock(mutex_);
     sent_.push_back(sent);
     sent_bytes_ += sent.bytes;
     all_bytes_ += sent.bytes;
   }
+  response->set_sent(last_sent_);
   return send(*response);
 }
 

@@ -84,6 +84,7 @@ class ReplicationSource {
 
     // Of the thread that runs.
     internal::v1::ServerState told_;
+    uint64_t last_sent_ = 0;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
