@@ -68,6 +68,9 @@ class CheckedFileReader {
   // Whether everything was read. Only then is it sure that the file is whole.
   virtual absl::StatusOr<bool> AtEnd() = 0;
 
+  // After kDataLoss: where in the file it is damaged or cut off, as far as that is known.
+  virtual uint64_t damaged_at() const { return 0; }
+
   // No more than so many bytes can follow: a bound for numbers of elements, before
   // memory is taken for them.
   virtual uint64_t MaxLeft() const = 0;

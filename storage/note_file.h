@@ -25,6 +25,10 @@ absl::Status WriteDurably(rocksdb::FileSystem& fs, const std::string& directory,
 // replication. Receiving a copy of a store leaves it alone.
 inline constexpr std::string_view kReplicationNote = "REPLICATION";
 
+// Lies in a directory while a backup is restored there: what else it holds is not yet what was
+// asked for, and opens as no store (see Options::restoring).
+inline constexpr std::string_view kRestoreNote = "RESTORING";
+
 // Writes a note with a checksum, and the directory if it is missing. `fs` null = the operating
 // system's.
 absl::Status WriteNote(const std::shared_ptr<rocksdb::FileSystem>& fs, const std::string& directory,

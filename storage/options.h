@@ -46,6 +46,10 @@ struct Options {
   // then: its history goes on as the original's.
   bool follower = false;
 
+  // Opens a store that a restore has not finished yet, which is refused otherwise: for the
+  // restore itself.
+  bool restoring = false;
+
   SyncMode sync_mode = SyncMode::kFull;
   int64_t normal_sync_interval_ms = 1000;
 

@@ -243,12 +243,15 @@ class Reader final : public CheckedFileReader {
     return at_end_;
   }
 
+  uint64_t damaged_at() const override { return damaged_at_; }
+
   uint64_t MaxLeft() const override {
     return block_left_.size() + (size_ > offset_ ? size_ - offset_ : 0);
   }
 
  private:
   absl::Status Damaged(uint64_t offset, std::string_view what) {
+    damaged_at_ = offset;
     status_ = Corruption("the file " + path_ + " is damaged at offset " + std::to_string(offset) +
                              ": " + std::string(what),
                          "Check the disk; what the file held is built again from the store.");
@@ -304,7 +307,10 @@ class Reader final : public CheckedFileReader {
     GetFixed32(&in, &expected);
     if (length > kCheckedFileBlock) return Damaged(start, "a block is too long");
     block_.resize(length == 0 ? kFooter : length);
-    COOKIX_RETURN_IF_ERROR(ReadExactly(block_.data(), block_.size()));
+    if (const absl::Status read = ReadExactly(block_.data(), block_.size()); !read.ok()) {
+      damaged_at_ = start;  // its length may be what is wrong
+      return read;
+    }
     crc_ = ExtendCrc32c(ExtendCrc32c(crc_, std::string_view(head, 4)), block_);
     if (expected != MaskCrc32c(crc_)) return Damaged(start, "a checksum does not match");
     if (length != 0) {
@@ -338,6 +344,7 @@ class Reader final : public CheckedFileReader {
   uint32_t crc_ = 0;
   // Of the file, up to where it was read.
   uint64_t offset_ = 0;
+  uint64_t damaged_at_ = 0;
   uint64_t bytes_ = 0;
   uint64_t blocks_ = 0;
 };

@@ -60,6 +60,12 @@ absl::Status NotAStore(const std::string& path, std::string_view why) {
                    {"INTERNAL", "", "Choose an empty directory, or one that CookiX made.", false});
 }
 
+absl::Status RestoreUnfinished(const std::string& path) {
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   "the restore of a backup into " + path + " was not finished",
+                   {"INTERNAL", "", "Run the restore again; it goes on where it was.", false});
+}
+
 absl::Status Damaged(std::string_view what) {
   return Corruption(what,
                     "Restore the store from a checkpoint, or seed it again from a replica; "
@@ -309,6 +315,7 @@ absl::Status RocksDbStore::PrepareDirectory(StoreFile* file, bool* has_database)
   bool has_data = false;
   std::string foreign;
   for (const std::string& name : names) {
+    if (name == kRestoreNote && !options_.restoring) return RestoreUnfinished(path_);
     if (name == kStoreFileName) {
       has_store_file = true;
     } else if (name == "CURRENT") {

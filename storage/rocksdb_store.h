@@ -73,10 +73,12 @@ class RocksDbStore : public Store {
   struct Pending;
   class Batch;
 
-  // A checkpoint: what it holds, and RocksDB's number of its last operation.
+  // A checkpoint: what it holds, RocksDB's number of its last operation, and when its last
+  // commit was made.
   struct Checkpointed {
     Position position;
     uint64_t sequence = 0;
+    int64_t time_ms = 0;
   };
 
   static std::string WithoutTrailingSlash(std::string path);

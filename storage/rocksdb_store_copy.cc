@@ -51,7 +51,7 @@ absl::StatusOr<RocksDbStore::Checkpointed> RocksDbStore::WriteCheckpoint(
   COOKIX_RETURN_IF_ERROR(last.status());
   // The copy must hold nothing that this store could still lose.
   COOKIX_RETURN_IF_ERROR(SyncLog());
-  return Checkpointed{{id_, last->epoch, last->commit}, sequence};
+  return Checkpointed{{id_, last->epoch, last->commit}, sequence, last->time_ms};
 }
 
 absl::StatusOr<Position> RocksDbStore::Checkpoint(const std::string& path) {
@@ -108,7 +108,9 @@ absl::StatusOr<CopyManifest> RocksDbStore::WriteCopy(uint64_t log_from, const st
     const rocksdb::IOStatus moved = fs_->RenameFile(views, place, kIo, nullptr);
     if (!moved.ok()) return FromRocksDb(moved, "writing " + place);
   }
-  return ManifestOf(*fs_, target, made.position);
+  COOKIX_ASSIGN_OR_RETURN(CopyManifest manifest, ManifestOf(*fs_, target, made.position));
+  manifest.time_ms = made.time_ms;
+  return manifest;
 }
 
 absl::Status RocksDbStore::LinkViews(const std::string& directory) {

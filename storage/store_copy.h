@@ -40,6 +40,8 @@ struct CopyFile {
 struct CopyManifest {
   // What the copy holds: every commit up to here.
   Position position;
+  // When that commit was made, Unix milliseconds; 0 when whoever made the manifest did not say.
+  int64_t time_ms = 0;
   // Each path once, in no particular order.
   std::vector<CopyFile> files;
 };
