@@ -55,6 +55,7 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
   const uint64_t published = ring_->last_published();
   uint64_t wanted = next_;
   size_t bytes = 0;
+  bool any = false;
   // The second time with a new iterator: the old one does not see what was written
   // after it reached the end, and files may have moved to the archive.
   for (int attempt = 0; attempt < 2 && out->empty(); ++attempt) {
@@ -84,6 +85,7 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
       }
       if (!record.has_header || record.header.kind != LogKind::kCommit) continue;
       const uint64_t commit = record.header.commit;
+      any = true;
       if (commit > published) break;
       if (commit < wanted) {
         fresh = false;
@@ -115,6 +117,8 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
     iterator_.reset();
   }
   if (!out->empty()) return absl::OkStatus();
+  // All of it was deleted.
+  if (!any) return Expired();
   return Corruption("commit " + std::to_string(wanted) + " is missing in the log",
                     "Start again from a snapshot, and check the disk.");
 }

@@ -1,6 +1,7 @@
 // How the log is archived beside the backups.
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/time/time.h"
@@ -53,33 +54,38 @@ absl::StatusOr<uint64_t> BackupDirectory::LastArchived(const Store& store) const
   return 0;
 }
 
-absl::StatusOr<uint64_t> BackupDirectory::LastBackedUp(const Store& store) const {
+absl::StatusOr<BackupDirectory::BackedUp> BackupDirectory::FindBackedUp(const Store& store) const {
   COOKIX_ASSIGN_OR_RETURN(const std::vector<uint64_t> numbers, Numbers());
   const EpochHistory epochs = store.Epochs();
-  for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
-    const auto manifest = ReadBackupManifest(fs(), options_.path, *number, nullptr);
+  std::optional<BackedUp> found;
+  for (const uint64_t number : numbers) {
+    const auto manifest = ReadBackupManifest(fs(), options_.path, number, nullptr);
     if (!manifest.ok()) continue;
     const Position& position = manifest->position;
-    if (Holds(epochs, manifest->epochs, position.epoch, position.commit)) return position.commit;
+    if (!Holds(epochs, manifest->epochs, position.epoch, position.commit)) continue;
+    if (!found.has_value()) found = BackedUp{position.commit, position.commit};
+    found->first = std::min(found->first, position.commit);
+    found->last = std::max(found->last, position.commit);
   }
+  if (found.has_value()) return *found;
   return NotFound("BACKUP_NOT_FOUND", "",
                   "there is no backup of this store's history that archived log could follow",
                   "Make a backup first.");
 }
 
 absl::StatusOr<ArchiveReport> BackupDirectory::Archive(Store& store, StopCheck check) const {
-  COOKIX_ASSIGN_OR_RETURN(const uint64_t backed_up, LastBackedUp(store));
+  COOKIX_ASSIGN_OR_RETURN(const BackedUp backed_up, FindBackedUp(store));
   COOKIX_ASSIGN_OR_RETURN(const uint64_t archived, LastArchived(store));
   ArchiveReport report;
-  const uint64_t after = archived > 0 ? archived : backed_up;
+  const uint64_t after = std::max(archived, backed_up.first);
   const absl::Status status = ArchiveFrom(store, after, check, &report);
   // Nothing more can be had of what left the log; the newest backup reaches over it.
-  if (!HasExpired(status) || report.last >= report.first || backed_up <= after) {
+  if (!HasExpired(status) || report.last >= report.first || backed_up.last <= after) {
     COOKIX_RETURN_IF_ERROR(status);
     return report;
   }
-  report.gap = ArchivedRange{after + 1, backed_up};
-  COOKIX_RETURN_IF_ERROR(ArchiveFrom(store, backed_up, check, &report));
+  report.gap = ArchivedRange{after + 1, backed_up.last};
+  COOKIX_RETURN_IF_ERROR(ArchiveFrom(store, backed_up.last, check, &report));
   return report;
 }
 

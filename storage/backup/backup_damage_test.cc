@@ -11,21 +11,8 @@ class BackupDamageTest : public BackupFixture {
  protected:
   void SetUp() override {
     BackupFixture::SetUp();
-    // Files of several blocks, which do not compress.
-    std::mt19937_64 random(7);
-    for (int i = 0; i < 20; ++i) {
-      now_ms_ += 1000;
-      ASSERT_TRUE(store_
-                      ->Commit({},
-                               [&](CommitBatch& batch) {
-                                 std::string value(20'000, '\0');
-                                 for (char& c : value) c = static_cast<char>(random());
-                                 batch.Put(Family::kObjects, "big" + std::to_string(i), value);
-                                 batch.SetChange("change");
-                                 return absl::OkStatus();
-                               })
-                      .ok());
-    }
+    // Files of several blocks.
+    Commits(20, 20'000);
     ASSERT_TRUE(Backup().ok());
     Commits(10, 9000);
     ASSERT_TRUE(Backups().ArchiveLog(*store_, Go).ok());

@@ -108,11 +108,13 @@ class BackupDirectory {
   // Makes a backup of `store`, with the log from `log_from` (see Store::MakeCopy()), and then
   // archives the log. `full` copies every file, also those that are there: it replaces damaged
   // ones. Errors: FAILED_PRECONDITION STORE_MISMATCH: the directory is of another store, or
-  // has other files. After an error the backup does not exist.
+  // has other files. After an error the backup does not exist; if the disk failed at the last
+  // step and did not let it be removed either, it may, whole.
   absl::StatusOr<BackupReport> Create(Store& store, uint64_t log_from, bool full, StopCheck check);
 
-  // Archives the commits of `store` that are not archived yet, from the newest backup on if
-  // none were. NOT_FOUND BACKUP_NOT_FOUND without a backup of the store's history.
+  // Archives the commits of `store` that are not archived yet, from the oldest backup on if
+  // none were, as far as the store's log reaches back. NOT_FOUND BACKUP_NOT_FOUND without a backup
+  // of the store's history.
   absl::StatusOr<ArchiveReport> ArchiveLog(Store& store, StopCheck check);
 
   // Also with damaged backups in it. Without a directory, nothing.
@@ -150,9 +152,14 @@ class BackupDirectory {
 
   // REQUIRES: the directory is locked.
   absl::StatusOr<ArchiveReport> Archive(Store& store, StopCheck check) const;
-  // The last commit of the archive, and of the newest backup, that is of the store's history.
+  // The last commit of the store's history that is archived; 0 when none is.
   absl::StatusOr<uint64_t> LastArchived(const Store& store) const;
-  absl::StatusOr<uint64_t> LastBackedUp(const Store& store) const;
+  // Of the backups of the store's history, the earliest commit and the latest one.
+  struct BackedUp {
+    uint64_t first = 0;
+    uint64_t last = 0;
+  };
+  absl::StatusOr<BackedUp> FindBackedUp(const Store& store) const;
   absl::Status ArchiveFrom(Store& store, uint64_t after, StopCheck check,
                            ArchiveReport* report) const;
 
