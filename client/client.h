@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cookix/v1/admin_service.pb.h"
+#include "cookix/v1/backup_service.pb.h"
 #include "cookix/v1/catalog_service.pb.h"
 #include "cookix/v1/graph_service.pb.h"
 #include "cookix/v1/object_service.pb.h"
@@ -115,7 +116,9 @@ class VectorWriter {
   X(Admin, GetInfo) X(Admin, GetStats) X(Admin, Compact) X(Admin, CreateCheckpoint) \
   X(Admin, Sync) X(Admin, VerifyLog) X(Admin, RebuildView) X(Admin, ListQueries)   \
   X(Admin, CancelQuery) X(Admin, SetReadOnly)                                      \
-  X(Replication, GetReplicationStatus) X(Replication, Promote) X(Replication, Follow)
+  X(Replication, GetReplicationStatus) X(Replication, Promote) X(Replication, Follow) \
+  X(Backup, CreateBackup) X(Backup, ArchiveLog) X(Backup, ListBackups)             \
+  X(Backup, VerifyBackups) X(Backup, PruneBackups)
 // clang-format on
 
 // Thread-safe.

@@ -134,6 +134,11 @@ class EmbeddedClient : public Client {
   COOKIX_FORWARD(admin, Sync)
   COOKIX_FORWARD(admin, VerifyLog)
   COOKIX_FORWARD(admin, RebuildView)
+  COOKIX_FORWARD(backup, CreateBackup)
+  COOKIX_FORWARD(backup, ArchiveLog)
+  COOKIX_FORWARD(backup, ListBackups)
+  COOKIX_FORWARD(backup, VerifyBackups)
+  COOKIX_FORWARD(backup, PruneBackups)
 #undef COOKIX_FORWARD
 
   absl::Status GetInfo(const v1::GetInfoRequest& request, v1::GetInfoResponse* response) override {

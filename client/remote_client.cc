@@ -84,7 +84,8 @@ RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel>
       catalog_stub_(v1::CatalogService::NewStub(channel_)),
       security_stub_(v1::SecurityService::NewStub(channel_)),
       admin_stub_(v1::AdminService::NewStub(channel_)),
-      replication_stub_(v1::ReplicationService::NewStub(channel_)) {}
+      replication_stub_(v1::ReplicationService::NewStub(channel_)),
+      backup_stub_(v1::BackupService::NewStub(channel_)) {}
 
 void RemoteClient::AddKey(grpc::ClientContext* context) const {
   if (!options_.api_key.empty()) {
@@ -139,6 +140,7 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 #define COOKIX_STUB_Security security_stub_
 #define COOKIX_STUB_Admin admin_stub_
 #define COOKIX_STUB_Replication replication_stub_
+#define COOKIX_STUB_Backup backup_stub_
 
 #define COOKIX_DEFINE(Service, Method)                                                \
   absl::Status RemoteClient::Method(const v1::Method##Request& request,               \

@@ -16,6 +16,7 @@
 
 #include "client/client.h"
 #include "cookix/v1/admin_service.grpc.pb.h"
+#include "cookix/v1/backup_service.grpc.pb.h"
 #include "cookix/v1/catalog_service.grpc.pb.h"
 #include "cookix/v1/graph_service.grpc.pb.h"
 #include "cookix/v1/object_service.grpc.pb.h"
@@ -65,6 +66,7 @@ class RemoteClient : public Client {
   std::unique_ptr<v1::SecurityService::Stub> security_stub_;
   std::unique_ptr<v1::AdminService::Stub> admin_stub_;
   std::unique_ptr<v1::ReplicationService::Stub> replication_stub_;
+  std::unique_ptr<v1::BackupService::Stub> backup_stub_;
 };
 
 }  // namespace cookix::client

@@ -83,7 +83,8 @@ Database::Database(DatabaseOptions options)
       query_api_(*this),
       catalog_api_(*this),
       security_api_(*this),
-      admin_api_(*this) {}
+      admin_api_(*this),
+      backup_api_(*this) {}
 
 Database::~Database() {
   background_.reset();

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "cookix/v1/common.pb.h"
 #include "engine/api/admin_api.h"
+#include "engine/api/backup_api.h"
 #include "engine/api/catalog_api.h"
 #include "engine/api/graph_api.h"
 #include "engine/api/object_api.h"
@@ -74,6 +75,8 @@ struct DatabaseOptions {
   std::function<absl::Status(const CallContext& context, uint64_t commit)> replicated;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
+  // The directory of backups, used by this store alone; empty = BackupApi refuses.
+  std::string backup_dir;
   // Runs the collector and the expiry sweeper. Tests may drive them by hand.
   bool background_work = true;
 };
@@ -95,6 +98,7 @@ class Database : public FilterEvaluator {
   CatalogApi& catalog() { return catalog_api_; }
   SecurityApi& security() { return security_api_; }
   AdminApi& admin() { return admin_api_; }
+  BackupApi& backup() { return backup_api_; }
 
   storage::Store& store() { return *store_; }
   ViewHost& views() { return *view_host_; }
@@ -176,6 +180,7 @@ class Database : public FilterEvaluator {
   CatalogApi catalog_api_;
   SecurityApi security_api_;
   AdminApi admin_api_;
+  BackupApi backup_api_;
 };
 
 }  // namespace cookix::engine

@@ -90,6 +90,9 @@ const Setting kSettings[] = {
     {"Store", COOKIX_BOOL(in_memory), "Keeps everything in memory: gone when the server stops."},
     {"Store", COOKIX_TEXT(checkpoint_dir),
      "Where checkpoints go; empty = \"checkpoints\" beside the data directory."},
+    {"Store", COOKIX_TEXT(backup_dir),
+     "Directory of this store's backups (`cookix backup`), best on another disk, with nothing else "
+     "in it. Empty: backups are refused."},
     {"Store", COOKIX_TEXT(sync_mode),
      "When an acknowledged write is on disk. full: before it is acknowledged. normal: within "
      "normal_sync_interval_ms; a crash of the machine may lose the last writes. off: whenever the "

@@ -52,6 +52,7 @@ struct Config {
   bool create_data_dir = true;
   bool in_memory = false;
   std::string checkpoint_dir;
+  std::string backup_dir;
   std::string sync_mode = "full";
   int64_t normal_sync_interval_ms = 1000;
   std::string compression = "lz4";

@@ -23,6 +23,7 @@
 #include "server/replication/grpc_primary_link.h"
 #include "server/replication/replication.h"
 #include "server/rpc/admin_service.h"
+#include "server/rpc/backup_service.h"
 #include "server/rpc/call_server.h"
 #include "server/rpc/catalog_service.h"
 #include "server/rpc/graph_service.h"
@@ -126,6 +127,7 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log, Metric
   options.views.max_lag_commits = static_cast<uint64_t>(config.view_max_lag_commits);
   options.views.max_lag_bytes = config.view_max_lag_mb * kMegabyte;
   options.checkpoint_dir = config.checkpoint_dir;
+  options.backup_dir = config.backup_dir;
   return options;
 }
 
@@ -352,6 +354,7 @@ void Server::Impl::AddServices() {
   AddCatalogService(router);
   AddSecurityService(router);
   AddAdminService(router);
+  AddBackupService(router);
   AddReplicationService(router);
   AddHealthService(router);
   if (config.reflection) AddReflectionService(router);

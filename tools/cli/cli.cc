@@ -196,7 +196,7 @@ const std::vector<CommandGroup>& AllCommands() {
       {"Queries", RunCommands()},       {"Search", SearchCommands()},
       {"Catalog", CatalogCommands()},   {"Keys", KeyCommands()},
       {"Transfer", TransferCommands()}, {"Operation", AdminCommands()},
-      {"Replication", ReplicationCommands()},
+      {"Backup", BackupCommands()},     {"Replication", ReplicationCommands()},
       {"Try it", DemoCommands()},       {"Measure", BenchCommands()},
       {"Help", HelpCommands()},
   };

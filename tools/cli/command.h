@@ -51,6 +51,8 @@ class Context {
   // The object named by --target-collection and `key`.
   v1::ObjectRef TargetRef(const std::string& key) const;
 
+  // Calls take as long as they take, unless --timeout says otherwise. Before client().
+  void LiftTimeout() { default_timeout_ms_ = 0; }
   // Connects at the first call: to the server, or into --data DIR.
   absl::StatusOr<client::Client*> client();
 
@@ -71,6 +73,7 @@ class Context {
   Terminal out_;
   Terminal err_;
   std::shared_ptr<Connection> connection_;
+  std::optional<int64_t> default_timeout_ms_;
 };
 
 struct Command {
@@ -104,6 +107,7 @@ std::vector<Command> KeyCommands();
 std::vector<Command> TransferCommands();
 std::vector<Command> AdminCommands();
 std::vector<Command> ReplicationCommands();
+std::vector<Command> BackupCommands();
 std::vector<Command> DemoCommands();
 std::vector<Command> BenchCommands();
 std::vector<Command> HelpCommands();

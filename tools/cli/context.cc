@@ -85,8 +85,9 @@ absl::StatusOr<client::Client*> Context::client() {
     client::RemoteOptions options;
     options.target =
         arguments_.Get("server", environment_.variable("COOKIX_SERVER").value_or(options.target));
-    COOKIX_ASSIGN_OR_RETURN(options.timeout_ms,
-                            arguments_.GetDurationMs("timeout", options.timeout_ms));
+    COOKIX_ASSIGN_OR_RETURN(
+        options.timeout_ms,
+        arguments_.GetDurationMs("timeout", default_timeout_ms_.value_or(options.timeout_ms)));
     const std::string key_file =
         arguments_.Get("api-key-file", environment_.variable("COOKIX_API_KEY_FILE").value_or(""));
     if (arguments_.Has("api-key-file") ||
