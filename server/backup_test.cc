@@ -154,7 +154,6 @@ TEST_F(BackupTest, IsMadeListedVerifiedAndPruned) {
 
 TEST_F(BackupTest, NeedsADirectoryAndAnAdministrator) {
   config_.backup_dir = "";
-  config_.in_memory = true;
   Start(config_);
   v1::CreateBackupResponse made;
   const auto off =

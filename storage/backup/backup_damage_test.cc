@@ -132,6 +132,37 @@ TEST_F(BackupDamageTest, SaysWhichBackupsHaveADamagedFile) {
   EXPECT_EQ(Reason(Backups().Verify(9, Go).status()), "BACKUP_NOT_FOUND");
 }
 
+TEST_F(BackupDamageTest, AManifestNamesNothingButFilesOfAStore) {
+  auto good = ReadBackupManifest(*backup_fs_, kBackups, 1, nullptr);
+  ASSERT_TRUE(good.ok());
+  for (const char* path : {"../../evil.sst", "/evil.sst", "a/../../evil.log", "REPLICATION",
+                           "incoming/000001.sst", "views//x.view", "COOKIX.LOCK", ""}) {
+    BackupManifest bad = *good;
+    bad.files.front().file.path = path;
+    ASSERT_TRUE(WriteBackupManifest(*backup_fs_, kBackups, bad, 0).ok());
+    const auto to = Fs::InMemory();
+    const absl::Status status = RestoreTo({.backup = 1}, to).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << path << status;
+    EXPECT_TRUE(FilesIn(*to, "/cookix-test", "").empty()) << path;
+    EXPECT_EQ(Damage().size(), 1u) << path;
+  }
+  BackupManifest other = *good;
+  other.number = 2;
+  ASSERT_TRUE(MakeDirectories(*backup_fs_, PathOf(DirectoryOfBackup(2))).ok());
+  ASSERT_TRUE(WriteBackupManifest(*backup_fs_, kBackups, other, 0).ok());
+  std::string text;
+  ASSERT_TRUE(rocksdb::ReadFileToString(backup_fs_.get(), PathOf(ManifestPlace(2)), &text).ok());
+  ASSERT_TRUE(
+      rocksdb::WriteStringToFile(backup_fs_.get(), text, PathOf(ManifestPlace(1)), true).ok());
+  EXPECT_EQ(RestoreTo({.backup = 1}, Fs::InMemory()).status().code(), absl::StatusCode::kDataLoss);
+  other = *good;
+  other.format_version = kFormatVersion + 1;
+  ASSERT_TRUE(WriteBackupManifest(*backup_fs_, kBackups, other, 0).ok());
+  const auto to = Fs::InMemory();
+  EXPECT_EQ(Reason(RestoreTo({.backup = 1}, to).status()), "FORMAT_MISMATCH");
+  EXPECT_TRUE(FilesIn(*to, "/cookix-test", "").empty());
+}
+
 TEST_F(BackupDamageTest, ListsADamagedBackupAndGoesOn) {
   ASSERT_TRUE(Backup().ok());
   ASSERT_TRUE(backup_fs_->FlipAtRest(PathOf(ManifestPlace(2)), 200).ok());

@@ -94,6 +94,7 @@ class Restorer {
     COOKIX_RETURN_IF_ERROR(ReadManifests());
     COOKIX_RETURN_IF_ERROR(ChooseHistory());
     COOKIX_RETURN_IF_ERROR(ChooseBackup());
+    COOKIX_RETURN_IF_ERROR(CheckFormat());
     RestoreReport report{
         .backup = base_.number, .position = base_.position, .commit_time_ms = base_.commit_time_ms};
     ArchiveWalkEnd end{.commit = base_.position.commit};
@@ -207,6 +208,15 @@ class Restorer {
     return NotFound("BACKUP_NOT_FOUND", target_.commit.has_value() ? "commit" : "time",
                     "no backup is as early as what is to be restored",
                     "List the backups; restore a later commit.");
+  }
+
+  absl::Status CheckFormat() const {
+    if (base_.format_version <= kFormatVersion) return absl::OkStatus();
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "backup " + std::to_string(base_.number) + " is of a store of format " +
+                         std::to_string(base_.format_version) + ", this program knows " +
+                         std::to_string(kFormatVersion),
+                     {"FORMAT_MISMATCH", "", "Use the version of CookiX that made it.", false});
   }
 
   // --- Where it goes ---

@@ -46,12 +46,12 @@ class BackupCommandsTest : public CliTest {
 
 TEST_F(BackupCommandsTest, BacksUpAndRestores) {
   EXPECT_TRUE(Contains(Ok({"backup", "list"}), "no backups"));
-  Ok({"put", "tea", "hot"});
+  Ok({"put", "tea", "--content", "hot"});
   const std::string made = Ok({"backup", "create"});
   EXPECT_TRUE(Contains(made, "backup 1 at commit")) << made;
-  Ok({"put", "coffee", "black"});
+  Ok({"put", "coffee", "--content", "black"});
   const int64_t commit = OkJson({"info"})["commit"];
-  Ok({"put", "milk", "white"});
+  Ok({"put", "milk", "--content", "white"});
   EXPECT_TRUE(Contains(Ok({"backup", "archive"}), "archived the commits"));
   EXPECT_TRUE(Contains(Ok({"backup", "archive"}), "nothing new"));
   EXPECT_EQ(OkJson({"backup", "list"}), OkJson({"backup", "list", "--from", backups_}));
@@ -79,7 +79,7 @@ TEST_F(BackupCommandsTest, BacksUpAndRestores) {
 }
 
 TEST_F(BackupCommandsTest, RestoresAMoment) {
-  Ok({"put", "tea", "hot"});
+  Ok({"put", "tea", "--content", "hot"});
   Ok({"backup", "create"});
   const Outcome late = Run({"backup", "restore", "--from", backups_, "--to", root_ + "/late",
                             "--time", "2999-12-31T23:59:59Z"});
@@ -97,7 +97,7 @@ TEST_F(BackupCommandsTest, RestoresAMoment) {
 }
 
 TEST_F(BackupCommandsTest, ReportsDamage) {
-  Ok({"put", "tea", "hot"});
+  Ok({"put", "tea", "--content", "hot"});
   Ok({"backup", "create"});
   Ok({"backup", "create", "--full"});
   std::ofstream(backups_ + "/backups/1/files/CURRENT", std::ios::trunc) << "x";
