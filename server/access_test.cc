@@ -27,6 +27,7 @@ const char* const kFiles[] = {
     "cookix/v1/search_service.proto",      "cookix/v1/security_service.proto",
     "cookix/v1/admin_service.proto",       "cookix/v1/query_service.proto",
     "cookix/v1/replication_service.proto", "cookix/internal/v1/replication.proto",
+    "cookix/v1/backup_service.proto",
     "grpc/health/v1/health.proto",
 };
 
@@ -89,6 +90,7 @@ Rule ExpectedRule(const std::string& service, const std::string& method) {
                                             : Rule{v1::ROLE_ADMIN, true};
   }
   if (service == "cookix.internal.v1.ReplicationService") return {v1::ROLE_REPLICA, true};
+  if (service == "cookix.v1.BackupService") return {v1::ROLE_ADMIN, true};
   if (service == "grpc.health.v1.Health") return {v1::ROLE_UNSPECIFIED, false};
   if (method == "CreateNamespace") return {v1::ROLE_ADMIN, true};
   if (method == "ListNamespaces") return {v1::ROLE_UNSPECIFIED, false};
