@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <unordered_map>
 #include <utility>
 
 #include "storage/base/status.h"
@@ -59,8 +60,9 @@ class BackupDirectory::Lock {
 // A backup that is being made.
 struct BackupDirectory::Attempt {
   BackupManifest manifest;
-  // The newest one that is there.
+  // The newest one that is there, and its shared files by their places.
   BackupManifest before;
+  std::unordered_map<std::string, const BackupFile*> known;
   // Shared files that it brought, to be removed again if it fails.
   std::vector<std::string> brought;
 };
@@ -181,6 +183,10 @@ absl::StatusOr<BackupReport> BackupDirectory::Create(Store& store, uint64_t log_
   COOKIX_ASSIGN_OR_RETURN(const std::vector<uint64_t> numbers, Numbers());
   Attempt attempt;
   COOKIX_ASSIGN_OR_RETURN(attempt.before, NewestManifest());
+  for (const BackupFile& file : attempt.before.files) {
+    if (IsShared(file.file))
+      attempt.known.emplace(PlaceOf(attempt.before.number, file.file), &file);
+  }
   BackupManifest& manifest = attempt.manifest;
   manifest.number = numbers.empty() ? 1 : numbers.back() + 1;
   {
@@ -235,11 +241,9 @@ absl::Status BackupDirectory::TakeShared(StoreCopy& copy, size_t index, bool ful
   COOKIX_ASSIGN_OR_RETURN(const bool there, Exists(fs(), path));
   uint64_t size = 0;
   if (there && !full && fs().GetFileSize(path, kIo, &size, nullptr).ok() && size == wanted.size) {
-    const std::vector<BackupFile>& known = attempt->before.files;
-    const auto found = std::find_if(known.begin(), known.end(),
-                                    [&](const BackupFile& file) { return file.file == wanted; });
-    if (found != known.end()) {
-      attempt->manifest.files.push_back(*found);
+    if (const auto known = attempt->known.find(place); known != attempt->known.end()) {
+      attempt->manifest.files.push_back(*known->second);
+      attempt->manifest.files.back().file.path = wanted.path;
       return absl::OkStatus();
     }
     // Of an older backup, or of an attempt that was interrupted.
