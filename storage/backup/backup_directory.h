@@ -1,8 +1,8 @@
 // A directory of backups of one store.
 //
 // A backup is a copy of the store at a position, and exists or does not: its manifest is
-// written last. Sorted files, most of a store's bytes, are shared by the backups that have
-// them, so that a backup costs what was rewritten since the one before it. Beside the backups
+// written last. Files that never change, most of a store's bytes, are shared by the backups that
+// have them, so that a backup costs what was rewritten since the one before it. Beside the backups
 // lies the log that was archived after them; restore.h puts both together again. See
 // docs/adr/0019-backups.md and storage/doc/backup_format.md.
 #ifndef COOKIX_STORAGE_BACKUP_BACKUP_DIRECTORY_H_

@@ -100,6 +100,29 @@ TEST_F(BackupDirectoryTest, CopiesOnlyWhatIsNew) {
   ExpectRestores({.backup = 3}, 101);
 }
 
+TEST_F(BackupDirectoryTest, TheLogThatViewsNeedIsCopiedOnce) {
+  Commits(100, 10'000);
+  ASSERT_TRUE(store_->Flush().ok());
+  Commits(1);
+  for (int i = 0; i < 2; ++i) {
+    const auto made = Backups().Create(*store_, /*log_from=*/0, false, Go);
+    ASSERT_TRUE(made.ok()) << made.status();
+    EXPECT_GT(made->backup.bytes, 1'000'000u);
+    EXPECT_EQ(made->backup.new_bytes > 1'000'000u, i == 0);
+    Commits(1);
+  }
+  EXPECT_TRUE(Damage().empty());
+  const auto to = Fs::InMemory();
+  ASSERT_TRUE(RestoreTo({.backup = 2}, to).ok());
+  const auto restored = OpenRestored(to);
+  ASSERT_TRUE(restored.ok()) << restored.status();
+  const auto reader = (*restored)->ReadLog({store_->id(), 1, 0});
+  ASSERT_TRUE(reader.ok());
+  const auto commits = (*reader)->Next(1, absl::ZeroDuration());
+  ASSERT_TRUE(commits.ok()) << commits.status();
+  EXPECT_EQ((*commits)[0]->commit, 1u);
+}
+
 TEST_F(BackupDirectoryTest, AFullOneMendsWhatIsDamaged) {
   Commits(100, 1000);
   ASSERT_TRUE(Backup().ok());

@@ -11,6 +11,7 @@
 #include "storage/checked_file.h"
 #include "storage/file_tree.h"
 #include "storage/rocksdb_checked_file.h"
+#include "storage/store_file.h"
 
 namespace cookix::storage {
 namespace {
@@ -83,7 +84,10 @@ uint64_t BackupManifest::bytes() const {
   return sum;
 }
 
-bool IsShared(const CopyFile& file) { return std::string_view(file.path).ends_with(".sst"); }
+bool IsShared(const CopyFile& file) {
+  const std::string_view path = file.path;
+  return path.ends_with(".sst") || path.substr(0, path.find('/')) == kArchiveDirectory;
+}
 
 std::string DirectoryOfBackup(uint64_t number) {
   return std::string(kBackupsDirectory) + "/" + std::to_string(number);

@@ -56,8 +56,8 @@ struct BackupManifest {
   uint64_t bytes() const;
 };
 
-// Sorted files never change once they are written, so backups share them. All else is each
-// backup's own.
+// Sorted files, and those of the log that nobody appends to any more, never change: backups
+// share them. All else is each backup's own.
 bool IsShared(const CopyFile& file);
 
 // Where a file of backup `number` lies, relative to the directory of backups.
