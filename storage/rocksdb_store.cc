@@ -900,8 +900,6 @@ absl::Status RocksDbStore::SyncLog() {
   COOKIX_RETURN_IF_ERROR(Failure());
   const uint64_t written = written_sequence_.load();
   rocksdb::Status status = db_->SyncWAL();
-  // A memory file system that was passed in has nothing to sync to.
-  if (options_.in_memory && status.IsNotSupported()) status = rocksdb::Status::OK();
   if (status.ok()) status = fs_->log_error();
   if (!status.ok()) return SetFailure(status);
   durable_sequence_.store(written);
