@@ -140,8 +140,8 @@ const Setting kSettings[] = {
     {"Replication", COOKIX_TEXT(replication_tls_name),
      "Name expected in other servers' certificates. Empty: the host of their address."},
     {"Replication", COOKIX_INT(sync_replicas, "replicas"),
-     "A write is acknowledged when it is durable here and on so many replicas; 0 = "
-     "at once.",
+     "A write is acknowledged when it is durable here and on so many replicas, which "
+     "have sync_mode=full as this server does; 0 = at once.",
      0, 1000},
     {"Replication", COOKIX_INT(sync_timeout_ms, "ms"),
      "A write that is not on sync_replicas replicas after so long is answered with "
@@ -627,6 +627,25 @@ absl::Status ValidateConfig(const Config& config) {
     return InvalidField("bootstrap_admin_key_file",
                         "bootstrap_admin_key_file makes no sense with auth=off",
                         "Drop one of the two.");
+  }
+  if (config.replication_tls_cert.empty() != config.replication_tls_key.empty()) {
+    return InvalidField(
+        config.replication_tls_cert.empty() ? "replication_tls_cert" : "replication_tls_key",
+        "replication_tls_cert and replication_tls_key are set together or not at all",
+        "Set both, or neither.");
+  }
+  if (!config.replication_tls_cert.empty() && config.replication_tls_ca.empty()) {
+    return InvalidField("replication_tls_ca", "replication_tls_cert needs replication_tls_ca",
+                        "Set all three for mTLS with other servers.");
+  }
+  if (config.sync_replicas > 0 && config.sync_mode != "full") {
+    return InvalidField("sync_mode", "sync_replicas needs sync_mode=full",
+                        "What replicas have and this server could lose they would have to give "
+                        "up.");
+  }
+  if (config.sync_replicas > config.max_replicas) {
+    return InvalidField("sync_replicas", "sync_replicas is above max_replicas",
+                        "Raise max_replicas or lower sync_replicas.");
   }
   if (config.network_memory_mb < 4 * config.max_message_mb) {
     return InvalidField("network_memory_mb",

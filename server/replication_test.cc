@@ -324,6 +324,24 @@ TEST_F(ReplicationTest, AFormerPrimaryThatComesBackTakesNoWritesAndRejoins) {
   EXPECT_EQ(primary_.Keys(), (std::vector<std::string>{"both", "new"}));
 }
 
+TEST_F(ReplicationTest, WritesWaitForReplicas) {
+  for (Node* node : {&primary_, &replica_}) node->config().sync_mode = "full";
+  primary_.config().sync_replicas = 1;
+  primary_.config().sync_timeout_ms = 200;
+  primary_.Start();
+  const auto alone = primary_.Put("a");
+  EXPECT_EQ(alone.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(ErrorInfoOf(alone).reason(), "NOT_REPLICATED");
+  // It is there nevertheless.
+  EXPECT_TRUE(primary_.Get("a").ok());
+  replica_.config().replica_of = primary_.address();
+  replica_.Start();
+  ASSERT_TRUE(Eventually([&] { return replica_.Follows(); }));
+  EXPECT_TRUE(Eventually([&] { return primary_.Put("b").ok(); }));
+  // Without waiting: it was acknowledged.
+  EXPECT_TRUE(replica_.Get("b").ok());
+}
+
 TEST_F(ReplicationTest, RefusesAnotherStoreAndItself) {
   StartPair();
   ASSERT_TRUE(primary_.Put("mine").ok());
@@ -370,7 +388,6 @@ TEST_F(ReplicationTest, NeedsAKeyWithTheRoleReplica) {
   write_key(writer);
   replica_.Start();
   replica_.key = primary_.key;
-  std::this_thread::sleep_for(std::chrono::milliseconds(200));
   EXPECT_EQ(replica_.Get("a").error_code(), grpc::StatusCode::UNAVAILABLE);
   write_key(follower);
   // Then it has the keys of the primary too.

@@ -331,7 +331,9 @@ absl::Status Server::Impl::WaitForReplicas(const engine::CallContext& context, u
       std::min(context.deadline(), std::chrono::steady_clock::now() +
                                        std::chrono::milliseconds(config.sync_timeout_ms));
   const int count = static_cast<int>(config.sync_replicas);
-  if (replication->source().WaitReplicated(commit, count, deadline)) return absl::OkStatus();
+  if (replication->source().WaitReplicated(context, commit, count, deadline)) {
+    return absl::OkStatus();
+  }
   return MakeError(
       absl::StatusCode::kUnavailable,
       absl::StrCat("The write is durable on this server, and not yet on ", count, " replicas"),

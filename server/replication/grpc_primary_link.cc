@@ -22,8 +22,8 @@ using internal::v1::FollowRequest;
 using internal::v1::FollowResponse;
 using internal::v1::ReplicationService;
 
-// A copy of a large store takes a while to make.
-constexpr std::chrono::minutes kCopyTimeout{5};
+// A copy of a large store takes long to make: all of it is read once.
+constexpr std::chrono::hours kCopyTimeout{12};
 
 absl::Status BadSetting(std::string_view setting, std::string_view message,
                         std::string_view remedy) {

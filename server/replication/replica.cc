@@ -25,6 +25,8 @@ constexpr std::chrono::milliseconds kViewStep{200};
 // After so many records in a row that are damaged or do not continue the store, it begins again
 // with a copy.
 constexpr int kMaxDamaged = 3;
+// However seldom the other server says that it is going to speak.
+constexpr std::chrono::milliseconds kLongestPatience{60'000};
 // A file that arrives damaged is asked for so often.
 constexpr int kFileAttempts = 3;
 
@@ -71,6 +73,7 @@ Replica::Replica(std::string address, ReplicaOptions options, DatabaseSlot& data
       host_(host),
       connect_(std::move(connect)),
       pause_(options_.first_pause),
+      shown_{.current_ms = NowMs()},
       thread_([this] { Run(); }) {}
 
 Replica::~Replica() { Stop(); }
@@ -146,8 +149,11 @@ absl::Status Replica::Attempt() {
   }
   absl::Status status = Introduce(*link);
   // One that was closed to be replaced may have to be opened again.
-  if (status.ok() && !needs_copy_ && databases_.Get() == nullptr) {
-    status = host_.OpenStore();
+  if (status.ok() && databases_.Get() == nullptr) {
+    status = storage::CopyReceiver::CompleteInstall(options_.file_system, options_.data_dir);
+    if (status.ok()) status = host_.OpenStore();
+    // Whether it can go on is seen when it follows.
+    needs_copy_ = needs_copy_ && !status.ok();
     // None, or a damaged one, is what a copy is for; anything else a person must mend.
     if (status.code() == absl::StatusCode::kNotFound ||
         status.code() == absl::StatusCode::kDataLoss) {
@@ -184,7 +190,12 @@ absl::Status Replica::Seed(PrimaryLink& link) {
   COOKIX_RETURN_IF_ERROR(BeginCopy(link));
   const absl::Status received = ReceiveCopy(link);
   std::string reason;
-  if (!received.ok() && ReasonOf(received, &reason) == "COPY_NOT_FOUND") copy_.Clear();
+  // Gone, or of no use.
+  if (received.code() == absl::StatusCode::kDataLoss ||
+      received.code() == absl::StatusCode::kInvalidArgument ||
+      (!received.ok() && ReasonOf(received, &reason) == "COPY_NOT_FOUND")) {
+    copy_.Clear();
+  }
   COOKIX_RETURN_IF_ERROR(received);
   internal::v1::EndCopyRequest end;
   end.set_copy(copy_.copy());
@@ -216,22 +227,25 @@ absl::Status Replica::ReceiveCopy(PrimaryLink& link) {
               manifest.position.store.begin());
   manifest.position.epoch = copy_.epoch();
   manifest.position.commit = copy_.commit();
-  int64_t total = 0;
   for (const internal::v1::CopiedFile& file : copy_.files()) {
     manifest.files.push_back({file.path(), file.size(), file.crc32c()});
-    total += static_cast<int64_t>(std::min<uint64_t>(file.size(), 1ULL << 50));
   }
-  Show([&](Shown& shown) {
-    shown.seed_bytes = 0;
-    shown.seed_total = total;
-  });
   COOKIX_ASSIGN_OR_RETURN(
       const std::unique_ptr<storage::CopyReceiver> receiver,
       storage::CopyReceiver::Open(options_.file_system, options_.data_dir, std::move(manifest),
                                   options_.keep_free_bytes));
+  // The sum fits: the receiver has looked.
+  Show([&](Shown& shown) {
+    shown.seed_bytes = 0;
+    shown.seed_total = 0;
+    for (const storage::CopyFile& file : receiver->manifest().files) {
+      shown.seed_total += static_cast<int64_t>(file.size);
+    }
+  });
   for (size_t i = 0; i < receiver->manifest().files.size(); ++i) {
     COOKIX_RETURN_IF_ERROR(ReceiveFile(link, i, *receiver));
   }
+  if (stopping()) return Stopped();
   // Until here the old store answered.
   host_.CloseStore();
   return receiver->Install();
@@ -323,6 +337,8 @@ absl::Status Replica::Follow(PrimaryLink& link) {
   internal::v1::FollowRequest hello;
   *hello.mutable_hello()->mutable_state() = host_.Describe();
   hello.mutable_hello()->set_name(options_.name);
+  hello.mutable_hello()->set_durable(database->options().storage.sync_mode ==
+                                     storage::SyncMode::kFull);
   COOKIX_RETURN_IF_ERROR(CheckContinues(hello.hello().state(), source_));
   COOKIX_ASSIGN_OR_RETURN(const std::unique_ptr<FollowStream> stream, link.Follow(hello));
   auto patience = options_.patience;
@@ -335,9 +351,12 @@ absl::Status Replica::Follow(PrimaryLink& link) {
     COOKIX_RETURN_IF_ERROR(Take(*database, response));
     taking_ = false;
     patience = options_.patience + std::chrono::milliseconds(response.heartbeat_ms());
-    // Whoever sends is a server that can be followed.
-    pause_ = options_.first_pause;
-    damaged_ = 0;
+    patience = std::min(patience, kLongestPatience);
+    // Whoever sends more than its greeting is a server that can be followed.
+    if (!response.records().empty() || !response.has_state()) {
+      pause_ = options_.first_pause;
+      damaged_ = 0;
+    }
     const uint64_t commit = database->store().Latest()->commit();
     if (commit == acknowledged && !response.records().empty()) continue;
     acknowledged = commit;
@@ -358,7 +377,7 @@ void Replica::Describe(v1::GetReplicationStatusResponse* status) const {
   status->set_state(shown_.state);
   status->set_lag_commits(
       static_cast<int64_t>(shown_.source_commit - std::min(shown_.source_commit, commit)));
-  if (!shown_.current && shown_.current_ms > 0) status->set_lag_ms(NowMs() - shown_.current_ms);
+  if (!shown_.current) status->set_lag_ms(std::max<int64_t>(0, NowMs() - shown_.current_ms));
   status->set_last_contact_ms(shown_.contact_ms);
   status->set_last_error(shown_.error);
   status->set_last_error_ms(shown_.error_ms);

@@ -80,7 +80,7 @@ class Replica {
     v1::ReplicaState state = v1::REPLICA_STATE_CONNECTING;
     uint64_t source_commit = 0;
     int64_t contact_ms = 0;
-    // When it last had everything that the other said it had; 0 = never.
+    // When it last had everything that the other said it had; before that, when it began.
     int64_t current_ms = 0;
     bool current = false;
     std::string error;

@@ -22,6 +22,10 @@ using Clock = std::chrono::steady_clock;
 // How often the thread looks whether there is something to do.
 constexpr std::chrono::milliseconds kTick{500};
 constexpr std::chrono::milliseconds kStep{2};
+// An epoch beyond this one nobody reaches by promotions.
+constexpr uint64_t kLastEpoch = 1ULL << 62;
+// On the way to a former primary.
+constexpr int kMaxHops = 4;
 
 std::string NewInstance() {
   std::random_device device;
@@ -38,11 +42,6 @@ absl::Status Behind(std::string_view message) {
       absl::StatusCode::kFailedPrecondition, message,
       {"REPLICA_BEHIND", "force",
        "Bring the primary back, or force the promotion: what only it has is lost.", false});
-}
-
-absl::Status StoppingNow() {
-  return MakeError(absl::StatusCode::kUnavailable, "The server is shutting down",
-                   {"SHUTTING_DOWN", "", "Call another server.", true});
 }
 
 // In memory a store is opened more than once, and has to be there the second time.
@@ -99,7 +98,15 @@ absl::Status Replication::Begin(const std::string& address) {
     const std::lock_guard<std::mutex> lock(mutex_);
     address_ = address;
   }
-  if (note_.role == Role::kReplica) COOKIX_RETURN_IF_ERROR(BeginFollowing(note_.follows));
+  bool following;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    following = replica_ != nullptr;
+  }
+  // Others may have told it whom to follow already.
+  if (note_.role == Role::kReplica && !following) {
+    COOKIX_RETURN_IF_ERROR(BeginFollowing(note_.follows));
+  }
   thread_ = std::thread([this] { Run(); });
   return absl::OkStatus();
 }
@@ -169,19 +176,26 @@ absl::Status Replication::WriteNote(const Note& note) {
 
 // --- What it is ---
 
+std::string Replication::KnownPrimary() const {
+  if (role_ == Role::kPrimary) return address_;
+  // Of a fenced server nobody has said yet that its successor took over.
+  std::string known;
+  if (role_ == Role::kReplica && learned_.primary()) {
+    known = learned_.address().empty() ? follows_ : learned_.address();
+  } else if (role_ == Role::kReplica) {
+    known = learned_.primary_address().empty() ? last_known_ : learned_.primary_address();
+  }
+  // Others may not have heard yet that it no longer is.
+  return known == address_ ? "" : known;
+}
+
 std::string Replication::PrimaryAddress() const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  switch (role_) {
-    case Role::kPrimary:
-      return address_;
-    case Role::kFenced:
-      return successor_;
-    case Role::kReplica:
-      break;
+  std::string address = KnownPrimary();
+  if (address.empty() && role_ == Role::kReplica && learned_.instance().empty()) {
+    address = follows_;
   }
-  if (!learned_.instance().empty() && !learned_.primary()) return learned_.primary_address();
-  // Until it has answered, it is taken for the primary.
-  return learned_.address().empty() ? follows_ : learned_.address();
+  return address.empty() && role_ == Role::kFenced ? successor_ : address;
 }
 
 ServerState Replication::Describe() {
@@ -189,10 +203,10 @@ ServerState Replication::Describe() {
   state.set_instance(instance_);
   state.set_version(options_.version);
   state.set_format_version(storage::kFormatVersion);
-  state.set_primary_address(PrimaryAddress());
   state.add_path(instance_);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    state.set_primary_address(KnownPrimary());
     state.set_address(address_);
     state.set_primary(role_ == Role::kPrimary);
     if (role_ == Role::kReplica) {
@@ -248,6 +262,7 @@ void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
 void Replication::Learn(const ServerState& source) {
   const std::lock_guard<std::mutex> lock(mutex_);
   learned_ = source;
+  last_known_ = KnownPrimary();
 }
 
 void Replication::CloseStore() {
@@ -288,25 +303,39 @@ absl::Status Replication::BeginFollowing(const std::string& address) {
   note.follows = address;
   note.tell.clear();
   COOKIX_RETURN_IF_ERROR(WriteNote(note));
+  StartReplica(address);
+  return absl::OkStatus();
+}
+
+void Replication::StartReplica(const std::string& address) {
+  StopReplica();
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (stopping_) return StoppingNow();
+  if (stopping_) return;
   learned_.Clear();
   ReplicaHost& host = *this;
   replica_ =
       std::make_shared<Replica>(address, options_.replica, databases_, host, options_.connect);
-  return absl::OkStatus();
 }
 
 void Replication::Meet(const ServerState& other) {
-  const ServerState self = Describe();
-  if (!SameStore(self, other) || LastEpoch(other) <= LastEpoch(self)) return;
+  const auto later = [&] {
+    const ServerState self = Describe();
+    return SameStore(self, other) && LastEpoch(other) > LastEpoch(self) &&
+           LastEpoch(other) <= kLastEpoch;
+  };
+  if (!later()) return;
   const std::string leader = other.primary() ? other.address() : other.primary_address();
   const std::lock_guard<std::mutex> change(change_mutex_);
+  // It may have become another meanwhile.
+  if (!later()) return;
   Role role;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (stopping_ || role_ == Role::kReplica) return;
+    // Who has a later epoch and knows of no other primary is a stray copy of the store: it is
+    // not given way to.
+    if (stopping_ || role_ == Role::kReplica || leader.empty() || leader == address_) return;
     role = role_;
+    successor_ = leader;
   }
   if (role == Role::kPrimary) {
     Say("warning", absl::StrCat("another server is in epoch ", LastEpoch(other),
@@ -316,12 +345,7 @@ void Replication::Meet(const ServerState& other) {
       return;
     }
   }
-  if (leader.empty()) return;
   Say("info", absl::StrCat("following the new primary, ", leader));
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    successor_ = leader;
-  }
   if (const absl::Status status = BeginFollowing(leader); !status.ok()) {
     Say("error", absl::StrCat("the new primary cannot be followed: ", status.message()));
   }
@@ -331,16 +355,22 @@ absl::Status Replication::Introduce(const internal::v1::IntroduceRequest& reques
                                     internal::v1::IntroduceResponse* response) {
   Meet(request.state());
   if (request.take_over()) {
+    const std::string& successor = request.state().address();
     const std::lock_guard<std::mutex> change(change_mutex_);
+    COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
     const ServerState self = Describe();
     COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), self));
     COOKIX_RETURN_IF_ERROR(CheckContinues(request.state(), self));
-    if (self.primary()) {
-      Say("info", absl::StrCat("stepping down for ", request.state().address()));
+    if (!database->store().follower()) {
+      Say("info", absl::StrCat("stepping down for ", successor));
       COOKIX_RETURN_IF_ERROR(StepDown());
       const std::lock_guard<std::mutex> lock(mutex_);
-      successor_ = request.state().address();
+      successor_ = successor;
     }
+    const std::lock_guard<std::mutex> lock(mutex_);
+    // Also when it is asked again, for the first answer may have been lost.
+    response->set_stood_down(role_ == Role::kFenced && !successor.empty() &&
+                             successor_ == successor);
   }
   *response->mutable_state() = Describe();
   return absl::OkStatus();
@@ -353,7 +383,15 @@ absl::Status Replication::TakeOver(std::string* former) {
     replica = replica_;
     if (role_ == Role::kFenced) return Behind("Another server may have taken over");
   }
-  *former = PrimaryAddress();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    *former = KnownPrimary();
+    // One that stepped down for this server, and whose answer was lost, says nothing of a
+    // primary.
+    if (former->empty() && !learned_.primary() && learned_.primary_address().empty()) {
+      *former = follows_;
+    }
+  }
   if (replica == nullptr || !replica->connected() || former->empty()) {
     return Behind("The primary does not answer, so nobody knows what it has");
   }
@@ -365,6 +403,9 @@ absl::Status Replication::TakeOver(std::string* former) {
   internal::v1::IntroduceResponse response;
   if (const absl::Status told = (*link)->Introduce(request, &response); !told.ok()) {
     return Behind(absl::StrCat("The primary cannot be asked to stop: ", told.message()));
+  }
+  if (!response.stood_down()) {
+    return Behind(absl::StrCat(*former, " is not the primary, or gave way to another server"));
   }
   const auto deadline = Clock::now() + options_.switch_timeout;
   while (Describe().commit() < response.state().commit()) {
@@ -390,47 +431,57 @@ absl::Status Replication::Promote(const v1::PromoteRequest& request,
 
 absl::Status Replication::PromoteAlone(const v1::PromoteRequest& request,
                                        v1::PromoteResponse* response) {
-  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
-  storage::Store& store = database->store();
-  if (!CheckPrimary().ok()) {
+  if (CheckPrimary().ok()) {
+    response->set_former_primary_told(true);
+  } else {
     // Others are spoken with while nothing is held: they may be speaking with this one.
     std::string former = PrimaryAddress();
     if (!request.force()) COOKIX_RETURN_IF_ERROR(TakeOver(&former));
-    COOKIX_RETURN_IF_ERROR(BecomePrimary(store, former));
+    COOKIX_RETURN_IF_ERROR(BecomePrimary(former));
     if (!former.empty() && Tell(former)) {
       response->set_former_primary_told(true);
       ForgetToTell(former);
     }
   }
-  response->set_epoch(static_cast<int64_t>(store.epoch()));
-  response->set_position(database->PositionToken(store.Latest()->commit()));
+  COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+  response->set_epoch(static_cast<int64_t>(database->store().epoch()));
+  response->set_position(database->PositionToken(database->store().Latest()->commit()));
   return absl::OkStatus();
 }
 
-absl::Status Replication::BecomePrimary(storage::Store& store, const std::string& former) {
+absl::Status Replication::BecomePrimary(const std::string& former) {
   const std::lock_guard<std::mutex> change(change_mutex_);
   const Note before = note_;
-  Note note = note_;
-  note.role = Role::kPrimary;
-  note.follows.clear();
-  note.tell = former;
+  // Nothing of the store is held while it stops: it may be replacing it.
   StopReplica();
-  uint64_t epoch = store.epoch();
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    epoch = std::max(epoch, LastEpoch(learned_)) + 1;
+  const absl::Status begun = [&] {
+    COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, databases_.Acquire());
+    storage::Store& store = database->store();
+    uint64_t epoch = store.epoch();
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      epoch = std::max(epoch, LastEpoch(learned_)) + 1;
+    }
+    Note note = before;
+    note.role = Role::kPrimary;
+    note.follows.clear();
+    note.tell = former;
+    // The note first: should the server end here it comes back as the primary, with an epoch
+    // that it begins at its start. The other way round nobody would be.
+    COOKIX_RETURN_IF_ERROR(WriteNote(note));
+    COOKIX_RETURN_IF_ERROR(store.BeginEpoch(epoch));
+    Say("info", absl::StrCat("this server is the primary from commit ",
+                             store.Latest()->commit() + 1, " on, in epoch ", epoch));
+    return absl::OkStatus();
+  }();
+  if (begun.ok()) return begun;
+  if (note_.role != before.role) {
+    if (const absl::Status back = WriteNote(before); !back.ok()) {
+      Say("error", absl::StrCat("the part before cannot be noted: ", back.message()));
+    }
   }
-  // The note first: should the server end here it comes back as the primary, with an epoch
-  // that it begins at its start. The other way round nobody would be.
-  COOKIX_RETURN_IF_ERROR(WriteNote(note));
-  if (const absl::Status begun = store.BeginEpoch(epoch); !begun.ok()) {
-    COOKIX_RETURN_IF_ERROR(WriteNote(before));
-    if (before.role == Role::kReplica) COOKIX_RETURN_IF_ERROR(BeginFollowing(before.follows));
-    return begun;
-  }
-  Say("info", absl::StrCat("this server is the primary from commit ", store.Latest()->commit() + 1,
-                           " on, in epoch ", epoch));
-  return absl::OkStatus();
+  if (before.role == Role::kReplica) StartReplica(before.follows);
+  return begun;
 }
 
 void Replication::ForgetToTell(const std::string& former) {
@@ -447,22 +498,36 @@ absl::Status Replication::Follow(const v1::FollowRequest& request) {
   if (request.address().empty()) {
     return InvalidField("address", "There is no address", "Write host:port of the primary.");
   }
-  // Whether it can work at all.
-  COOKIX_RETURN_IF_ERROR(options_.connect(request.address()).status());
+  COOKIX_ASSIGN_OR_RETURN(const auto link, options_.connect(request.address()));
+  if (CheckPrimary().ok()) {
+    // Before it gives up writes: whether there is somebody to follow.
+    internal::v1::IntroduceRequest introduction;
+    *introduction.mutable_state() = Describe();
+    internal::v1::IntroduceResponse answer;
+    COOKIX_RETURN_IF_ERROR(link->Introduce(introduction, &answer));
+    COOKIX_RETURN_IF_ERROR(CheckSource(introduction.state(), answer.state()));
+  }
   const std::lock_guard<std::mutex> change(change_mutex_);
   if (note_.role == Role::kPrimary) COOKIX_RETURN_IF_ERROR(StepDown());
-  StopReplica();
   return BeginFollowing(request.address());
 }
 
 bool Replication::Tell(const std::string& former) {
-  auto link = options_.connect(former);
-  if (!link.ok()) return false;
-  internal::v1::IntroduceRequest request;
-  *request.mutable_state() = Describe();
-  internal::v1::IntroduceResponse response;
-  if (!(*link)->Introduce(request, &response).ok()) return false;
-  return !SameStore(request.state(), response.state()) || !response.state().primary();
+  // Who was taken for the primary may only know where it is.
+  std::string next = former;
+  for (int hop = 0; hop < kMaxHops && !next.empty(); ++hop) {
+    auto link = options_.connect(next);
+    if (!link.ok()) return false;
+    internal::v1::IntroduceRequest request;
+    *request.mutable_state() = Describe();
+    internal::v1::IntroduceResponse response;
+    if (!(*link)->Introduce(request, &response).ok()) return false;
+    if (!SameStore(request.state(), response.state())) return true;
+    if (response.state().primary()) return false;
+    const std::string& primary = response.state().primary_address();
+    next = primary == next || primary == request.state().address() ? "" : primary;
+  }
+  return true;
 }
 
 void Replication::Run() {

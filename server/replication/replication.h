@@ -114,17 +114,24 @@ class Replication : private ReplicaHost {
   absl::Status WriteNote(const Note& note);
   // Takes no writes from now on. REQUIRES: change_mutex_ is held.
   absl::Status StepDown();
-  // REQUIRES: change_mutex_ is held.
+  // Notes whom to follow, and does. After an error all is as before. REQUIRES: change_mutex_ is
+  // held.
   absl::Status BeginFollowing(const std::string& address);
+  // In place of the one that runs. REQUIRES: change_mutex_ is held.
+  void StartReplica(const std::string& address);
   // REQUIRES: no other promotion is under way.
   absl::Status PromoteAlone(const v1::PromoteRequest& request, v1::PromoteResponse* response);
   // Begins an epoch. `former` is who was primary; empty = nobody knows.
-  absl::Status BecomePrimary(storage::Store& store, const std::string& former);
+  absl::Status BecomePrimary(const std::string& former);
   // `former` knows.
   void ForgetToTell(const std::string& former);
   // Asks the primary to take no more writes, and waits until all it has is here.
   absl::Status TakeOver(std::string* former);
   void StopReplica();
+  // Where the primary is reached, as one said that knew; empty otherwise. REQUIRES: mutex_ is
+  // held.
+  std::string KnownPrimary() const;
+  // The same, or else where it is likely to be.
   std::string PrimaryAddress() const;
   // Works on what takes time or has to be tried again: idle copies, former primaries.
   void Run();
@@ -149,6 +156,7 @@ class Replication : private ReplicaHost {
   std::shared_ptr<Replica> replica_;   // guarded by mutex_
   std::string follows_;                // guarded by mutex_
   internal::v1::ServerState learned_;  // guarded by mutex_; of the followed server
+  std::string last_known_;             // guarded by mutex_; what a followed server last said
   std::string successor_;              // guarded by mutex_; who took over
   std::string tell_;                   // guarded by mutex_; as in Note
   std::thread thread_;

@@ -1,7 +1,10 @@
 #include "server/replication/replication_source.h"
 
 #include <algorithm>
+#include <iterator>
 #include <random>
+#include <set>
+#include <string_view>
 #include <thread>
 #include <utility>
 
@@ -28,6 +31,12 @@ constexpr size_t kPieceBytes = 1 << 20;
 // A replica that is gone is remembered so long.
 constexpr int64_t kRememberMs = 24LL * 3600 * 1000;
 constexpr int64_t kCatchingUpMs = 1000;
+// Who waits looks this often whether it may go on waiting.
+constexpr std::chrono::milliseconds kLookAgain{50};
+// Of what a replica says of itself.
+constexpr size_t kMaxInstanceBytes = 64;
+constexpr size_t kMaxNameBytes = 256;
+constexpr size_t kMaxKnown = 1000;
 
 int64_t NowMs() {
   return std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -61,8 +70,6 @@ uint64_t RandomId() {
 
 ReplicationSource::Feed::Feed(ReplicationSource& source, internal::v1::FollowRequest::Hello hello)
     : source_(source), hello_(std::move(hello)) {
-  received_ = hello_.state().commit();
-  last_sent_ = received_;
   contact_ms_ = NowMs();
 }
 
@@ -79,7 +86,8 @@ void ReplicationSource::Feed::OnReceived(uint64_t commit) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     contact_ms_ = NowMs();
-    received_ = std::max(received_, commit);
+    // What was not sent it cannot have.
+    received_ = std::max(received_, std::min(commit, last_sent_));
     while (!sent_.empty() && sent_.front().last_commit <= received_) {
       sent_bytes_ -= sent_.front().bytes;
       sent_.pop_front();
@@ -125,13 +133,16 @@ bool ReplicationSource::Feed::SendOne(FollowResponse* response, const Sent& sent
     response->mutable_state()->set_commit(response->commit());
   }
   if (response->records_size() > 0) {
-    last_sent_ = sent.last_commit;
     const std::lock_guard<std::mutex> lock(mutex_);
+    last_sent_ = sent.last_commit;
     sent_.push_back(sent);
     sent_bytes_ += sent.bytes;
     all_bytes_ += sent.bytes;
   }
-  response->set_sent(last_sent_);
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    response->set_sent(last_sent_);
+  }
   return send(*response);
 }
 
@@ -165,6 +176,8 @@ absl::Status ReplicationSource::Feed::Follow(absl::FunctionRef<bool(const Follow
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return Closing();
     reader_ = reader.get();
+    // Its history is a part of this one.
+    last_sent_ = received_ = hello_.state().commit();
   }
   const auto detach = [&] {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -210,12 +223,18 @@ ReplicationSource::~ReplicationSource() { Pause(); }
 
 absl::StatusOr<std::unique_ptr<ReplicationSource::Feed>> ReplicationSource::Follow(
     internal::v1::FollowRequest::Hello hello) {
+  if (hello.state().instance().size() > kMaxInstanceBytes || hello.name().size() > kMaxNameBytes) {
+    return InvalidField("hello", "The replica's name is too long", "Choose a shorter one.");
+  }
   learn_(hello.state());
   COOKIX_RETURN_IF_ERROR(CheckSource(hello.state(), describe_()));
   std::unique_ptr<Feed> feed(new Feed(*this, std::move(hello)));
   const ServerState& state = feed->hello_.state();
   const std::lock_guard<std::mutex> lock(mutex_);
   if (paused_) return Closing();
+  if (known_.size() >= kMaxKnown) {
+    std::erase_if(known_, [](const auto& entry) { return entry.second.feed == nullptr; });
+  }
   Known& known = known_[state.instance()];
   if (known.feed != nullptr) known.feed->Stop();  // it has come back before it was missed
   known.feed = nullptr;
@@ -283,16 +302,24 @@ std::vector<v1::ReplicaStatus> ReplicationSource::Replicas() const {
   return replicas;
 }
 
-bool ReplicationSource::WaitReplicated(uint64_t commit, int count, Clock::time_point deadline) {
+bool ReplicationSource::WaitReplicated(const engine::CallContext& context, uint64_t commit,
+                                       int count, Clock::time_point deadline) {
+  const auto replicated = [&] {
+    std::set<std::string_view> names;
+    for (const auto& [instance, known] : known_) {
+      if (known.feed == nullptr || !known.feed->hello_.durable()) continue;
+      const std::lock_guard<std::mutex> lock(known.feed->mutex_);
+      if (known.feed->received_ >= commit) names.insert(known.feed->hello_.name());
+    }
+    return static_cast<int>(names.size()) >= count;
+  };
   std::unique_lock<std::mutex> lock(mutex_);
-  return received_.wait_until(lock, deadline, [&] {
-    return std::count_if(known_.begin(), known_.end(), [&](const auto& entry) {
-             Feed* const feed = entry.second.feed;
-             if (feed == nullptr) return false;
-             const std::lock_guard<std::mutex> feed_lock(feed->mutex_);
-             return feed->received_ >= commit;
-           }) >= count;
-  });
+  while (!replicated()) {
+    const auto now = Clock::now();
+    if (paused_ || context.cancelled() || now >= deadline) return false;
+    received_.wait_until(lock, std::min(deadline, now + kLookAgain));
+  }
+  return true;
 }
 
 // --- Copies ---
@@ -308,9 +335,18 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (paused_) return Closing();
-    // Who begins anew has given up what it had.
     for (auto it = copies_.begin(); it != copies_.end();) {
       const bool same = it->second->owner == copy->owner;
+      if (same) {
+        // It may have taken longer to make than the answer was waited for.
+        const std::lock_guard<std::mutex> copy_lock(it->second->mutex);
+        if (!it->second->read) {
+          *response = it->second->answer;
+          it->second->used = Clock::now();
+          return absl::OkStatus();
+        }
+      }
+      // Who begins anew has given up what it had.
       if (same) given_up.push_back(std::move(it->second));
       it = same ? copies_.erase(it) : std::next(it);
     }
@@ -347,6 +383,7 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
   *response->mutable_state() = describe_();
   response->set_keep_ms(static_cast<uint32_t>(options_.copy_keep.count()));
   response->set_copy(RandomId());
+  copy->answer = *response;
   copies_.emplace(response->copy(), std::move(copy));
   return absl::OkStatus();
 }
@@ -373,6 +410,7 @@ absl::Status ReplicationSource::ReadCopy(
   const auto touch = [&](int readers) {
     const std::lock_guard<std::mutex> lock(copy->mutex);
     copy->readers += readers;
+    copy->read = true;
     copy->used = Clock::now();
   };
   touch(1);

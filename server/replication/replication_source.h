@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "cookix/internal/v1/replication.pb.h"
 #include "cookix/v1/replication_service.pb.h"
+#include "engine/call_context.h"
 #include "server/database_slot.h"
 #include "storage/log.h"
 #include "storage/store_copy.h"
@@ -84,7 +85,6 @@ class ReplicationSource {
 
     // Of the thread that runs.
     internal::v1::ServerState told_;
-    uint64_t last_sent_ = 0;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
@@ -93,7 +93,8 @@ class ReplicationSource {
     std::deque<Sent> sent_;                 // guarded by mutex_; not yet durable there
     int64_t sent_bytes_ = 0;                // guarded by mutex_; of sent_
     int64_t all_bytes_ = 0;                 // guarded by mutex_
-    uint64_t received_ = 0;                 // guarded by mutex_
+    uint64_t last_sent_ = 0;                // guarded by mutex_
+    uint64_t received_ = 0;                 // guarded by mutex_; never more than last_sent_
     int64_t contact_ms_ = 0;                // guarded by mutex_
   };
 
@@ -112,9 +113,10 @@ class ReplicationSource {
   // Those that follow or did in the last day, by name.
   std::vector<v1::ReplicaStatus> Replicas() const;
 
-  // Waits until at least `count` replicas that follow now have `commit`. False when the
-  // deadline passes first.
-  bool WaitReplicated(uint64_t commit, int count, std::chrono::steady_clock::time_point deadline);
+  // Waits until `commit` is durable on at least `count` replicas that follow now. False when
+  // the deadline passes first, `context` is cancelled, or the source is paused.
+  bool WaitReplicated(const engine::CallContext& context, uint64_t commit, int count,
+                      std::chrono::steady_clock::time_point deadline);
 
   // Ends every feed and removes every copy, and hands out no more until Resume(): what they
   // use is going to be closed.
@@ -125,6 +127,9 @@ class ReplicationSource {
   struct Copy {
     // The instance that asked for it.
     std::string owner;
+    // What was answered then.
+    internal::v1::BeginCopyResponse answer;
+    bool read = false;  // guarded by mutex
     // Before the copy, which uses it.
     DatabaseHandle database;
     std::unique_ptr<storage::StoreCopy> copy;

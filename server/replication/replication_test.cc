@@ -249,13 +249,14 @@ TEST_F(ReplicationThreadsTest, WritesWaitForReplicas) {
   const auto in = [](int ms) {
     return std::chrono::steady_clock::now() + std::chrono::milliseconds(ms);
   };
+  const engine::CallContext context;
   ASSERT_TRUE(cluster_["a"].Put("both").ok());
-  EXPECT_TRUE(source.WaitReplicated(cluster_["a"].commit(), 2, in(30'000)));
-  EXPECT_FALSE(source.WaitReplicated(cluster_["a"].commit(), 3, in(20)));
+  EXPECT_TRUE(source.WaitReplicated(context, cluster_["a"].commit(), 2, in(30'000)));
+  EXPECT_FALSE(source.WaitReplicated(context, cluster_["a"].commit(), 3, in(20)));
   cluster_.CutBoth("a", "b");
   ASSERT_TRUE(cluster_["a"].Put("one").ok());
-  EXPECT_TRUE(source.WaitReplicated(cluster_["a"].commit(), 1, in(30'000)));
-  EXPECT_FALSE(source.WaitReplicated(cluster_["a"].commit(), 2, in(20)));
+  EXPECT_TRUE(source.WaitReplicated(context, cluster_["a"].commit(), 1, in(30'000)));
+  EXPECT_FALSE(source.WaitReplicated(context, cluster_["a"].commit(), 2, in(20)));
 }
 
 // A store, a primary, a replica and copies, all at once.

@@ -246,7 +246,9 @@ void Call::OnRead(bool ok) {
     }
   }
   AddReference();
-  if (!env_.work.Submit([this] {
+  // Writes may be waiting for replicas: what replicas ask for must not wait behind them.
+  Executor& work = scope_->method.role == v1::ROLE_REPLICA ? env_.replicas : env_.work;
+  if (!work.Submit([this] {
         RunUnary();
         Release();
       })) {
