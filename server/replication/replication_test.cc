@@ -289,6 +289,157 @@ TEST_F(ReplicationThreadsTest, WritersReadersAndNewReplicasAtOnce) {
   }
 }
 
+TEST_F(ReplicationThreadsTest, RecordsThatStayDamagedLeadToACopy) {
+  StartThree();
+  cluster_.SetScript([] { return Fate::kDamaged; });
+  ASSERT_TRUE(cluster_["a"].Put("x").ok());
+  EXPECT_TRUE(Soon([&] { return cluster_["b"].Status().state() == v1::REPLICA_STATE_SEEDING; }));
+  cluster_.HealAll();
+  EXPECT_TRUE(Soon([&] { return Same("a", "b"); }));
+}
+
+TEST_F(ReplicationThreadsTest, AGreetingIsNoAcknowledgement) {
+  StartThree();
+  ReplicationSource& source = cluster_["a"].replication().source();
+  internal::v1::FollowRequest::Hello hello;
+  *hello.mutable_state() = cluster_["b"].replication().Describe();
+  hello.mutable_state()->set_instance("another");
+  hello.mutable_state()->clear_path();
+  hello.mutable_state()->set_commit(1000);
+  hello.set_name("another");
+  hello.set_durable(true);
+  const auto feed = source.Follow(hello);
+  ASSERT_TRUE(feed.ok()) << feed.status();
+  // Nor is a word about what was never sent.
+  (*feed)->OnReceived(1000);
+  const engine::CallContext context;
+  EXPECT_FALSE(source.WaitReplicated(
+      context, 999, 1, std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
+}
+
+TEST_F(ReplicationThreadsTest, TwoPlannedChangesMakeOnePrimary) {
+  StartThree();
+  std::vector<absl::Status> statuses(2);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 2; ++i) {
+    threads.emplace_back([&, i] {
+      v1::PromoteResponse promoted;
+      statuses[i] = cluster_[i == 0 ? "b" : "c"].replication().Promote({}, &promoted);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_FALSE(statuses[0].ok() && statuses[1].ok());
+}
+
+TEST_F(ReplicationThreadsTest, APlannedChangeWhoseAnswerWasLostCanBeRepeated) {
+  StartThree();
+  internal::v1::IntroduceRequest request;
+  *request.mutable_state() = cluster_["b"].replication().Describe();
+  request.set_take_over(true);
+  internal::v1::IntroduceResponse response;
+  ASSERT_TRUE(cluster_["a"].replication().Introduce(request, &response).ok());
+  ASSERT_TRUE(response.stood_down());
+  EXPECT_EQ(Reason(cluster_["a"].Put("x")), "NOT_PRIMARY");
+  v1::PromoteResponse promoted;
+  // Another one does not get it.
+  EXPECT_EQ(Reason(cluster_["c"].replication().Promote({}, &promoted)), "REPLICA_BEHIND");
+  const absl::Status again = cluster_["b"].replication().Promote({}, &promoted);
+  EXPECT_TRUE(again.ok()) << again;
+  EXPECT_TRUE(cluster_["b"].Put("x").ok());
+  EXPECT_TRUE(Soon([&] { return Same("a", "b"); }));
+}
+
+TEST_F(ReplicationThreadsTest, AReplicaIsNotTakenForThePrimary) {
+  StartThree();
+  for (const auto& [name, follows] : {std::pair("d", "b"), std::pair("e", "d")}) {
+    ASSERT_TRUE(cluster_.Add(name).Start(follows).ok());
+    ASSERT_TRUE(Soon([&, name = name] { return Same("a", name); }));
+  }
+  // "d" comes back and cannot know who the primary is; "e" follows it.
+  cluster_.CutBoth("b", "d");
+  cluster_["d"].Stop();
+  ASSERT_TRUE(cluster_["d"].Start("b").ok());
+  cluster_["e"].Stop();
+  ASSERT_TRUE(cluster_["e"].Start("d").ok());
+  ASSERT_TRUE(Soon([&] { return cluster_["e"].Status().state() == v1::REPLICA_STATE_FOLLOWING; }));
+  v1::PromoteResponse promoted;
+  EXPECT_EQ(Reason(cluster_["e"].replication().Promote({}, &promoted)), "REPLICA_BEHIND");
+  EXPECT_TRUE(cluster_["a"].Put("x").ok());
+}
+
+TEST_F(ReplicationThreadsTest, AStrayCopyDoesNotStopThePrimary) {
+  StartThree();
+  // Started once as if it were the primary, "b" has begun an epoch of its own.
+  cluster_["b"].Stop();
+  ASSERT_TRUE(cluster_["b"].Start("").ok());
+  cluster_["b"].Stop();
+  ASSERT_TRUE(cluster_["b"].Start("a").ok());
+  EXPECT_TRUE(
+      Soon([&] { return cluster_["b"].Status().last_error().find("epoch") != std::string::npos; }));
+  EXPECT_TRUE(cluster_["a"].Put("x").ok());
+}
+
+TEST_F(ReplicationThreadsTest, IsToldOfItsSuccessorBeforeItHasBegun) {
+  for (int round = 0; round < 20; ++round) {
+    ReplicationOptions options = cluster_.Add("n" + std::to_string(round)).options();
+    DatabaseSlot databases;
+    Replication replication(options, databases);
+    ASSERT_TRUE(replication.Start().ok());
+    internal::v1::IntroduceRequest request;
+    ServerState& other = *request.mutable_state();
+    other = replication.Describe();
+    other.set_instance("other");
+    other.set_primary(true);
+    other.set_address("nobody");
+    internal::v1::Epoch& epoch = *other.add_epochs();
+    epoch.set_epoch(9);
+    epoch.set_first_commit(100);
+    internal::v1::IntroduceResponse response;
+    ASSERT_TRUE(replication.Introduce(request, &response).ok());
+    EXPECT_FALSE(response.state().primary());
+    ASSERT_TRUE(replication.Begin("n").ok());
+    replication.Stop();
+    databases.Close([] {});
+  }
+}
+
+TEST_F(ReplicationThreadsTest, IsPromotedWhileACopyIsBeingInstalled) {
+  std::atomic<bool> armed{false};
+  std::atomic<bool> promoting{false};
+  std::thread promoter;
+  ASSERT_TRUE(cluster_.Add("a").Start("").ok());
+  ASSERT_TRUE(cluster_["a"].Put("first").ok());
+  v1::PromoteRequest force;
+  force.set_force(true);
+  cluster_.Add("b").options().serving = [&](bool serving) {
+    if (serving || !armed.exchange(false)) return;
+    promoter = std::thread([&] {
+      v1::PromoteResponse promoted;
+      // Whether it can be depends on how far the copy is; that it comes back does not.
+      cluster_["b"].replication().Promote(force, &promoted).IgnoreError();
+    });
+    promoting = true;
+  };
+  ASSERT_TRUE(cluster_["b"].Start("a").ok());
+  ASSERT_TRUE(cluster_.Add("c").Start("a").ok());
+  ASSERT_TRUE(Soon([&] { return Same("a", "b") && Same("a", "c"); }));
+  for (const auto& [x, y] : {std::pair("a", "b"), std::pair("a", "c"), std::pair("b", "c")}) {
+    cluster_.CutBoth(x, y);
+  }
+  v1::PromoteResponse promoted;
+  for (const char* name : {"b", "c"}) {
+    ASSERT_TRUE(cluster_[name].replication().Promote(force, &promoted).ok());
+    ASSERT_TRUE(cluster_[name].Put(std::string("only-") + name).ok());
+  }
+  cluster_.HealAll();
+  armed = true;
+  v1::FollowRequest follow;
+  follow.set_address("c");
+  ASSERT_TRUE(cluster_["b"].replication().Follow(follow).ok());
+  ASSERT_TRUE(Soon([&] { return promoting.load(); }));
+  promoter.join();
+}
+
 ServerState State(const std::string& instance, std::vector<std::pair<uint64_t, uint64_t>> epochs,
                   uint64_t commit) {
   ServerState state;
