@@ -1,6 +1,5 @@
 // How a store copies itself.
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -21,10 +20,6 @@ namespace {
 
 const rocksdb::IOOptions kIo;
 
-// The log goes with a checkpoint, so nothing has to be flushed for one. A flush that is asked for
-// while a writer asks for another one ends the process, where RocksDB is built with assertions.
-constexpr uint64_t kNeverFlush = std::numeric_limits<uint64_t>::max();
-
 std::string NameOf(const std::string& path) { return path.substr(path.find_last_of('/') + 1); }
 
 }  // namespace
@@ -34,7 +29,7 @@ absl::StatusOr<RocksDbStore::Checkpointed> RocksDbStore::WriteCheckpoint(
   rocksdb::Checkpoint* made = nullptr;
   rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  if (status.ok()) status = checkpoint->CreateCheckpoint(target, kNeverFlush);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(target);
   if (!status.ok()) return FromRocksDb(status, "writing the checkpoint");
   COOKIX_RETURN_IF_ERROR(
       WriteStoreFile(*fs_, target, {.format_version = kFormatVersion, .id = id_, .copy = true}));
