@@ -383,6 +383,8 @@ absl::Status RocksDbStore::ScanLog() {
   options.on_record = [this](const LogRecord& record, std::string_view batch) {
     if (record.header.kind == LogKind::kCommit) {
       index_.Add(record.header.commit, record.sequence, batch.size());
+    } else if (record.header.kind == LogKind::kRestart) {
+      index_.AddAlways(record.header.commit + 1, record.sequence);
     }
   };
   COOKIX_ASSIGN_OR_RETURN(WalScan scan, ScanWal(*fs_, live, options));
@@ -665,30 +667,45 @@ absl::Status RocksDbStore::WriteRecord(std::string* record, bool* applied) {
   const std::lock_guard lock(log_mutex_);
   *applied = false;
   COOKIX_RETURN_IF_ERROR(Failure());
-  TakeableBatch batch(std::move(*record));
-  rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  rocksdb::Status status = ApplyRecord(record);
   if (!status.ok()) return SetFailure(status);
   *applied = true;
-  // RocksDB has put the sequence number into the batch.
-  *record = batch.Take();
-  written_sequence_.store(BatchSequence(*record) + BatchCount(*record) - 1);
   status = fs_->error();
   return status.ok() ? absl::OkStatus() : SetFailure(status);
 }
 
-absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations,
-                                            bool sync) {
+rocksdb::Status RocksDbStore::ApplyRecord(std::string* record) {
+  TakeableBatch batch(std::move(*record));
+  const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  if (!status.ok()) return status;
+  // RocksDB has put the sequence number into the batch.
+  *record = batch.Take();
+  written_sequence_.store(BatchSequence(*record) + BatchCount(*record) - 1);
+  return status;
+}
+
+std::string RocksDbStore::BookkeepingRecord(LogKind kind, rocksdb::WriteBatch* operations) const {
   operations->Put(Handle(Family::kSystem), ToSlice(kLastCommitKey), Encode(last_));
   LogHeader header;
   header.kind = kind;
   header.store = id_;
   header.epoch = last_.epoch;
   header.commit = last_.commit;
+  // Those come again.
+  if (kind == LogKind::kRestart) header.commit -= unsettled_.size();
   header.time_ms = last_.time_ms;
   header.durable_sequence = durable_sequence_.load();
-  std::string record = EncodeLogRecord(header, operations->Data());
+  return EncodeLogRecord(header, operations->Data());
+}
+
+absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations,
+                                            bool sync) {
+  std::string record = BookkeepingRecord(kind, operations);
   bool applied = false;
   COOKIX_RETURN_IF_ERROR(WriteRecord(&record, &applied));
+  if (kind == LogKind::kRestart) {
+    index_.AddAlways(last_.commit - unsettled_.size() + 1, BatchSequence(record));
+  }
   return sync ? SyncLog() : absl::OkStatus();
 }
 
@@ -961,11 +978,18 @@ absl::Status RocksDbStore::Sync() {
 }
 
 absl::Status RocksDbStore::Flush() {
+  // What was not acknowledged stays out of sorted files until the log has it too.
+  COOKIX_RETURN_IF_ERROR(Failure());
+  return FlushAll();
+}
+
+absl::Status RocksDbStore::FlushAll() {
   const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
   return AfterWriting(db_->Flush(rocksdb::FlushOptions(), all), "flushing the store");
 }
 
 absl::Status RocksDbStore::Compact(std::optional<Family> family) {
+  COOKIX_RETURN_IF_ERROR(Failure());
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (int i = 0; i < kFamilyCount; ++i) {
@@ -1081,7 +1105,12 @@ absl::Status RocksDbStore::ResumeInLead() {
   // The log is not to be trusted after a failed write or sync: what the memory
   // tables hold, commits that were not acknowledged included, goes to sorted files,
   // all families at once, and a new log begins.
-  COOKIX_RETURN_IF_ERROR(Flush());
+  // RocksDB begins a new one only when it believes that there is something in the old one.
+  rocksdb::WriteBatch nothing_new;
+  std::string record = BookkeepingRecord(LogKind::kBookkeeping, &nothing_new);
+  status = ApplyRecord(&record);
+  if (!status.ok()) return FromRocksDb(status, "beginning a new log");
+  COOKIX_RETURN_IF_ERROR(FlushAll());
   // Files that were kept for the manifest are looked for again.
   COOKIX_RETURN_IF_ERROR(RocksDbHeldFiles::Hold(db_.get()).status());
   durable_sequence_.store(written_sequence_.load());

@@ -111,9 +111,13 @@ class RocksDbStore : public Store {
   // puts what is in the log, sequence number included, back. After an error the
   // record may be in the memory tables nevertheless: then *applied is true.
   absl::Status WriteRecord(std::string* record, bool* applied);
+  // Like it, whatever failed before.
+  rocksdb::Status ApplyRecord(std::string* record);
+  std::string BookkeepingRecord(LogKind kind, rocksdb::WriteBatch* operations) const;
   // Writes a record of the store's own, and syncs it if asked.
   absl::Status WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations, bool sync);
   absl::Status ResumeInLead();
+  absl::Status FlushAll();
   // After a failed write or flush the disk is tried again by itself, from time to time.
   void ResumeByItself();
   // Repeats one commit, without settling it. `bytes` of the log are added to.
