@@ -8,8 +8,13 @@
 
 namespace cookix::storage {
 
-// Remembers that a flush failed, after which RocksDB flushes and compacts nothing until it is
-// resumed, and keeps it from resuming by itself. Thread-safe.
+// Decides what an error there means, and remembers it.
+//
+// After a failed flush RocksDB stops writing until it is resumed. Left to itself it stops only
+// flushes and compactions when it believes that the error may pass, and a flush that is asked
+// for meanwhile is then not undone when it fails, and is waited for for ever; or it never
+// resumes; or, when the disk is full, it resumes on a thread of its own while the store does
+// too. Thread-safe.
 class BackgroundErrors final : public rocksdb::EventListener {
  public:
   // Whether there was one since Forget().
@@ -18,8 +23,12 @@ class BackgroundErrors final : public rocksdb::EventListener {
   void Forget() { any_.store(false); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
-    // A compaction that could not write is begun again by RocksDB.
-    if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsIOError()) return;
+    if (reason == rocksdb::BackgroundErrorReason::kCompaction && error->IsIOError()) {
+      // Begun again by RocksDB.
+      *error = rocksdb::Status::OK();
+      return;
+    }
+    if (error->IsIOError()) *error = rocksdb::Status(*error, rocksdb::Status::kHardError);
     Note();
   }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error,

@@ -12,75 +12,12 @@ using rocksdb::DirFsyncOptions;
 using rocksdb::FileOptions;
 using rocksdb::FSDirectory;
 using rocksdb::FSWritableFile;
-using rocksdb::FSWritableFileOwnerWrapper;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
 using rocksdb::IOStatus;
 using rocksdb::Slice;
 
 const IOOptions kIo;
-
-// RocksDB otherwise never writes again, even when the disk has recovered; the store
-// itself decides when to try. Want of space is an error like others, only its text says what
-// it is: of space RocksDB would think for itself, and fail flushes while a compaction has none.
-IOStatus Resumable(IOStatus status) {
-  if (status.ok() || status.IsNotSupported()) return status;
-  if (status.IsNoSpace()) {
-    const char* const where = status.getState();
-    status = IOStatus::IOError("No space left on device", where == nullptr ? "" : where);
-  }
-  status.SetRetryable(true);
-  return status;
-}
-
-class ResumableFile : public FSWritableFileOwnerWrapper {
- public:
-  explicit ResumableFile(std::unique_ptr<FSWritableFile> file)
-      : FSWritableFileOwnerWrapper(std::move(file)) {}
-
-  IOStatus Append(const Slice& data, const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Append(data, options, dbg));
-  }
-  IOStatus Append(const Slice& data, const IOOptions& options, const DataVerificationInfo& info,
-                  IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Append(data, options, info, dbg));
-  }
-  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
-                            IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, dbg));
-  }
-  IOStatus PositionedAppend(const Slice& data, uint64_t offset, const IOOptions& options,
-                            const DataVerificationInfo& info, IODebugContext* dbg) override {
-    return Resumable(
-        FSWritableFileOwnerWrapper::PositionedAppend(data, offset, options, info, dbg));
-  }
-  IOStatus Truncate(uint64_t size, const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Truncate(size, options, dbg));
-  }
-  IOStatus Close(const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Close(options, dbg));
-  }
-  IOStatus Flush(const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Flush(options, dbg));
-  }
-  IOStatus Sync(const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Sync(options, dbg));
-  }
-  IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::Fsync(options, dbg));
-  }
-  IOStatus RangeSync(uint64_t offset, uint64_t bytes, const IOOptions& options,
-                     IODebugContext* dbg) override {
-    return Resumable(FSWritableFileOwnerWrapper::RangeSync(offset, bytes, options, dbg));
-  }
-};
-
-IOStatus Wrapped(IOStatus status, std::unique_ptr<FSWritableFile>* result) {
-  if (status.ok()) *result = std::make_unique<ResumableFile>(std::move(*result));
-  // A file that cannot be created for now is no different from one that cannot be
-  // written.
-  return Resumable(std::move(status));
-}
 
 }  // namespace
 
@@ -229,7 +166,7 @@ class GuardedFileSystem::Manifest {
     IOStatus status = fs_->directory_error();
     if (status.ok()) status = operation();
     if (status.ok() || status.IsNotSupported()) return status;
-    if (!current_) return Resumable(std::move(status));
+    if (!current_) return status;
     behind_.store(true);
     fs_->Keep(status);
     return IOStatus::OK();
@@ -280,14 +217,14 @@ class GuardedFileSystem::Directory : public FSDirectory {
       : fs_(fs), directory_(std::move(directory)) {}
 
   IOStatus Fsync(const IOOptions& options, IODebugContext* dbg) override {
-    return Resumable(directory_->Fsync(options, dbg));
+    return directory_->Fsync(options, dbg);
   }
   IOStatus FsyncWithDirOptions(const IOOptions& options, IODebugContext* dbg,
                                const DirFsyncOptions& why) override {
     IOStatus status = directory_->FsyncWithDirOptions(options, dbg, why);
     // A file that was renamed may be CURRENT: the manifest does not wait for that.
     if (status.ok() || why.reason != DirFsyncOptions::FsyncReason::kNewFileSynced) {
-      return Resumable(std::move(status));
+      return status;
     }
     fs_->KeepOfDirectory(status);
     return IOStatus::OK();
@@ -371,7 +308,7 @@ IOStatus GuardedFileSystem::HoldBack(const std::string& path) const {
   if (directory_error_.ok() && (manifest_ == nullptr || !manifest_->behind())) {
     return IOStatus::OK();
   }
-  return Resumable(IOStatus::IOError(path, "is kept while the manifest cannot be written"));
+  return IOStatus::IOError(path, "is kept while the manifest cannot be written");
 }
 
 IOStatus GuardedFileSystem::NewWritableFile(const std::string& name, const FileOptions& options,
@@ -396,38 +333,30 @@ IOStatus GuardedFileSystem::NewWritableFile(const std::string& name, const FileO
     return status;
   }
   *result = std::move(file);
-  return Wrapped(status, result);
-}
-
-IOStatus GuardedFileSystem::ReopenWritableFile(const std::string& name, const FileOptions& options,
-                                               std::unique_ptr<FSWritableFile>* result,
-                                               IODebugContext* dbg) {
-  return Wrapped(FileSystemWrapper::ReopenWritableFile(name, options, result, dbg), result);
-}
-
-IOStatus GuardedFileSystem::ReuseWritableFile(const std::string& name, const std::string& old_name,
-                                              const FileOptions& options,
-                                              std::unique_ptr<FSWritableFile>* result,
-                                              IODebugContext* dbg) {
-  return Wrapped(FileSystemWrapper::ReuseWritableFile(name, old_name, options, result, dbg),
-                 result);
+  return status;
 }
 
 IOStatus GuardedFileSystem::NewDirectory(const std::string& name, const IOOptions& options,
                                          std::unique_ptr<FSDirectory>* result,
                                          IODebugContext* dbg) {
-  IOStatus status = FileSystemWrapper::NewDirectory(name, options, result, dbg);
+  const IOStatus status = FileSystemWrapper::NewDirectory(name, options, result, dbg);
   const bool guarded = name == directory_ || name == directory_ + "/";
   if (status.ok() && guarded) *result = std::make_unique<Directory>(this, std::move(*result));
-  return Resumable(std::move(status));
+  return status;
 }
 
 IOStatus GuardedFileSystem::RenameFile(const std::string& from, const std::string& to,
                                        const IOOptions& options, IODebugContext* dbg) {
   // A log goes to the archive so.
   if (const IOStatus held = HoldBack(from); !held.ok()) return held;
-  IOStatus status = FileSystemWrapper::RenameFile(from, to, options, dbg);
-  if (!status.ok() || NameInside(to) != "CURRENT") return Resumable(std::move(status));
+  if (NameInside(to) != "CURRENT") {
+    return FileSystemWrapper::RenameFile(from, to, options, dbg);
+  }
+  // The manifest must not be missing where CURRENT names it, in whatever order the disk
+  // remembers what was done to the directory.
+  IOStatus status = SyncDirectory();
+  if (status.ok()) status = FileSystemWrapper::RenameFile(from, to, options, dbg);
+  if (!status.ok()) return status;
   std::shared_ptr<Manifest> manifest;
   {
     const std::lock_guard lock(mutex_);

@@ -24,8 +24,7 @@ namespace cookix::storage {
 //
 // RocksDB believes that all is well: so the store asks for error() after every write and sync,
 // takes no more commits, and calls Recover() and begins a new log before it does
-// (Store::TryResume). Errors in other files are passed on, as ones that may pass; a full disk
-// too, which RocksDB would otherwise try to resume from by itself.
+// (Store::TryResume). Errors in other files are passed on: see BackgroundErrors.
 //
 // docs/adr/0021 says why. Thread-safe.
 class GuardedFileSystem : public rocksdb::FileSystemWrapper {
@@ -44,13 +43,6 @@ class GuardedFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* dbg) override;
-  rocksdb::IOStatus ReopenWritableFile(const std::string& name, const rocksdb::FileOptions& options,
-                                       std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                       rocksdb::IODebugContext* dbg) override;
-  rocksdb::IOStatus ReuseWritableFile(const std::string& name, const std::string& old_name,
-                                      const rocksdb::FileOptions& options,
-                                      std::unique_ptr<rocksdb::FSWritableFile>* result,
-                                      rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* result,
                                  rocksdb::IODebugContext* dbg) override;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
 #include "storage/base/status.h"
 #include "storage/fault_injection_file_system.h"
@@ -34,7 +35,7 @@ class Watchdog {
   explicit Watchdog(std::string doing)
       : thread_([this, doing = std::move(doing)] {
           std::unique_lock lock(mutex_);
-          if (done_.wait_for(lock, std::chrono::minutes(2), [this] { return finished_; })) return;
+          if (done_.wait_for(lock, std::chrono::minutes(1), [this] { return finished_; })) return;
           std::fprintf(stderr, "%s does not come to an end\n", doing.c_str());
           std::_Exit(1);
         }) {}
@@ -64,6 +65,10 @@ class Subject {
     options_.low_disk_bytes = 1000;
     options_.ring_bytes = 0;
     options_.clock_ms = [this] { return now_ms_.load(); };
+    options_.log = [this](std::string_view level, std::string_view message) {
+      const std::lock_guard lock(said_mutex_);
+      said_ += std::string(level) + ": " + std::string(message) + "\n";
+    };
     // RocksDB acts otherwise where nobody can say how much is free.
     fs_->SetFreeSpace(uint64_t{1} << 40);
   }
@@ -72,6 +77,11 @@ class Subject {
   Store& store() { return *store_; }
   void Wait(int64_t ms) { now_ms_ += ms; }
   int errors() const { return errors_; }
+  // What the store said for people to read.
+  std::string said() const {
+    const std::lock_guard lock(said_mutex_);
+    return said_;
+  }
 
   bool Open() {
     store_.reset();
@@ -202,6 +212,8 @@ class Subject {
   int attempts_ = 0;
   std::set<int> acknowledged_;
   int errors_ = 0;
+  mutable std::mutex said_mutex_;
+  std::string said_;
 };
 
 class StoreDiskFailureTest : public testing::TestWithParam<std::tuple<Fs::Fault, bool>> {
@@ -213,10 +225,14 @@ class StoreDiskFailureTest : public testing::TestWithParam<std::tuple<Fs::Fault,
   // second after some errors, so that many run at once.
   template <typename Run>
   void ForEachOperation(const Run& run) {
+    constexpr int kThreads = 12;
+    for (const auto priority : {rocksdb::Env::HIGH, rocksdb::Env::LOW}) {
+      rocksdb::Env::Default()->SetBackgroundThreads(kThreads, priority);
+    }
     std::atomic<int64_t> next{0};
     std::atomic<bool> all{false};
     std::vector<std::thread> threads;
-    for (int t = 0; t < 12; ++t) {
+    for (int t = 0; t < kThreads; ++t) {
       threads.emplace_back([&] {
         while (!all && !HasFailure()) {
           const int64_t nth = next++;
@@ -255,7 +271,7 @@ TEST_P(StoreDiskFailureTest, AStoreComesBackByItself) {
 
     subject.fs().Heal();
     subject.Wait(2000);
-    EXPECT_TRUE(subject.Put());
+    EXPECT_TRUE(subject.Put()) << subject.said();
     subject.Verify("once healed");
     EXPECT_FALSE(subject.store().Stats().read_only);
     EXPECT_TRUE(subject.Check(subject.store().Flush()));
