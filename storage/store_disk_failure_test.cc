@@ -35,7 +35,7 @@ class Watchdog {
   explicit Watchdog(std::string doing)
       : thread_([this, doing = std::move(doing)] {
           std::unique_lock lock(mutex_);
-          if (done_.wait_for(lock, std::chrono::minutes(1), [this] { return finished_; })) return;
+          if (done_.wait_for(lock, std::chrono::minutes(2), [this] { return finished_; })) return;
           std::fprintf(stderr, "%s does not come to an end\n", doing.c_str());
           std::_Exit(1);
         }) {}
