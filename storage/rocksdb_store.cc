@@ -1251,12 +1251,12 @@ absl::Status RocksDbStore::SetFailure(const rocksdb::Status& cause) {
       failure_ =
           MakeError(absl::StatusCode::kInternal,
                     "the store takes no writes since one failed: " + cause.ToString(),
-                    {"IO_ERROR", "", "Check the disk, then resume the store or restart.", false});
+                    {"IO_ERROR", "", "Check the disk; the store tries it again by itself.", false});
       outcome_ = MakeError(absl::StatusCode::kInternal,
                            "the log could not be written" + unknown + ": " + cause.ToString(),
                            {"IO_ERROR", "",
-                            "Check the disk, resume the store or restart, then repeat the write "
-                            "with its request id.",
+                            "Check the disk; the store tries it again by itself. Then repeat the "
+                            "write with its request id.",
                             false});
     }
     outcome = outcome_;
