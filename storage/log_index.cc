@@ -21,7 +21,7 @@ void LogIndex::Add(uint64_t commit, uint64_t sequence, uint64_t bytes) {
 
 void LogIndex::AddAlways(uint64_t commit, uint64_t sequence) {
   const std::lock_guard lock(mutex_);
-  if (!entries_.empty() && entries_.back().commit >= commit) return;
+  while (!entries_.empty() && entries_.back().commit >= commit) entries_.pop_back();
   entries_.push_back({commit, sequence});
   bytes_since_ = 0;
 }

@@ -15,7 +15,8 @@ class LogIndex {
   // Notes that `commit` is at or after `sequence`. Commits come in rising order.
   // Most are not kept: one in `kEvery` commits, or one in `kEveryBytes` of log.
   void Add(uint64_t commit, uint64_t sequence, uint64_t bytes);
-  // Notes it whatever the distance: for the beginnings of files.
+  // Notes it whatever the distance, and forgets what was noted of later commits: for the
+  // beginnings of files, which may have again what could not be read in the file before.
   void AddAlways(uint64_t commit, uint64_t sequence);
 
   // The largest known sequence at or before `commit`. False when none is known:

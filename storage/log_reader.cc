@@ -56,12 +56,15 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
   uint64_t wanted = next_;
   size_t bytes = 0;
   bool any = false;
+  // The sequence after the last record that was passed over.
+  uint64_t passed = 0;
   // The second time with a new iterator: the old one does not see what was written
-  // after it reached the end, and files may have moved to the archive.
+  // after it reached the end, files may have moved to the archive, and it does not get over
+  // the place where the log ended for a failed write and began anew.
   for (int attempt = 0; attempt < 2 && out->empty(); ++attempt) {
     bool fresh = false;
     if (iterator_ == nullptr) {
-      uint64_t sequence = next_sequence_;
+      uint64_t sequence = std::max(next_sequence_, passed);
       if (sequence == 0 && !index_->Find(wanted, &sequence)) return Expired();
       const rocksdb::Status status = db_->GetUpdatesSince(sequence, &iterator_);
       if (!status.ok()) {
@@ -70,7 +73,7 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
         if (IsMissing(status)) return Expired();
         return FromRocksDb(status, "reading the log");
       }
-      fresh = true;
+      fresh = passed == 0;
     }
     for (; iterator_->Valid(); iterator_->Next()) {
       rocksdb::BatchResult result = iterator_->GetBatch();
@@ -83,14 +86,15 @@ absl::Status StoreLogReader::ReadFiles(size_t max_commits, std::vector<LogCommit
             "a record of the log near commit " + std::to_string(wanted) + " is damaged",
             "Start again from a snapshot, and check the disk.");
       }
-      if (!record.has_header || record.header.kind != LogKind::kCommit) continue;
+      const bool is_commit = record.has_header && record.header.kind == LogKind::kCommit;
       const uint64_t commit = record.header.commit;
-      any = true;
-      if (commit > published) break;
-      if (commit < wanted) {
-        fresh = false;
+      any |= is_commit;
+      if (!is_commit || commit < wanted) {
+        if (is_commit) fresh = false;
+        passed = record.sequence + record.count;
         continue;
       }
+      if (commit > published) break;
       if (commit > wanted) {
         iterator_.reset();
         // The log begins later than asked: its beginning was deleted.

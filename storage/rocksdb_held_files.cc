@@ -11,7 +11,10 @@ absl::StatusOr<std::unique_ptr<RocksDbHeldFiles>> RocksDbHeldFiles::Hold(rocksdb
   // What was to be deleted or moved before is not kept; only this waits until it is done.
   rocksdb::VectorLogPtr ignored;
   status = db->GetSortedWalFiles(ignored);
-  if (!status.ok()) return FromRocksDb(status, "keeping the files of the store");
+  // A damaged file is kept like others: who reads it says which one it is.
+  if (!status.ok() && !status.IsCorruption()) {
+    return FromRocksDb(status, "keeping the files of the store");
+  }
   return held;
 }
 

@@ -15,6 +15,11 @@ bool IsPermissionError(const rocksdb::Status& status) {
          text.find("Operation not permitted") != std::string::npos;
 }
 
+bool IsNoSpaceError(const rocksdb::Status& status) {
+  return status.IsNoSpace() ||
+         (!status.ok() && status.ToString().find("No space left on device") != std::string::npos);
+}
+
 bool IsMissing(const rocksdb::Status& status) {
   return status.IsNotFound() || status.IsPathNotFound();
 }
@@ -22,7 +27,7 @@ bool IsMissing(const rocksdb::Status& status) {
 absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view doing) {
   if (status.ok()) return absl::OkStatus();
   const std::string message = std::string(doing) + " failed: " + status.ToString();
-  if (status.IsNoSpace()) {
+  if (IsNoSpaceError(status)) {
     return MakeError(
         absl::StatusCode::kResourceExhausted, message,
         {"DISK_LOW", "", "Free space on the disk, or delete data, then try again.", true});

@@ -23,6 +23,9 @@ absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view doing);
 // True when the operating system said that the caller may not write.
 bool IsPermissionError(const rocksdb::Status& status);
 
+// True when the disk is full, also where only the text of an error still says so.
+bool IsNoSpaceError(const rocksdb::Status& status);
+
 // True for files and directories that are not there.
 bool IsMissing(const rocksdb::Status& status);
 

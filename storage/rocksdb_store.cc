@@ -34,6 +34,7 @@ constexpr size_t kMaxGroupBytes = 8 << 20;
 // How many request ids are forgotten in one record of the log.
 constexpr int64_t kForgetAtOnce = 10'000;
 constexpr int64_t kAskDiskEveryMs = 1000;
+constexpr int64_t kTryAgainEveryMs = 1000;
 
 const rocksdb::IOOptions kIo;
 
@@ -352,7 +353,7 @@ absl::Status RocksDbStore::LockDirectory() {
     const rocksdb::IOStatus status =
         fs_->LockFile(path_ + "/" + std::string(name), kIo, lock, nullptr);
     if (status.ok()) return absl::OkStatus();
-    if (IsPermissionError(status) || status.IsNoSpace()) {
+    if (IsPermissionError(status) || IsNoSpaceError(status)) {
       return FromRocksDb(status, "locking the store");
     }
     return MakeError(absl::StatusCode::kFailedPrecondition,
@@ -382,6 +383,8 @@ absl::Status RocksDbStore::ScanLog() {
   options.on_record = [this](const LogRecord& record, std::string_view batch) {
     if (record.header.kind == LogKind::kCommit) {
       index_.Add(record.header.commit, record.sequence, batch.size());
+    } else if (record.header.kind == LogKind::kRestart) {
+      index_.AddAlways(record.header.commit + 1, record.sequence);
     }
   };
   COOKIX_ASSIGN_OR_RETURN(WalScan scan, ScanWal(*fs_, live, options));
@@ -411,7 +414,9 @@ rocksdb::DBOptions RocksDbStore::DatabaseOptions() {
   rocksdb::DBOptions db;
   db.env = env_.get();
   db.create_missing_column_families = true;
-  db.max_background_jobs = std::max(options_.background_jobs, 2);
+  // One flush at a time: one that waits for an earlier one does so for ever when that fails.
+  db.max_background_flushes = 1;
+  db.max_background_compactions = std::max(options_.background_jobs - 1, 1);
   // Memory tables take up to a third of the budget, charged to the cache.
   const size_t tables = std::max<size_t>(budget / 3, 4 << 20);
   db.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(tables, cache_);
@@ -428,8 +433,9 @@ rocksdb::DBOptions RocksDbStore::DatabaseOptions() {
   db.allow_concurrent_memtable_write = false;
   db.enable_write_thread_adaptive_yield = false;
   db.avoid_unnecessary_blocking_io = true;
-  // TryResume() decides, not a thread of RocksDB's.
+  // The store decides when to resume, not a thread of RocksDB's.
   db.max_bgerror_resume_count = 0;
+  db.listeners.push_back(background_errors_);
   db.bytes_per_sync = 1 << 20;
   db.compaction_readahead_size = 2 << 20;
   db.skip_stats_update_on_db_open = true;
@@ -661,30 +667,45 @@ absl::Status RocksDbStore::WriteRecord(std::string* record, bool* applied) {
   const std::lock_guard lock(log_mutex_);
   *applied = false;
   COOKIX_RETURN_IF_ERROR(Failure());
-  TakeableBatch batch(std::move(*record));
-  rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  rocksdb::Status status = ApplyRecord(record);
   if (!status.ok()) return SetFailure(status);
   *applied = true;
-  // RocksDB has put the sequence number into the batch.
-  *record = batch.Take();
-  written_sequence_.store(BatchSequence(*record) + BatchCount(*record) - 1);
-  status = fs_->log_error();
+  status = fs_->error();
   return status.ok() ? absl::OkStatus() : SetFailure(status);
 }
 
-absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations,
-                                            bool sync) {
+rocksdb::Status RocksDbStore::ApplyRecord(std::string* record) {
+  TakeableBatch batch(std::move(*record));
+  const rocksdb::Status status = db_->Write(rocksdb::WriteOptions(), &batch);
+  if (!status.ok()) return status;
+  // RocksDB has put the sequence number into the batch.
+  *record = batch.Take();
+  written_sequence_.store(BatchSequence(*record) + BatchCount(*record) - 1);
+  return status;
+}
+
+std::string RocksDbStore::BookkeepingRecord(LogKind kind, rocksdb::WriteBatch* operations) const {
   operations->Put(Handle(Family::kSystem), ToSlice(kLastCommitKey), Encode(last_));
   LogHeader header;
   header.kind = kind;
   header.store = id_;
   header.epoch = last_.epoch;
   header.commit = last_.commit;
+  // Those come again.
+  if (kind == LogKind::kRestart) header.commit -= unsettled_.size();
   header.time_ms = last_.time_ms;
   header.durable_sequence = durable_sequence_.load();
-  std::string record = EncodeLogRecord(header, operations->Data());
+  return EncodeLogRecord(header, operations->Data());
+}
+
+absl::Status RocksDbStore::WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations,
+                                            bool sync) {
+  std::string record = BookkeepingRecord(kind, operations);
   bool applied = false;
   COOKIX_RETURN_IF_ERROR(WriteRecord(&record, &applied));
+  if (kind == LogKind::kRestart) {
+    index_.AddAlways(last_.commit - unsettled_.size() + 1, BatchSequence(record));
+  }
   return sync ? SyncLog() : absl::OkStatus();
 }
 
@@ -697,7 +718,7 @@ absl::StatusOr<CommitResult> RocksDbStore::Commit(
 }
 
 size_t RocksDbStore::Lead(const std::vector<CommitQueue::Waiter*>& waiting) {
-  ResumeWhenThereIsRoom();
+  ResumeByItself();
   if (const absl::Status failure = Failure(); !failure.ok()) {
     for (CommitQueue::Waiter* waiter : waiting) static_cast<Pending&>(*waiter).result = failure;
     return waiting.size();
@@ -900,7 +921,7 @@ absl::Status RocksDbStore::SyncLog() {
   COOKIX_RETURN_IF_ERROR(Failure());
   const uint64_t written = written_sequence_.load();
   rocksdb::Status status = db_->SyncWAL();
-  if (status.ok()) status = fs_->log_error();
+  if (status.ok()) status = fs_->error();
   if (!status.ok()) return SetFailure(status);
   durable_sequence_.store(written);
   return absl::OkStatus();
@@ -957,17 +978,24 @@ absl::Status RocksDbStore::Sync() {
 }
 
 absl::Status RocksDbStore::Flush() {
+  // What was not acknowledged stays out of sorted files until the log has it too.
+  COOKIX_RETURN_IF_ERROR(Failure());
+  return FlushAll();
+}
+
+absl::Status RocksDbStore::FlushAll() {
   const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
-  return FromRocksDb(db_->Flush(rocksdb::FlushOptions(), all), "flushing the store");
+  return AfterWriting(db_->Flush(rocksdb::FlushOptions(), all), "flushing the store");
 }
 
 absl::Status RocksDbStore::Compact(std::optional<Family> family) {
+  COOKIX_RETURN_IF_ERROR(Failure());
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (int i = 0; i < kFamilyCount; ++i) {
     if (family.has_value() && *family != static_cast<Family>(i)) continue;
     const rocksdb::Status status = db_->CompactRange(options, families_[i], nullptr, nullptr);
-    if (!status.ok()) return FromRocksDb(status, "compacting the store");
+    COOKIX_RETURN_IF_ERROR(AfterWriting(status, "compacting the store"));
   }
   return absl::OkStatus();
 }
@@ -1039,30 +1067,52 @@ absl::Status RocksDbStore::TryResume() {
   return status;
 }
 
-void RocksDbStore::ResumeWhenThereIsRoom() {
+void RocksDbStore::ResumeByItself() {
   {
     const std::lock_guard lock(state_mutex_);
-    if (failure_.ok() || !failure_is_no_space_) return;
+    if (failure_.ok() && !background_errors_->any()) return;
+    if (std::abs(Now() - last_failure_ms_) < kTryAgainEveryMs) return;
   }
-  if (std::abs(Now() - last_resume_attempt_ms_) < kAskDiskEveryMs || DiskIsLow()) return;
+  if (DiskIsLow()) return;
   const absl::Status status = ResumeInLead();
-  if (!status.ok()) Say("warning", "cannot take commits yet: " + std::string(status.message()));
+  if (!status.ok()) Say("warning", "the disk still fails: " + std::string(status.message()));
 }
 
 absl::Status RocksDbStore::ResumeInLead() {
-  const absl::Status failure = Failure();
-  if (failure.ok()) return absl::OkStatus();
-  last_resume_attempt_ms_ = Now();
+  rocksdb::Status status = fs_->error();
+  if (!status.ok()) SetFailure(status).IgnoreError();
+  const bool failed = !Failure().ok();
+  if (!failed && !background_errors_->any()) return absl::OkStatus();
+  {
+    const std::lock_guard lock(state_mutex_);
+    last_failure_ms_ = Now();
+  }
   COOKIX_RETURN_IF_ERROR(TryDisk());
+  if (failed) {
+    // After a sync under way has seen what it is about to forget.
+    const std::lock_guard lock(log_mutex_);
+    status = fs_->Recover();
+  }
+  if (!status.ok()) return FromRocksDb(status, "writing what the manifest lacks");
+  background_errors_->Forget();
+  status = db_->Resume();
+  if (!status.ok()) {
+    background_errors_->Note();
+    return FromRocksDb(status, "resuming after a failed write");
+  }
+  // Only a flush had failed.
+  if (!failed) return absl::OkStatus();
   // The log is not to be trusted after a failed write or sync: what the memory
   // tables hold, commits that were not acknowledged included, goes to sorted files,
   // all families at once, and a new log begins.
-  fs_->ForgetLogError();
-  rocksdb::Status status = db_->Resume();
-  if (!status.ok()) return FromRocksDb(status, "resuming after a failed write");
-  COOKIX_RETURN_IF_ERROR(Flush());
-  status = fs_->log_error();
+  // RocksDB begins a new one only when it believes that there is something in the old one.
+  rocksdb::WriteBatch nothing_new;
+  std::string record = BookkeepingRecord(LogKind::kBookkeeping, &nothing_new);
+  status = ApplyRecord(&record);
   if (!status.ok()) return FromRocksDb(status, "beginning a new log");
+  COOKIX_RETURN_IF_ERROR(FlushAll());
+  // Files that were kept for the manifest are looked for again.
+  COOKIX_RETURN_IF_ERROR(RocksDbHeldFiles::Hold(db_.get()).status());
   durable_sequence_.store(written_sequence_.load());
   bool was_no_space = false;
   {
@@ -1186,7 +1236,8 @@ absl::Status RocksDbStore::SetFailure(const rocksdb::Status& cause) {
   {
     const std::lock_guard lock(state_mutex_);
     if (!failure_.ok()) return outcome_;
-    failure_is_no_space_ = cause.IsNoSpace();
+    failure_is_no_space_ = IsNoSpaceError(cause);
+    last_failure_ms_ = Now();
     const std::string unknown = ", and whether the write will take effect is not known yet";
     if (failure_is_no_space_) {
       failure_ = MakeError(absl::StatusCode::kResourceExhausted,
@@ -1200,18 +1251,25 @@ absl::Status RocksDbStore::SetFailure(const rocksdb::Status& cause) {
       failure_ =
           MakeError(absl::StatusCode::kInternal,
                     "the store takes no writes since one failed: " + cause.ToString(),
-                    {"IO_ERROR", "", "Check the disk, then resume the store or restart.", false});
+                    {"IO_ERROR", "", "Check the disk; the store tries it again by itself.", false});
       outcome_ = MakeError(absl::StatusCode::kInternal,
                            "the log could not be written" + unknown + ": " + cause.ToString(),
                            {"IO_ERROR", "",
-                            "Check the disk, resume the store or restart, then repeat the write "
-                            "with its request id.",
+                            "Check the disk; the store tries it again by itself. Then repeat the "
+                            "write with its request id.",
                             false});
     }
     outcome = outcome_;
   }
   Say("error", "a write failed, the store takes no more: " + cause.ToString());
   return outcome;
+}
+
+absl::Status RocksDbStore::AfterWriting(const rocksdb::Status& status, std::string_view doing) {
+  const rocksdb::Status kept = fs_->error();
+  if (kept.ok()) return FromRocksDb(status, doing);
+  SetFailure(kept).IgnoreError();
+  return FromRocksDb(kept, doing);
 }
 
 absl::Status RocksDbStore::Outcome() const {

@@ -16,8 +16,9 @@
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
 #include "rocksdb/file_system.h"
+#include "storage/background_errors.h"
 #include "storage/commit_queue.h"
-#include "storage/file_systems.h"
+#include "storage/guarded_file_system.h"
 #include "storage/log_header.h"
 #include "storage/log_index.h"
 #include "storage/log_ring.h"
@@ -110,11 +111,15 @@ class RocksDbStore : public Store {
   // puts what is in the log, sequence number included, back. After an error the
   // record may be in the memory tables nevertheless: then *applied is true.
   absl::Status WriteRecord(std::string* record, bool* applied);
+  // Like it, whatever failed before.
+  rocksdb::Status ApplyRecord(std::string* record);
+  std::string BookkeepingRecord(LogKind kind, rocksdb::WriteBatch* operations) const;
   // Writes a record of the store's own, and syncs it if asked.
   absl::Status WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations, bool sync);
   absl::Status ResumeInLead();
-  // A full disk is tried again by itself, once there is room.
-  void ResumeWhenThereIsRoom();
+  absl::Status FlushAll();
+  // After a failed write or flush the disk is tried again by itself, from time to time.
+  void ResumeByItself();
   // Repeats one commit, without settling it. `bytes` of the log are added to.
   absl::Status ReplicateOne(const std::vector<EpochStart>& history, std::string_view record,
                             size_t* bytes);
@@ -159,6 +164,8 @@ class RocksDbStore : public Store {
   absl::Status Outcome() const;
   // Returns Outcome().
   absl::Status SetFailure(const rocksdb::Status& cause);
+  // The error of what RocksDB did, or of what was kept from it meanwhile.
+  absl::Status AfterWriting(const rocksdb::Status& status, std::string_view doing);
   // Free bytes, asked at most once a second; nothing when it cannot be known.
   std::optional<uint64_t> FreeSpace();
   bool DiskIsLow();
@@ -175,6 +182,7 @@ class RocksDbStore : public Store {
   const std::string path_;
   std::shared_ptr<GuardedFileSystem> fs_;
   std::unique_ptr<rocksdb::Env> env_;
+  const std::shared_ptr<BackgroundErrors> background_errors_ = std::make_shared<BackgroundErrors>();
   std::unique_ptr<ViewFiles> view_files_;
   rocksdb::FileLock* lock_ = nullptr;
   std::shared_ptr<rocksdb::Cache> cache_;
@@ -206,7 +214,6 @@ class RocksDbStore : public Store {
   LastCommitRecord last_;
   // Applied, not yet published. Between leads only after a failure.
   std::vector<LogCommitPtr> unsettled_;
-  int64_t last_resume_attempt_ms_ = 0;
   uint64_t logged_since_trim_ = 0;
   // Held while files of the archive are deleted, or must not be.
   mutable std::mutex archive_mutex_;
@@ -229,6 +236,8 @@ class RocksDbStore : public Store {
   absl::Status failure_;
   absl::Status outcome_;
   bool failure_is_no_space_ = false;
+  // When a write failed, or resuming was last tried.
+  int64_t last_failure_ms_ = 0;
   bool disk_low_ = false;
   std::optional<uint64_t> free_space_;
   int64_t free_space_asked_ms_ = -1;

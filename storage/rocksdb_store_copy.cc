@@ -30,7 +30,7 @@ absl::StatusOr<RocksDbStore::Checkpointed> RocksDbStore::WriteCheckpoint(
   rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
   if (status.ok()) status = checkpoint->CreateCheckpoint(target);
-  if (!status.ok()) return FromRocksDb(status, "writing the checkpoint");
+  if (!status.ok()) return AfterWriting(status, "writing the checkpoint");
   COOKIX_RETURN_IF_ERROR(
       WriteStoreFile(*fs_, target, {.format_version = kFormatVersion, .id = id_, .copy = true}));
 

@@ -143,7 +143,7 @@ absl::Status RocksDbStore::Replicate(const std::vector<EpochStart>& history,
       status = NotFollower();
       return;
     }
-    ResumeWhenThereIsRoom();
+    ResumeByItself();
     status = Failure();
     if (status.ok()) status = CheckHistory(history);
     if (!status.ok()) return;

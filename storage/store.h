@@ -149,7 +149,8 @@ class Store {
   //   kInvalidArgument    LIMIT_EXCEEDED: the batch is too large
   //   kResourceExhausted  DISK_LOW, retryable
   //   kInternal           IO_ERROR: the write failed; the store takes no more
-  //                       commits until TryResume() succeeds
+  //                       commits until it could resume, which every commit that
+  //                       comes a second or more later lets it try
   //   kFailedPrecondition NOT_PRIMARY: the store is a follower
   virtual absl::StatusOr<CommitResult> Commit(
       const CommitOptions& options, absl::FunctionRef<absl::Status(CommitBatch&)> builder) = 0;
@@ -199,7 +200,8 @@ class Store {
 
   // Makes all acknowledged commits durable, whatever the sync mode.
   virtual absl::Status Sync() = 0;
-  // Flushes memory tables to sorted files.
+  // Flushes memory tables to sorted files. Not while commits are refused after a failed
+  // write, nor Compact().
   virtual absl::Status Flush() = 0;
   // Compacts one family, or all.
   virtual absl::Status Compact(std::optional<Family> family) = 0;
@@ -220,8 +222,8 @@ class Store {
   virtual StoreStats Stats() const = 0;
   // Reads every log file and checks it; does not disturb writers.
   virtual absl::StatusOr<LogScanReport> VerifyLog() const = 0;
-  // Tries to take commits again after a write failed for want of space or
-  // because of a passing error.
+  // Tries at once to take commits again after a write or a flush failed for want of space
+  // or because of a passing error. Otherwise the store tries by itself with the next commits.
   virtual absl::Status TryResume() = 0;
   // Forgets request ids older than Options::request_id_keep_ms, at most `limit`
   // of them; returns how many.
