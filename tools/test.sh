@@ -109,9 +109,9 @@ if [[ "$suite" == quick ]]; then
 else
   tests "Unit, end-to-end, crash and client tests" //... --test_tag_filters=-benchmark \
     --build_tests_only "${node_environment[@]}"
-  tests "Address and undefined behaviour sanitizers" //storage/... //engine/... //tests/fuzz/... \
-    --config=asan --test_tag_filters=-benchmark,-no_asan --build_tests_only
-  tests "Thread sanitizer" //storage/... //engine/... --config=tsan \
+  tests "Address and undefined behaviour sanitizers" //storage/... //engine/... \
+    //server/replication/... //tests/fuzz/... --config=asan --test_tag_filters=-benchmark,-no_asan --build_tests_only
+  tests "Thread sanitizer" //storage/... //engine/... //server/replication/... --config=tsan \
     --test_tag_filters=tsan --build_tests_only
   check "Formatting (.clang-format)" format_is_clean
 fi
