@@ -57,8 +57,10 @@ absl::StatusOr<std::string> ReadNote(const std::shared_ptr<rocksdb::FileSystem>&
   if (!read.ok()) return FromRocksDb(read, "reading the file " + std::string(name));
   const size_t end = text.rfind("checksum ");
   if (end == std::string::npos || text.substr(end) != Checksum(text.substr(0, end))) {
-    return Corruption("the file " + std::string(name) + " of the store is damaged",
-                      "Remove it; the server then has the part that its settings say.");
+    return Corruption(
+        "the file " + std::string(name) + " of the store is damaged",
+        "Set replica_of to the present primary, if this server is not it, and then remove the "
+        "file: the server has the part that its settings say.");
   }
   text.resize(end);
   return text;
