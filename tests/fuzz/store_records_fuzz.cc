@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CheckRecord<storage::LastCommitRecord>(bytes);
   CheckRecord<storage::OpenStateRecord>(bytes);
   CheckRecord<storage::RequestRecord>(bytes);
-  storage::EpochRecord epoch;
+  storage::EpochStart epoch;
   (void)storage::Decode(bytes, &epoch);
   uint64_t number = 0;
   if (storage::ParseEpochKey(bytes, &number)) FUZZ_CHECK(storage::EpochKey(number) == bytes);
@@ -52,7 +52,7 @@ std::vector<std::string> cookix::tests::FuzzSeeds() {
   seeds.push_back(storage::EncodeStoreFile(file));
   seeds.push_back(storage::Encode(storage::IdentityRecord{1, file.id}));
   seeds.push_back(storage::Encode(storage::LastCommitRecord{70'000, 2, 1'700'000'000'000}));
-  seeds.push_back(storage::Encode(storage::EpochRecord{2, 300, 1}));
+  seeds.push_back(storage::Encode(storage::EpochStart{2, 300, 1}));
   seeds.push_back(storage::Encode(storage::OpenStateRecord{true, false}));
   seeds.push_back(storage::Encode(storage::RequestRecord{5, 1, 9, 77, "response"}));
   seeds.push_back(storage::EpochKey(3));
