@@ -252,8 +252,8 @@ absl::StatusOr<KeyStore::NewKey> KeyStore::Create(std::string_view name,
                           "Give ROLE_READ, ROLE_WRITE, ROLE_ADMIN or ROLE_REPLICA.");
     }
     if (grants[i].role() == v1::ROLE_REPLICA && grants[i].namespace_() != "*") {
-      return InvalidField(absl::StrCat("grants[", i, "].namespace"),
-                          "A replica has all namespaces", "Give the role replica on \"*\".");
+      return InvalidField(absl::StrCat("grants[", i, "].namespace"), "A replica has all namespaces",
+                          "Give the role replica on \"*\".");
     }
   }
   const int64_t now_ms = NowMs();
