@@ -8,6 +8,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -83,6 +84,16 @@ absl::Status StoreError(const absl::Status& status) {
                    detail);
 }
 
+// What a part of the server says, into its log. `part` is a literal.
+std::function<void(std::string_view level, std::string_view message)> LogAs(Log& log,
+                                                                            const char* part) {
+  return [&log, part](std::string_view level, std::string_view message) {
+    LogLevel parsed = LogLevel::kInfo;
+    ParseLogLevel(level, &parsed);
+    log.Write(parsed, part, message);
+  };
+}
+
 engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log, Metrics& metrics) {
   engine::DatabaseOptions options;
   auto& store = options.storage;
@@ -101,11 +112,7 @@ engine::DatabaseOptions ToDatabaseOptions(const Config& config, Log& log, Metric
   store.low_disk_bytes = config.low_disk_mb * kMegabyte;
   store.max_commit_bytes = config.max_commit_mb * kMegabyte;
   store.request_id_keep_ms = config.request_id_keep_seconds * 1000;
-  store.log = [&log](std::string_view level, std::string_view message) {
-    LogLevel parsed = LogLevel::kInfo;
-    ParseLogLevel(level, &parsed);
-    log.Write(parsed, "storage", message);
-  };
+  store.log = LogAs(log, "storage");
   options.on_lane_searched = [&metrics](std::string_view lane, std::string_view strategy,
                                         double seconds) {
     metrics.LaneSearched(lane, strategy, seconds);
@@ -238,11 +245,7 @@ ReplicationOptions Server::Impl::ToReplicationOptions() {
   };
   options.cancel_calls = [this] { queries.CancelAll(); };
   options.serving = [this](bool serving) { health.SetServing(serving); };
-  options.log = [this](std::string_view level, std::string_view message) {
-    LogLevel parsed = LogLevel::kInfo;
-    ParseLogLevel(level, &parsed);
-    log.Write(parsed, "replication", message);
-  };
+  options.log = LogAs(log, "replication");
   GrpcLinkOptions links;
   links.key_file = config.replication_key_file;
   links.tls_ca = config.replication_tls_ca;

@@ -25,17 +25,12 @@ using internal::v1::ReplicationService;
 // A copy of a large store takes long to make: all of it is read once.
 constexpr std::chrono::hours kCopyTimeout{12};
 
-absl::Status BadSetting(std::string_view setting, std::string_view message,
-                        std::string_view remedy) {
-  return InvalidField(setting, message, remedy);
-}
-
 absl::StatusOr<std::string> ReadFile(std::string_view setting, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (!file.is_open() || file.bad() || text.empty()) {
-    return BadSetting(setting, absl::StrCat("The file ", path, " cannot be read or is empty"),
-                      "Name a file that exists and that the server may read.");
+    return InvalidField(setting, absl::StrCat("The file ", path, " cannot be read or is empty"),
+                        "Name a file that exists and that the server may read.");
   }
   return text;
 }
@@ -285,10 +280,10 @@ absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& opti
     key.resize(std::min(key.find('\n'), key.size()));
     if (!key.empty() && key.back() == '\r') key.pop_back();
     if (options.tls_ca.empty() && !options.allow_plaintext && !parsed.IsLocal()) {
-      return BadSetting("replication_tls_ca",
-                        absl::StrCat("The key would travel to ", address, " in plain text"),
-                        "Set replication_tls_ca, or --allow-plaintext where the network is "
-                        "trusted.");
+      return InvalidField("replication_tls_ca",
+                          absl::StrCat("The key would travel to ", address, " in plain text"),
+                          "Set replication_tls_ca, or --allow-plaintext where the network is "
+                          "trusted.");
     }
   }
   COOKIX_ASSIGN_OR_RETURN(const auto credentials, Credentials(options));

@@ -36,10 +36,8 @@ int64_t NowMs() {
       .count();
 }
 
-std::string_view ReasonOf(const absl::Status& status, std::string* storage) {
-  const auto detail = GetErrorDetail(status);
-  if (detail.has_value()) *storage = detail->reason;
-  return *storage;
+std::string ReasonOf(const absl::Status& status) {
+  return GetErrorDetail(status).value_or(ErrorDetail{}).reason;
 }
 
 // What passes by itself or by trying again. Everything else waits for a person.
@@ -103,8 +101,7 @@ void Replica::Run() {
 }
 
 void Replica::Note(const absl::Status& failure) {
-  std::string reason;
-  ReasonOf(failure, &reason);
+  const std::string reason = ReasonOf(failure);
   // What came damaged, or not in order, is asked for again first.
   const bool taking = std::exchange(taking_, false);
   const bool damaged =
@@ -189,11 +186,10 @@ absl::Status Replica::Seed(PrimaryLink& link) {
   Show([](Shown& shown) { shown.state = v1::REPLICA_STATE_SEEDING; });
   COOKIX_RETURN_IF_ERROR(BeginCopy(link));
   const absl::Status received = ReceiveCopy(link);
-  std::string reason;
   // Gone, or of no use.
   if (received.code() == absl::StatusCode::kDataLoss ||
       received.code() == absl::StatusCode::kInvalidArgument ||
-      (!received.ok() && ReasonOf(received, &reason) == "COPY_NOT_FOUND")) {
+      ReasonOf(received) == "COPY_NOT_FOUND") {
     copy_.Clear();
   }
   COOKIX_RETURN_IF_ERROR(received);
@@ -386,11 +382,6 @@ void Replica::Describe(v1::GetReplicationStatusResponse* status) const {
     status->set_seed_total_bytes(shown_.seed_total);
   }
   status->set_seeds(shown_.seeds);
-}
-
-uint64_t Replica::source_commit() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
-  return shown_.source_commit;
 }
 
 bool Replica::connected() const {

@@ -69,8 +69,6 @@ class Replica {
   // Ends the connection and the thread. Idempotent; not from the thread of the host's calls.
   void Stop();
 
-  // The last commit that the followed server said it had; 0 = nothing is known.
-  uint64_t source_commit() const;
   // Whether it follows right now.
   bool connected() const;
 

@@ -94,13 +94,10 @@ absl::Status Replication::Start() {
 
 absl::Status Replication::Begin(const std::string& address) {
   const std::lock_guard<std::mutex> change(change_mutex_);
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    address_ = address;
-  }
   bool following;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    address_ = address;
     following = replica_ != nullptr;
   }
   // Others may have told it whom to follow already.
@@ -126,8 +123,7 @@ void Replication::StopReplica() {
   std::shared_ptr<Replica> replica;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    replica = std::move(replica_);
-    replica_ = nullptr;
+    replica = std::exchange(replica_, nullptr);
   }
   if (replica != nullptr) replica->Stop();
 }
@@ -136,7 +132,6 @@ void Replication::StopReplica() {
 
 absl::StatusOr<Replication::Note> Replication::ReadNote() const {
   Note note;
-  note.configured = options_.replica_of;
   note.role = options_.replica_of.empty() ? Role::kPrimary : Role::kReplica;
   note.follows = options_.replica_of;
   const absl::StatusOr<std::string> text = storage::ReadNote(
@@ -382,9 +377,6 @@ absl::Status Replication::TakeOver(std::string* former) {
     const std::lock_guard<std::mutex> lock(mutex_);
     replica = replica_;
     if (role_ == Role::kFenced) return Behind("Another server may have taken over");
-  }
-  {
-    const std::lock_guard<std::mutex> lock(mutex_);
     *former = KnownPrimary();
     // One that stepped down for this server, and whose answer was lost, says nothing of a
     // primary.

@@ -93,8 +93,6 @@ class Replication : private ReplicaHost {
   enum class Role { kPrimary, kReplica, kFenced };
   // What is kept beside the store.
   struct Note {
-    // `replica_of` when it was written: with another setting it does not count.
-    std::string configured;
     Role role = Role::kPrimary;
     std::string follows;
     // A former primary that does not know yet.

@@ -98,6 +98,12 @@ void ReplicationSource::Feed::OnReceived(uint64_t commit) {
   source_.received_.notify_all();
 }
 
+void ReplicationSource::Feed::Describe(v1::ReplicaStatus* status) const {
+  status->set_commit(static_cast<int64_t>(received_));
+  status->set_last_contact_ms(contact_ms_);
+  status->set_sent_bytes(all_bytes_);
+}
+
 absl::StatusOr<bool> ReplicationSource::Feed::WaitForRoom() {
   std::unique_lock<std::mutex> lock(mutex_);
   // From the last that it took: a replica that takes a little now and then is alive.
@@ -132,15 +138,14 @@ bool ReplicationSource::Feed::SendOne(FollowResponse* response, const Sent& sent
     *response->mutable_state() = std::move(state);
     response->mutable_state()->set_commit(response->commit());
   }
-  if (response->records_size() > 0) {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    last_sent_ = sent.last_commit;
-    sent_.push_back(sent);
-    sent_bytes_ += sent.bytes;
-    all_bytes_ += sent.bytes;
-  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    if (response->records_size() > 0) {
+      last_sent_ = sent.last_commit;
+      sent_.push_back(sent);
+      sent_bytes_ += sent.bytes;
+      all_bytes_ += sent.bytes;
+    }
     response->set_sent(last_sent_);
   }
   return send(*response);
@@ -168,10 +173,10 @@ bool ReplicationSource::Feed::SendCommits(const std::vector<storage::LogCommitPt
 absl::Status ReplicationSource::Feed::Follow(absl::FunctionRef<bool(const FollowResponse&)> send) {
   COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, source_.databases_.Acquire());
   COOKIX_RETURN_IF_ERROR(CheckContinues(hello_.state(), source_.describe_()));
-  const storage::Store& store = database->store();
+  storage::Store& store = database->store();
   COOKIX_ASSIGN_OR_RETURN(
       const std::unique_ptr<storage::LogReader> reader,
-      database->store().ReadLog({store.id(), LastEpoch(hello_.state()), hello_.state().commit()}));
+      store.ReadLog({store.id(), LastEpoch(hello_.state()), hello_.state().commit()}));
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return Closing();
@@ -179,10 +184,6 @@ absl::Status ReplicationSource::Feed::Follow(absl::FunctionRef<bool(const Follow
     // Its history is a part of this one.
     last_sent_ = received_ = hello_.state().commit();
   }
-  const auto detach = [&] {
-    const std::lock_guard<std::mutex> lock(mutex_);
-    reader_ = nullptr;
-  };
   absl::Status status;
   bool going = SendCommits({}, send);
   while (going) {
@@ -196,12 +197,12 @@ absl::Status ReplicationSource::Feed::Follow(absl::FunctionRef<bool(const Follow
     }
     going = SendCommits(*commits, send);
   }
-  detach();
+  const std::lock_guard<std::mutex> lock(mutex_);
+  reader_ = nullptr;
   if (!going) {
     return MakeError(absl::StatusCode::kCancelled, "The replica takes no messages",
                      {"QUERY_CANCELLED", "", "It connects again by itself.", true});
   }
-  const std::lock_guard<std::mutex> lock(mutex_);
   return stopped_ ? Closing() : status;
 }
 
@@ -264,9 +265,7 @@ void ReplicationSource::Remove(Feed& feed, const absl::Status& why) {
   it->second.feed = nullptr;
   v1::ReplicaStatus& status = it->second.status;
   const std::lock_guard<std::mutex> feed_lock(feed.mutex_);
-  status.set_commit(static_cast<int64_t>(feed.received_));
-  status.set_last_contact_ms(feed.contact_ms_);
-  status.set_sent_bytes(feed.all_bytes_);
+  feed.Describe(&status);
   const auto detail = GetErrorDetail(why);
   const bool dropped = detail.has_value() && detail->reason == "REPLICA_TOO_SLOW";
   status.set_state(dropped ? v1::REPLICA_STATE_DROPPED : v1::REPLICA_STATE_DISCONNECTED);
@@ -283,9 +282,7 @@ std::vector<v1::ReplicaStatus> ReplicationSource::Replicas() const {
     if (known.feed != nullptr) {
       const Feed& feed = *known.feed;
       const std::lock_guard<std::mutex> feed_lock(feed.mutex_);
-      status.set_commit(static_cast<int64_t>(feed.received_));
-      status.set_last_contact_ms(feed.contact_ms_);
-      status.set_sent_bytes(feed.all_bytes_);
+      feed.Describe(&status);
       if (!feed.sent_.empty()) {
         status.set_lag_ms(std::max<int64_t>(0, now - feed.sent_.front().first_time_ms));
       }

@@ -75,6 +75,8 @@ class ReplicationSource {
     absl::Status Follow(absl::FunctionRef<bool(const internal::v1::FollowResponse&)> send);
     // Waits until the replica has taken enough. False when stopped.
     absl::StatusOr<bool> WaitForRoom();
+    // Fills what changes while it follows. REQUIRES: mutex_ is held.
+    void Describe(v1::ReplicaStatus* status) const;
     bool SendCommits(const std::vector<storage::LogCommitPtr>& commits,
                      absl::FunctionRef<bool(const internal::v1::FollowResponse&)> send);
     bool SendOne(internal::v1::FollowResponse* response, const Sent& sent,
