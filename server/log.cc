@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 
 namespace cookix::server {
 namespace {
@@ -181,9 +182,7 @@ Log::~Log() { sink_->flush(); }
 void Log::Write(LogLevel level, std::string_view logger, std::string_view message,
                 std::initializer_list<LogField> fields) {
   if (!Enabled(level) || level == LogLevel::kOff) return;
-  const int64_t time_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                              std::chrono::system_clock::now().time_since_epoch())
-                              .count();
+  const int64_t time_ms = WallClockMs();
   const std::string line = FormatLogLine(time_ms, level, logger, message, fields);
   const auto severity = level >= LogLevel::kWarning ? spdlog::level::warn : spdlog::level::info;
   sink_->log(severity, spdlog::string_view_t(line.data(), line.size()));

@@ -39,6 +39,7 @@
 #include "server/rpc/security_service.h"
 #include "server/tls.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 
 namespace cookix::server {
 namespace {
@@ -297,9 +298,7 @@ absl::Status Server::Impl::Start() {
   // Each replica holds one while it follows, and another while it receives a copy.
   const int replica_threads = 2 * std::max<int>(1, static_cast<int>(config.max_replicas));
   replicas = std::make_unique<Executor>(replica_threads, static_cast<size_t>(replica_threads));
-  const int64_t started_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
-                                 std::chrono::system_clock::now().time_since_epoch())
-                                 .count();
+  const int64_t started_ms = WallClockMs();
   environment.emplace(Environment{config, databases, *authenticator, log, metrics, health,
                                   rate_limiter, queries, *work, *streams, *replicas, *replication,
                                   read_only, started_ms});

@@ -2,6 +2,7 @@
 #ifndef COOKIX_SERVER_REPLICATION_HISTORY_H_
 #define COOKIX_SERVER_REPLICATION_HISTORY_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,9 @@
 #include "storage/store.h"
 
 namespace cookix::server {
+
+// Behind by more than this, a replica is catching up.
+inline constexpr int64_t kCatchingUpMs = 1000;
 
 // Fills identity, epochs, last commit and format of `store`. The epochs cover the commit.
 void DescribeStore(const storage::Store& store, internal::v1::ServerState* state);

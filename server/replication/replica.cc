@@ -11,6 +11,7 @@
 #include "server/replication/history.h"
 #include "storage/base/crc32c.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 
 namespace cookix::server {
 namespace {
@@ -18,8 +19,6 @@ namespace {
 using internal::v1::FollowResponse;
 using internal::v1::ServerState;
 
-// Behind by more than this, a replica is catching up.
-constexpr int64_t kCatchingUpMs = 1000;
 // Views are waited for in steps of this, so that stopping is noticed.
 constexpr std::chrono::milliseconds kViewStep{200};
 // After so many records in a row that are damaged or do not continue the store, it begins again
@@ -29,12 +28,6 @@ constexpr int kMaxDamaged = 3;
 constexpr std::chrono::milliseconds kLongestPatience{60'000};
 // A file that arrives damaged is asked for so often.
 constexpr int kFileAttempts = 3;
-
-int64_t NowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::string ReasonOf(const absl::Status& status) {
   return GetErrorDetail(status).value_or(ErrorDetail{}).reason;
@@ -71,7 +64,7 @@ Replica::Replica(std::string address, ReplicaOptions options, DatabaseSlot& data
       host_(host),
       connect_(std::move(connect)),
       pause_(options_.first_pause),
-      shown_{.current_ms = NowMs()},
+      shown_{.current_ms = WallClockMs()},
       thread_([this] { Run(); }) {}
 
 Replica::~Replica() { Stop(); }
@@ -117,7 +110,7 @@ void Replica::Note(const absl::Status& failure) {
     shown.state =
         Passes(failure) || needs_copy_ ? v1::REPLICA_STATE_CONNECTING : v1::REPLICA_STATE_FAILED;
     shown.error = std::string(failure.message());
-    shown.error_ms = NowMs();
+    shown.error_ms = WallClockMs();
     shown.current = false;
   });
   if (!news) return;
@@ -174,7 +167,7 @@ absl::Status Replica::Introduce(PrimaryLink& link) {
   source_ = response.state();
   host_.Learn(source_);
   Show([&](Shown& shown) {
-    shown.contact_ms = NowMs();
+    shown.contact_ms = WallClockMs();
     shown.source_commit = source_.commit();
   });
   return absl::OkStatus();
@@ -258,7 +251,7 @@ absl::Status Replica::ReceiveFile(PrimaryLink& link, size_t file, storage::CopyR
     const auto count = [&](uint64_t bytes) {
       Show([&](Shown& shown) {
         shown.seed_bytes += static_cast<int64_t>(bytes);
-        shown.contact_ms = NowMs();
+        shown.contact_ms = WallClockMs();
       });
     };
     count(request.offset());
@@ -315,7 +308,7 @@ absl::Status Replica::Take(engine::Database& database, const FollowResponse& res
                                    "; what arrived ends with commit ", commit),
                       "It is asked for again.");
   }
-  const int64_t now = NowMs();
+  const int64_t now = WallClockMs();
   Show([&](Shown& shown) {
     shown.contact_ms = now;
     shown.source_commit = response.commit();
@@ -373,7 +366,7 @@ void Replica::Describe(v1::GetReplicationStatusResponse* status) const {
   status->set_state(shown_.state);
   status->set_lag_commits(
       static_cast<int64_t>(shown_.source_commit - std::min(shown_.source_commit, commit)));
-  if (!shown_.current) status->set_lag_ms(std::max<int64_t>(0, NowMs() - shown_.current_ms));
+  if (!shown_.current) status->set_lag_ms(std::max<int64_t>(0, WallClockMs() - shown_.current_ms));
   status->set_last_contact_ms(shown_.contact_ms);
   status->set_last_error(shown_.error);
   status->set_last_error_ms(shown_.error_ms);

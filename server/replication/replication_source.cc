@@ -14,6 +14,7 @@
 #include "server/replication/history.h"
 #include "storage/base/crc32c.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 
 namespace cookix::server {
 namespace {
@@ -30,19 +31,12 @@ constexpr int64_t kMessageBytes = 1 << 20;
 constexpr size_t kPieceBytes = 1 << 20;
 // A replica that is gone is remembered so long.
 constexpr int64_t kRememberMs = 24LL * 3600 * 1000;
-constexpr int64_t kCatchingUpMs = 1000;
 // Who waits looks this often whether it may go on waiting.
 constexpr std::chrono::milliseconds kLookAgain{50};
 // Of what a replica says of itself.
 constexpr size_t kMaxInstanceBytes = 64;
 constexpr size_t kMaxNameBytes = 256;
 constexpr size_t kMaxKnown = 1000;
-
-int64_t NowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 absl::Status Overloaded(std::string_view what) {
   return MakeError(absl::StatusCode::kResourceExhausted, what,
@@ -70,7 +64,7 @@ uint64_t RandomId() {
 
 ReplicationSource::Feed::Feed(ReplicationSource& source, internal::v1::FollowRequest::Hello hello)
     : source_(source), hello_(std::move(hello)) {
-  contact_ms_ = NowMs();
+  contact_ms_ = WallClockMs();
 }
 
 ReplicationSource::Feed::~Feed() { source_.Remove(*this, absl::OkStatus()); }
@@ -85,7 +79,7 @@ void ReplicationSource::Feed::Stop() {
 void ReplicationSource::Feed::OnReceived(uint64_t commit) {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    contact_ms_ = NowMs();
+    contact_ms_ = WallClockMs();
     // What was not sent it cannot have.
     received_ = std::max(received_, std::min(commit, last_sent_));
     while (!sent_.empty() && sent_.front().last_commit <= received_) {
@@ -130,7 +124,7 @@ bool ReplicationSource::Feed::SendOne(FollowResponse* response, const Sent& sent
   // Read after the commits: the epochs then cover them.
   ServerState state = source_.describe_();
   response->set_commit(std::max(state.commit(), sent.last_commit));
-  response->set_time_ms(NowMs());
+  response->set_time_ms(WallClockMs());
   response->set_heartbeat_ms(static_cast<uint32_t>(source_.options_.heartbeat.count()));
   state.clear_commit();
   if (state.SerializeAsString() != told_.SerializeAsString()) {
@@ -244,7 +238,7 @@ absl::StatusOr<std::unique_ptr<ReplicationSource::Feed>> ReplicationSource::Foll
     const Known& other = entry.second;
     return &other != &known && other.feed == nullptr &&
            (other.status.name() == feed->hello_.name() ||
-            NowMs() - other.status.last_contact_ms() > kRememberMs);
+            WallClockMs() - other.status.last_contact_ms() > kRememberMs);
   });
   const auto following = [](const auto& entry) { return entry.second.feed != nullptr; };
   if (std::count_if(known_.begin(), known_.end(), following) >= options_.max_replicas) {
@@ -273,7 +267,7 @@ void ReplicationSource::Remove(Feed& feed, const absl::Status& why) {
 }
 
 std::vector<v1::ReplicaStatus> ReplicationSource::Replicas() const {
-  const int64_t now = NowMs();
+  const int64_t now = WallClockMs();
   const auto commit = static_cast<int64_t>(describe_().commit());
   std::vector<v1::ReplicaStatus> replicas;
   const std::lock_guard<std::mutex> lock(mutex_);
