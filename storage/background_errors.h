@@ -3,6 +3,7 @@
 #define COOKIX_STORAGE_BACKGROUND_ERRORS_H_
 
 #include <atomic>
+#include <mutex>
 
 #include "rocksdb/listener.h"
 
@@ -19,7 +20,16 @@ class BackgroundErrors final : public rocksdb::EventListener {
  public:
   // Whether there was one since Forget().
   bool any() const { return any_.load(); }
-  void Note() { any_.store(true); }
+  // The last of them; OK when there was none.
+  rocksdb::Status last() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return last_;
+  }
+  void Note(const rocksdb::Status& error) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    last_ = error;
+    any_.store(true);
+  }
   void Forget() { any_.store(false); }
 
   void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
@@ -29,7 +39,7 @@ class BackgroundErrors final : public rocksdb::EventListener {
       return;
     }
     if (error->IsIOError()) *error = rocksdb::Status(*error, rocksdb::Status::kHardError);
-    Note();
+    Note(*error);
   }
   void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason reason, rocksdb::Status error,
                             bool* auto_recovery) override {
@@ -38,6 +48,8 @@ class BackgroundErrors final : public rocksdb::EventListener {
 
  private:
   std::atomic<bool> any_{false};
+  mutable std::mutex mutex_;
+  rocksdb::Status last_;  // guarded by mutex_
 };
 
 }  // namespace cookix::storage

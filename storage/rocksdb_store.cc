@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <thread>
 #include <utility>
 
 #include "rocksdb/convenience.h"
@@ -35,6 +36,8 @@ constexpr size_t kMaxGroupBytes = 8 << 20;
 constexpr int64_t kForgetAtOnce = 10'000;
 constexpr int64_t kAskDiskEveryMs = 1000;
 constexpr int64_t kTryAgainEveryMs = 1000;
+// Of RocksDB, whether a flush has begun or ended.
+constexpr std::chrono::microseconds kLookAgain{200};
 
 const rocksdb::IOOptions kIo;
 
@@ -980,20 +983,47 @@ absl::Status RocksDbStore::Sync() {
 absl::Status RocksDbStore::Flush() {
   // What was not acknowledged stays out of sorted files until the log has it too.
   COOKIX_RETURN_IF_ERROR(Failure());
-  return FlushAll();
+  absl::Status status;
+  queue_.RunExclusive([&] { status = BeginFlush(); });
+  COOKIX_RETURN_IF_ERROR(status);
+  WaitWhile(rocksdb::DB::Properties::kNumImmutableMemTable);
+  if (!background_errors_->any()) return absl::OkStatus();
+  return AfterWriting(background_errors_->last(), "flushing the store");
 }
 
-absl::Status RocksDbStore::FlushAll() {
+// RocksDB notes for each family why it is flushed, and aborts the process (7.8, mended in 8.0)
+// when families of one flush have different reasons as it begins. So no other flush may be
+// wanted from the moment that one is asked for until it has begun; leading the queue keeps
+// writers from wanting one.
+absl::Status RocksDbStore::BeginFlush() {
+  WaitWhile(rocksdb::DB::Properties::kMemTableFlushPending);
+  rocksdb::FlushOptions options;
+  options.wait = false;
+  options.allow_write_stall = true;
   const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
-  return AfterWriting(db_->Flush(rocksdb::FlushOptions(), all), "flushing the store");
+  COOKIX_RETURN_IF_ERROR(AfterWriting(db_->Flush(options, all), "flushing the store"));
+  WaitWhile(rocksdb::DB::Properties::kMemTableFlushPending);
+  return absl::OkStatus();
+}
+
+void RocksDbStore::WaitWhile(const std::string& property) {
+  const auto any = [&] {
+    return std::any_of(families_.begin(), families_.end(), [&](rocksdb::ColumnFamilyHandle* f) {
+      uint64_t value = 0;
+      return db_->GetIntProperty(f, property, &value) && value > 0;
+    });
+  };
+  // A flush that failed does not go on until the store resumes.
+  while (!background_errors_->any() && any()) std::this_thread::sleep_for(kLookAgain);
 }
 
 absl::Status RocksDbStore::Compact(std::optional<Family> family) {
-  COOKIX_RETURN_IF_ERROR(Failure());
   rocksdb::CompactRangeOptions options;
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForceOptimized;
   for (int i = 0; i < kFamilyCount; ++i) {
     if (family.has_value() && *family != static_cast<Family>(i)) continue;
+    // Of what there is to flush RocksDB then finds next to nothing: see BeginFlush().
+    COOKIX_RETURN_IF_ERROR(Flush());
     const rocksdb::Status status = db_->CompactRange(options, families_[i], nullptr, nullptr);
     COOKIX_RETURN_IF_ERROR(AfterWriting(status, "compacting the store"));
   }
@@ -1097,7 +1127,7 @@ absl::Status RocksDbStore::ResumeInLead() {
   background_errors_->Forget();
   status = db_->Resume();
   if (!status.ok()) {
-    background_errors_->Note();
+    background_errors_->Note(status);
     return FromRocksDb(status, "resuming after a failed write");
   }
   // Only a flush had failed.
@@ -1110,7 +1140,10 @@ absl::Status RocksDbStore::ResumeInLead() {
   std::string record = BookkeepingRecord(LogKind::kBookkeeping, &nothing_new);
   status = ApplyRecord(&record);
   if (!status.ok()) return FromRocksDb(status, "beginning a new log");
-  COOKIX_RETURN_IF_ERROR(FlushAll());
+  const std::vector<rocksdb::ColumnFamilyHandle*> all(families_.begin(), families_.end());
+  WaitWhile(rocksdb::DB::Properties::kMemTableFlushPending);
+  status = db_->Flush(rocksdb::FlushOptions(), all);
+  COOKIX_RETURN_IF_ERROR(AfterWriting(status, "flushing the store"));
   // Files that were kept for the manifest are looked for again.
   COOKIX_RETURN_IF_ERROR(RocksDbHeldFiles::Hold(db_.get()).status());
   durable_sequence_.store(written_sequence_.load());

@@ -117,7 +117,10 @@ class RocksDbStore : public Store {
   // Writes a record of the store's own, and syncs it if asked.
   absl::Status WriteBookkeeping(LogKind kind, rocksdb::WriteBatch* operations, bool sync);
   absl::Status ResumeInLead();
-  absl::Status FlushAll();
+  // REQUIRES: leading the queue.
+  absl::Status BeginFlush();
+  // While RocksDB says that `property` of any family is not 0, and no flush has failed.
+  void WaitWhile(const std::string& property);
   // After a failed write or flush the disk is tried again by itself, from time to time.
   void ResumeByItself();
   // Repeats one commit, without settling it. `bytes` of the log are added to.

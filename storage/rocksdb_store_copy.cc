@@ -1,5 +1,6 @@
 // How a store copies itself.
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <set>
 #include <string>
@@ -26,11 +27,21 @@ std::string NameOf(const std::string& path) { return path.substr(path.find_last_
 
 absl::StatusOr<RocksDbStore::Checkpointed> RocksDbStore::WriteCheckpoint(
     const std::string& target) {
+  COOKIX_RETURN_IF_ERROR(Flush());
   rocksdb::Checkpoint* made = nullptr;
   rocksdb::Status status = rocksdb::Checkpoint::Create(db_.get(), &made);
   const std::unique_ptr<rocksdb::Checkpoint> checkpoint(made);
-  if (status.ok()) status = checkpoint->CreateCheckpoint(target);
+  // What was written since the flush is in the log that comes along.
+  constexpr auto kNoFlush = std::numeric_limits<uint64_t>::max();
+  uint64_t first_log = 0;
+  db_->GetIntProperty(rocksdb::DB::Properties::kMinLogNumberToKeep, &first_log);
+  if (status.ok()) status = checkpoint->CreateCheckpoint(target, kNoFlush);
   if (!status.ok()) return AfterWriting(status, "writing the checkpoint");
+  // Without a flush of its own RocksDB takes along what it has not put away yet.
+  COOKIX_ASSIGN_OR_RETURN(const std::vector<WalFile> logs, ListWalFiles(*fs_, target));
+  for (const WalFile& log : logs) {
+    if (log.number < first_log) fs_->DeleteFile(log.path, kIo, nullptr).PermitUncheckedError();
+  }
   COOKIX_RETURN_IF_ERROR(
       WriteStoreFile(*fs_, target, {.format_version = kFormatVersion, .id = id_, .copy = true}));
 
