@@ -72,7 +72,8 @@ struct DatabaseOptions {
   // Waits until a commit is where else it has to be, such as on replicas, before a write is
   // acknowledged. An error is the write's answer; the commit stays. Called by the threads that
   // write. Null = it need not be anywhere else.
-  std::function<absl::Status(const CallContext& context, uint64_t commit)> replicated;
+  std::function<absl::Status(const CallContext& context, const storage::Position& position)>
+      replicated;
   // Where AdminApi::CreateCheckpoint puts checkpoints; empty = "<store path>/../checkpoints".
   std::string checkpoint_dir;
   // The directory of backups, used by this store alone; empty = BackupApi refuses.

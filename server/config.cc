@@ -148,6 +148,36 @@ const Setting kSettings[] = {
      "NOT_REPLICATED: it is durable here and readers see it, and it may be lost with this machine. "
      "Repeated with the same request id it waits again.",
      1, 3'600'000},
+    {"Replication", COOKIX_TEXT(etcd_endpoints),
+     "host:port of etcd's members, with commas between them: the servers of the store elect their "
+     "primary there, and another one when it is lost. Empty: an operator says who is primary. "
+     "Needs sync_mode=full, and advertise_address where the server listens on all addresses."},
+    {"Replication", COOKIX_TEXT(etcd_prefix),
+     "Of the keys in etcd; one for each store, the same on all of its servers."},
+    {"Replication", COOKIX_TEXT(etcd_tls_ca),
+     "Speaks TLS with etcd, whose certificates are signed by an authority in this PEM file, or by "
+     "one of the system's with \"system\". Empty: no TLS."},
+    {"Replication", COOKIX_TEXT(etcd_tls_cert), "Certificate chain in PEM that etcd is shown."},
+    {"Replication", COOKIX_TEXT(etcd_tls_key), "Its private key in PEM."},
+    {"Replication", COOKIX_TEXT(etcd_user), "User of etcd; needs etcd_tls_ca. Empty: none."},
+    {"Replication", COOKIX_TEXT(etcd_password_file),
+     "File whose first line is that user's password."},
+    {"Replication", COOKIX_BOOL(found_cluster),
+     "This server, with the store that it has or a new one, is the first primary when etcd knows "
+     "of none. Set it on one server."},
+    {"Replication", COOKIX_INT(lease_seconds, "s"),
+     "How long the primary's lease lasts: another one leads at the earliest so long after the last "
+     "sign of life of the one before. etcd may make it longer.",
+     2, 600},
+    {"Replication", COOKIX_INT(lease_margin_ms, "ms"),
+     "So long before the end of its lease the primary takes and acknowledges no more writes. More "
+     "than clocks can run apart during a lease, and less than two thirds of it.",
+     100, 400'000},
+    {"Replication", COOKIX_INT(failover_max_lag, "commits"),
+     "With sync_replicas=0: a replica that lacks more than so many commits may not become primary, "
+     "and no more than these are lost when the primary is. With more, only one that lacks at most "
+     "half of them is waited for anew.",
+     1, kBillion},
     {"Replication", COOKIX_INT(max_replicas, "replicas"),
      "Replicas that may follow this server at the same time.", 0, 1000},
     {"Replication", COOKIX_INT(replica_window_mb, "MiB"),
@@ -463,6 +493,31 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   return text;
 }
 
+absl::Status ValidateElection(const Config& config) {
+  if (!config.replica_of.empty()) {
+    return InvalidField("replica_of", "replica_of makes no sense with etcd_endpoints",
+                        "Drop replica_of: the servers follow whom they elect.");
+  }
+  if (config.sync_mode != "full" || config.in_memory) {
+    return InvalidField("sync_mode", "etcd_endpoints needs sync_mode=full and a data directory",
+                        "What a server could lose others would have to give up.");
+  }
+  if (config.read_only) {
+    return InvalidField("read_only", "read_only makes no sense with etcd_endpoints",
+                        "Drop read_only: every server may become the primary.");
+  }
+  if (3 * config.lease_margin_ms >= 2 * 1000 * config.lease_seconds) {
+    return InvalidField("lease_margin_ms", "lease_margin_ms leaves no time to renew the lease",
+                        "Make it less than two thirds of lease_seconds.");
+  }
+  if (config.etcd_tls_cert.empty() != config.etcd_tls_key.empty()) {
+    return InvalidField(config.etcd_tls_cert.empty() ? "etcd_tls_cert" : "etcd_tls_key",
+                        "etcd_tls_cert and etcd_tls_key are set together or not at all",
+                        "Set both, or neither.");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 std::span<const Setting> Settings() { return kSettings; }
@@ -643,6 +698,7 @@ absl::Status ValidateConfig(const Config& config) {
                         "What replicas have and this server could lose they would have to give "
                         "up.");
   }
+  if (!config.etcd_endpoints.empty()) COOKIX_RETURN_IF_ERROR(ValidateElection(config));
   if (config.sync_replicas > config.max_replicas) {
     return InvalidField("sync_replicas", "sync_replicas is above max_replicas",
                         "Raise max_replicas or lower sync_replicas.");

@@ -77,6 +77,17 @@ struct Config {
   std::string replication_tls_name;
   int64_t sync_replicas = 0;
   int64_t sync_timeout_ms = 10'000;
+  std::string etcd_endpoints;
+  std::string etcd_prefix = "/cookix/default";
+  std::string etcd_tls_ca;
+  std::string etcd_tls_cert;
+  std::string etcd_tls_key;
+  std::string etcd_user;
+  std::string etcd_password_file;
+  bool found_cluster = false;
+  int64_t lease_seconds = 5;
+  int64_t lease_margin_ms = 1'000;
+  int64_t failover_max_lag = 1'000;
   int64_t max_replicas = 16;
   int64_t replica_window_mb = 64;
   int64_t replica_stall_seconds = 30;

@@ -209,6 +209,22 @@ void AddReplication(const v1::GetReplicationStatusResponse& status, Builder* out
                  "Copies of the store that the replica has begun with since it was started.",
                  static_cast<double>(status.seeds()));
   }
+  if (status.has_cluster()) {
+    const v1::ClusterStatus& cluster = status.cluster();
+    out->Gauge("cookix_cluster_in_sync", "1 when this server may become the primary.",
+               cluster.self_in_sync() ? 1 : 0);
+    out->Gauge("cookix_cluster_in_sync_members",
+               "Servers that have what was acknowledged, the primary included.",
+               cluster.in_sync_size());
+    out->Gauge("cookix_cluster_lease_seconds",
+               "For how long the primary may acknowledge writes unless it renews its lease.",
+               static_cast<double>(cluster.lease_ms()) / 1000);
+    out->Gauge("cookix_cluster_etcd_reachable", "1 when the last call to etcd succeeded.",
+               cluster.last_error().empty() ? 1 : 0);
+    out->Counter("cookix_cluster_elections_won_total",
+                 "How often this server became the primary since it was started.",
+                 static_cast<double>(cluster.elections_won()));
+  }
   for (const v1::ReplicaStatus& replica : status.replicas()) {
     const Labels labels = {{"replica", replica.name()}};
     const bool connected = replica.state() == v1::REPLICA_STATE_FOLLOWING ||

@@ -18,6 +18,7 @@
 #include "engine/version.h"
 #include "server/authenticator.h"
 #include "server/bootstrap.h"
+#include "server/election/etcd_coordinator.h"
 #include "server/environment.h"
 #include "server/executor.h"
 #include "server/listen_address.h"
@@ -174,7 +175,7 @@ struct Server::Impl {
   absl::Status Start();
   ReplicationOptions ToReplicationOptions();
   std::string AddressForOthers(const ListenAddress& listen) const;
-  absl::Status WaitForReplicas(const engine::CallContext& context, uint64_t commit);
+  absl::Status UseElection(ReplicationOptions* options);
   absl::Status StartMetrics();
   absl::Status StartGrpc(const ListenAddress& listen);
   void AddServices();
@@ -230,9 +231,12 @@ ReplicationOptions Server::Impl::ToReplicationOptions() {
   options.replica.keep_free_bytes = static_cast<uint64_t>(config.low_disk_mb * kMegabyte);
   options.in_memory = config.in_memory;
   engine::DatabaseOptions database = ToDatabaseOptions(config, log, metrics);
-  if (config.sync_replicas > 0) {
-    database.replicated = [this](const engine::CallContext& context, uint64_t commit) {
-      return WaitForReplicas(context, commit);
+  options.sync_replicas = static_cast<int>(config.sync_replicas);
+  options.sync_timeout = std::chrono::milliseconds(config.sync_timeout_ms);
+  if (config.sync_replicas > 0 || !config.etcd_endpoints.empty()) {
+    database.replicated = [this](const engine::CallContext& context,
+                                 const storage::Position& position) {
+      return replication->Confirm(context, position);
     };
   }
   options.open = [database = std::move(database)](const StoreToOpen& store) {
@@ -258,6 +262,29 @@ ReplicationOptions Server::Impl::ToReplicationOptions() {
   return options;
 }
 
+absl::Status Server::Impl::UseElection(ReplicationOptions* options) {
+  if (config.etcd_endpoints.empty()) return absl::OkStatus();
+  EtcdOptions etcd;
+  etcd.endpoints = config.etcd_endpoints;
+  etcd.prefix = config.etcd_prefix;
+  etcd.tls_ca = config.etcd_tls_ca;
+  etcd.tls_cert = config.etcd_tls_cert;
+  etcd.tls_key = config.etcd_tls_key;
+  etcd.user = config.etcd_user;
+  etcd.password_file = config.etcd_password_file;
+  COOKIX_ASSIGN_OR_RETURN(options->coordinator, NewEtcdCoordinator(std::move(etcd)));
+  options->election.name = options->replica.name;
+  options->election.founder = config.found_cluster;
+  options->election.lease = std::chrono::seconds(config.lease_seconds);
+  options->election.margin = std::chrono::milliseconds(config.lease_margin_ms);
+  options->election.sync_replicas = options->sync_replicas;
+  options->election.max_lag = static_cast<uint64_t>(config.failover_max_lag);
+  options->prepare = [this](engine::Database& database) {
+    return EnsureAdministrator(config, database.keys(), log);
+  };
+  return absl::OkStatus();
+}
+
 absl::Status Server::Impl::Start() {
   COOKIX_RETURN_IF_ERROR(ValidateConfig(config));
   COOKIX_ASSIGN_OR_RETURN(const ListenAddress listen,
@@ -271,7 +298,9 @@ absl::Status Server::Impl::Start() {
                         "trusted.");
   }
 
-  replication.emplace(ToReplicationOptions(), databases);
+  ReplicationOptions replication_options = ToReplicationOptions();
+  COOKIX_RETURN_IF_ERROR(UseElection(&replication_options));
+  replication.emplace(std::move(replication_options), databases);
   if (absl::Status started = replication->Start(); !started.ok()) return StoreError(started);
   const bool primary = replication->CheckPrimary().ok();
   const DatabaseHandle database = databases.Get();
@@ -326,20 +355,6 @@ absl::Status Server::Impl::Start() {
              {"primary", primary},
              {"read_only", read_only.load()}});
   return absl::OkStatus();
-}
-
-absl::Status Server::Impl::WaitForReplicas(const engine::CallContext& context, uint64_t commit) {
-  const auto deadline =
-      std::min(context.deadline(), std::chrono::steady_clock::now() +
-                                       std::chrono::milliseconds(config.sync_timeout_ms));
-  const int count = static_cast<int>(config.sync_replicas);
-  if (replication->source().WaitReplicated(context, commit, count, deadline)) {
-    return absl::OkStatus();
-  }
-  return MakeError(
-      absl::StatusCode::kUnavailable,
-      absl::StrCat("The write is durable on this server, and not yet on ", count, " replicas"),
-      {"NOT_REPLICATED", "", "Repeat it with the same request id, which applies it once.", true});
 }
 
 std::string Server::Impl::AddressForOthers(const ListenAddress& listen) const {

@@ -25,6 +25,9 @@ absl::Status WriteDurably(rocksdb::FileSystem& fs, const std::string& directory,
 // replication. Receiving a copy of a store leaves it alone.
 inline constexpr std::string_view kReplicationNote = "REPLICATION";
 
+// The identity that a server has, with this store, among those that elect their primary.
+inline constexpr std::string_view kMemberNote = "MEMBER";
+
 // Lies in a directory while a backup is restored there: what else it holds is not yet what was
 // asked for, and opens as no store (see Options::restoring).
 inline constexpr std::string_view kRestoreNote = "RESTORING";

@@ -81,7 +81,7 @@ bool IsNeutralName(std::string_view name) {
   return name == "." || name == ".." || name == "lost+found" || name == "LOCK" ||
          name == kStoreLockName || name == std::string(kStoreFileName) + ".new" ||
          name == "COOKIX.try" || name == kIncomingDirectory || name == kIncomingLockName ||
-         name.starts_with(kReplicationNote);
+         name.starts_with(kReplicationNote) || name.starts_with(kMemberNote);
 }
 
 // Commits put the records of these families in key order.

@@ -6,6 +6,7 @@
 
 #include "engine/database.h"
 #include "engine/security/key_store.h"
+#include "engine/write/writer.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -29,6 +30,7 @@ absl::Status SecurityApi::CreateKey(CallContext& context, const v1::CreateKeyReq
   COOKIX_ASSIGN_OR_RETURN(
       KeyStore::NewKey created,
       keys.Create(request.name(), grants, request.expires_ms(), request.requests_per_minute()));
+  COOKIX_RETURN_IF_ERROR(database_.writer().ConfirmLatest(context));
   *response->mutable_key() = std::move(created.key);
   response->set_secret(std::move(created.secret));
   return absl::OkStatus();
@@ -47,7 +49,7 @@ absl::Status SecurityApi::RevokeKey(CallContext& context, const v1::RevokeKeyReq
                                     v1::RevokeKeyResponse* response) {
   COOKIX_RETURN_IF_ERROR(context.Check());
   COOKIX_ASSIGN_OR_RETURN(*response->mutable_key(), database_.keys().Revoke(request.id()));
-  return absl::OkStatus();
+  return database_.writer().ConfirmLatest(context);
 }
 
 absl::Status SecurityApi::RotateKey(CallContext& context, const v1::RotateKeyRequest& request,
@@ -55,6 +57,7 @@ absl::Status SecurityApi::RotateKey(CallContext& context, const v1::RotateKeyReq
   COOKIX_RETURN_IF_ERROR(context.Check());
   COOKIX_ASSIGN_OR_RETURN(KeyStore::NewKey rotated,
                           database_.keys().Rotate(request.id(), request.grace_ms()));
+  COOKIX_RETURN_IF_ERROR(database_.writer().ConfirmLatest(context));
   *response->mutable_key() = std::move(rotated.key);
   response->set_secret(std::move(rotated.secret));
   return absl::OkStatus();

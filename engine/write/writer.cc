@@ -374,9 +374,7 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
   result->set_replayed(committed.replayed);
   if (response != nullptr) *response = std::move(committed.response);
   // Also when it is a repetition: the first answer may have been that it is not there yet.
-  if (replicated_ != nullptr) {
-    COOKIX_RETURN_IF_ERROR(replicated_(context, committed.position.commit));
-  }
+  if (replicated_ != nullptr) COOKIX_RETURN_IF_ERROR(replicated_(context, committed.position));
   if (options.wait_for_views() && views_ != nullptr) {
     const int64_t wait = options.wait_ms() > 0 ? options.wait_ms() : limits_.default_wait_ms;
     const auto deadline =
@@ -384,6 +382,11 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
     result->set_visible(views_->WaitAllVisible(committed.position.commit, deadline));
   }
   return absl::OkStatus();
+}
+
+absl::Status Writer::ConfirmLatest(const CallContext& context) const {
+  if (replicated_ == nullptr) return absl::OkStatus();
+  return replicated_(context, {store_.id(), store_.epoch(), store_.Latest()->commit()});
 }
 
 absl::Status Writer::Apply(CallContext& context, std::string_view namespace_name,

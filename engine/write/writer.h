@@ -76,8 +76,11 @@ class Writer : public storage::CommitListener {
 
   // Waits until a commit is where else it has to be before it is acknowledged; its error is the
   // write's, which is durable nevertheless. Set once, before the first write.
-  using Replicated = std::function<absl::Status(const CallContext& context, uint64_t commit)>;
+  using Replicated =
+      std::function<absl::Status(const CallContext& context, const storage::Position& position)>;
   void SetReplicated(Replicated replicated) { replicated_ = std::move(replicated); }
+  // Does that, for the last commit of all: for changes that do not go through the writer.
+  absl::Status ConfirmLatest(const CallContext& context) const;
 
   // Called with commits that a follower repeats (storage::Store::Replicate), before they can
   // be read. Set once, before the first of them.

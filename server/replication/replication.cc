@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "engine/database.h"
 #include "nlohmann/json.hpp"
@@ -62,7 +63,12 @@ Replication::Replication(ReplicationOptions options, DatabaseSlot& databases)
       instance_(NewInstance()),
       source_(
           databases, options_.source, [this] { return Describe(); },
-          [this](const ServerState& state) { Meet(state); }) {}
+          [this](const ServerState& state) { Meet(state); }) {
+  if (options_.coordinator != nullptr) {
+    ElectionHost& host = *this;
+    election_ = std::make_unique<Election>(options_.election, *options_.coordinator, host);
+  }
+}
 
 Replication::~Replication() { Stop(); }
 
@@ -71,6 +77,7 @@ absl::Status Replication::Start() {
   COOKIX_RETURN_IF_ERROR(storage::CopyReceiver::CompleteInstall(options_.replica.file_system,
                                                                 options_.replica.data_dir));
   COOKIX_ASSIGN_OR_RETURN(note_, ReadNote());
+  if (election_ != nullptr) note_ = {Role::kReplica, "", ""};
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     role_ = note_.role;
@@ -88,6 +95,7 @@ absl::Status Replication::Start() {
       return opened;
     }
     if (!opened.ok()) Say("info", absl::StrCat("no store to begin with: ", opened.message()));
+    if (election_ != nullptr) LoadMember(/*renew=*/!opened.ok());
   }
   return absl::OkStatus();
 }
@@ -101,7 +109,14 @@ absl::Status Replication::Begin(const std::string& address) {
     following = replica_ != nullptr;
   }
   // Others may have told it whom to follow already.
-  if (note_.role == Role::kReplica && !following) {
+  if (election_ != nullptr) {
+    if (address.empty()) {
+      return InvalidField("advertise_address",
+                          "The server listens on all addresses, so others do not know where it is",
+                          "Set advertise_address to a host and port that the others reach.");
+    }
+    election_->Start();
+  } else if (note_.role == Role::kReplica && !following) {
     COOKIX_RETURN_IF_ERROR(BeginFollowing(note_.follows));
   }
   thread_ = std::thread([this] { Run(); });
@@ -115,6 +130,7 @@ void Replication::Stop() {
     wake_.notify_all();
   }
   if (thread_.joinable()) thread_.join();
+  if (election_ != nullptr) election_->Stop();
   StopReplica();
   source_.Pause();
 }
@@ -204,6 +220,7 @@ ServerState Replication::Describe() {
     state.set_primary_address(KnownPrimary());
     state.set_address(address_);
     state.set_primary(role_ == Role::kPrimary);
+    state.set_member(member_);
     if (role_ == Role::kReplica) {
       for (const std::string& instance : learned_.path()) state.add_path(instance);
     }
@@ -217,7 +234,14 @@ ServerState Replication::Describe() {
 absl::Status Replication::CheckPrimary() const {
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    if (role_ == Role::kPrimary) return absl::OkStatus();
+    if (role_ == Role::kPrimary && (election_ == nullptr || election_->MayAcknowledge())) {
+      return absl::OkStatus();
+    }
+    if (role_ == Role::kPrimary) {
+      return MakeError(absl::StatusCode::kFailedPrecondition,
+                       "The server led, and cannot renew its lease: another may lead by now",
+                       {"NOT_PRIMARY", "", "Try again soon, and ask another server.", false});
+    }
   }
   const std::string primary = PrimaryAddress();
   return MakeError(
@@ -247,6 +271,13 @@ void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
   }
   response->set_primary_address(PrimaryAddress());
   if (replica != nullptr) replica->Describe(response);
+  if (election_ != nullptr) {
+    v1::ClusterStatus& cluster = *response->mutable_cluster();
+    election_->Describe(&cluster);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    cluster.set_self_in_sync(std::find(cluster.in_sync().begin(), cluster.in_sync().end(),
+                                       options_.election.name) != cluster.in_sync().end());
+  }
   for (v1::ReplicaStatus& status : source_.Replicas()) {
     *response->add_replicas() = std::move(status);
   }
@@ -261,6 +292,8 @@ void Replication::Learn(const ServerState& source) {
 }
 
 void Replication::CloseStore() {
+  // What comes in its place need not have what this server was known to have.
+  if (election_ != nullptr) LoadMember(/*renew=*/true);
   options_.serving(false);
   source_.Pause();
   databases_.Close(options_.cancel_calls);
@@ -359,8 +392,12 @@ absl::Status Replication::Introduce(const internal::v1::IntroduceRequest& reques
     if (!database->store().follower()) {
       Say("info", absl::StrCat("stepping down for ", successor));
       COOKIX_RETURN_IF_ERROR(StepDown());
-      const std::lock_guard<std::mutex> lock(mutex_);
-      successor_ = successor;
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        successor_ = successor;
+        successor_member_ = request.state().member();
+      }
+      if (election_ != nullptr) election_->Hurry();
     }
     const std::lock_guard<std::mutex> lock(mutex_);
     // Also when it is asked again, for the first answer may have been lost.
@@ -429,7 +466,15 @@ absl::Status Replication::PromoteAlone(const v1::PromoteRequest& request,
     // Others are spoken with while nothing is held: they may be speaking with this one.
     std::string former = PrimaryAddress();
     if (!request.force()) COOKIX_RETURN_IF_ERROR(TakeOver(&former));
-    COOKIX_RETURN_IF_ERROR(BecomePrimary(former));
+    if (election_ != nullptr) {
+      COOKIX_RETURN_IF_ERROR(
+          election_->Campaign(request.force(), Clock::now() + options_.switch_timeout));
+      // Who else there is hears of it from the election.
+      response->set_former_primary_told(!request.force());
+      former.clear();
+    } else {
+      COOKIX_RETURN_IF_ERROR(BecomePrimary(former, 0));
+    }
     if (!former.empty() && Tell(former)) {
       response->set_former_primary_told(true);
       ForgetToTell(former);
@@ -441,7 +486,7 @@ absl::Status Replication::PromoteAlone(const v1::PromoteRequest& request,
   return absl::OkStatus();
 }
 
-absl::Status Replication::BecomePrimary(const std::string& former) {
+absl::Status Replication::BecomePrimary(const std::string& former, uint64_t first_epoch) {
   const std::lock_guard<std::mutex> change(change_mutex_);
   const Note before = note_;
   // Nothing of the store is held while it stops: it may be replacing it.
@@ -452,7 +497,7 @@ absl::Status Replication::BecomePrimary(const std::string& former) {
     uint64_t epoch = store.epoch();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      epoch = std::max(epoch, LastEpoch(learned_)) + 1;
+      epoch = std::max(std::max(epoch, LastEpoch(learned_)) + 1, first_epoch);
     }
     Note note = before;
     note.role = Role::kPrimary;
@@ -472,7 +517,7 @@ absl::Status Replication::BecomePrimary(const std::string& former) {
       Say("error", absl::StrCat("the part before cannot be noted: ", back.message()));
     }
   }
-  if (before.role == Role::kReplica) StartReplica(before.follows);
+  if (before.role == Role::kReplica && !before.follows.empty()) StartReplica(before.follows);
   return begun;
 }
 
@@ -487,6 +532,11 @@ void Replication::ForgetToTell(const std::string& former) {
 }
 
 absl::Status Replication::Follow(const v1::FollowRequest& request) {
+  if (election_ != nullptr) {
+    return MakeError(absl::StatusCode::kFailedPrecondition,
+                     "The servers elect their primary, and the others follow it",
+                     {"CONDITION_FAILED", "", "Promote a server to have it lead.", false});
+  }
   if (request.address().empty()) {
     return InvalidField("address", "There is no address", "Write host:port of the primary.");
   }
@@ -502,6 +552,137 @@ absl::Status Replication::Follow(const v1::FollowRequest& request) {
   const std::lock_guard<std::mutex> change(change_mutex_);
   if (note_.role == Role::kPrimary) COOKIX_RETURN_IF_ERROR(StepDown());
   return BeginFollowing(request.address());
+}
+
+// --- What an election needs ---
+
+void Replication::LoadMember(bool renew) {
+  const auto& fs = options_.replica.file_system;
+  const std::string& directory = options_.replica.data_dir;
+  std::string member;
+  if (!renew) {
+    const absl::StatusOr<std::string> text = storage::ReadNote(fs, directory, storage::kMemberNote);
+    // One that is damaged is replaced: the leader takes this server in again.
+    if (text.ok()) member = *text;
+  }
+  if (member.empty()) {
+    member = absl::BytesToHexString(NewInstance());
+    const absl::Status written = storage::WriteNote(fs, directory, storage::kMemberNote, member);
+    if (!written.ok()) Say("error", absl::StrCat("cannot be noted: ", written.message()));
+  }
+  const std::lock_guard<std::mutex> lock(mutex_);
+  member_ = member;
+}
+
+ElectionHost::Self Replication::GetSelf() {
+  const ServerState state = Describe();
+  Self self;
+  self.member = state.member();
+  if (!state.store_id().empty()) self.store_id = absl::BytesToHexString(state.store_id());
+  self.epoch = LastEpoch(state);
+  self.commit = state.commit();
+  self.known_commit = state.commit();
+  self.address = state.address();
+  self.primary = state.primary();
+  std::shared_ptr<Replica> replica;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    self.successor = successor_member_;
+    self.epoch = std::max(self.epoch, LastEpoch(learned_));
+    replica = replica_;
+  }
+  if (replica != nullptr) {
+    v1::GetReplicationStatusResponse status;
+    replica->Describe(&status);
+    self.known_commit += static_cast<uint64_t>(std::max<int64_t>(0, status.lag_commits()));
+  }
+  return self;
+}
+
+absl::Status Replication::Found() {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  if (databases_.Get() != nullptr) return absl::OkStatus();
+  COOKIX_ASSIGN_OR_RETURN(std::unique_ptr<engine::Database> database,
+                          options_.open({false, options_.replica.file_system}));
+  if (options_.prepare != nullptr) COOKIX_RETURN_IF_ERROR(options_.prepare(*database));
+  COOKIX_RETURN_IF_ERROR(database->store().BecomeFollower());
+  databases_.Set(std::move(database));
+  options_.serving(true);
+  return absl::OkStatus();
+}
+
+absl::Status Replication::Lead(uint64_t epoch) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    successor_.clear();
+    successor_member_.clear();
+  }
+  return BecomePrimary("", epoch);
+}
+
+void Replication::StandDown() {
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  if (note_.role != Role::kPrimary) return;
+  if (const absl::Status status = StepDown(); !status.ok()) {
+    Say("error", absl::StrCat("stepping down failed: ", status.message()));
+  }
+}
+
+void Replication::FollowLeader(const std::string& address) {
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (address == address_ || (replica_ != nullptr && follows_ == address)) return;
+  }
+  StandDown();
+  const std::lock_guard<std::mutex> change(change_mutex_);
+  Say("info", absl::StrCat("following the leader, ", address));
+  if (const absl::Status status = BeginFollowing(address); !status.ok()) {
+    Say("error", absl::StrCat("the leader cannot be followed: ", status.message()));
+  }
+}
+
+std::vector<Follower> Replication::Followers() { return source_.Followers(); }
+
+uint64_t Replication::Latest() {
+  const DatabaseHandle database = databases_.Get();
+  return database == nullptr ? 0 : database->store().Latest()->commit();
+}
+
+void Replication::Announce(std::string_view level, std::string_view message) {
+  Say(level, message);
+}
+
+absl::Status Replication::Confirm(const engine::CallContext& context,
+                                  const storage::Position& position) {
+  const auto deadline = std::min(context.deadline(), Clock::now() + options_.sync_timeout);
+  const auto enough = [&](const std::vector<Follower>& followers) {
+    if (election_ == nullptr) {
+      return std::count_if(followers.begin(), followers.end(), [&](const Follower& follower) {
+               return follower.connected && follower.received >= position.commit;
+             }) >= options_.sync_replicas;
+    }
+    if (election_->Replicated(position.commit, followers)) return true;
+    election_->Hurry();
+    return false;
+  };
+  if (!source_.WaitReplicated(context, enough, deadline)) {
+    return MakeError(
+        absl::StatusCode::kUnavailable,
+        absl::StrCat("The write is durable on this server, and not yet on ",
+                     std::max(1, options_.sync_replicas), " replicas"),
+        {"NOT_REPLICATED", "", "Repeat it with the same request id, which applies it once.", true});
+  }
+  if (election_ == nullptr) return absl::OkStatus();
+  // After the waiting: it may have led, lost that, and lead again by now.
+  const DatabaseHandle database = databases_.Get();
+  const bool here = database != nullptr && database->store().CheckPosition(position).ok();
+  if (here && election_->MayAcknowledge()) return absl::OkStatus();
+  return MakeError(
+      absl::StatusCode::kUnavailable,
+      "The server's lease ended before the write could be acknowledged: whether it "
+      "stays is not known",
+      {"NOT_REPLICATED", "",
+       "Repeat it with the same request id at the primary, which applies it once.", true});
 }
 
 bool Replication::Tell(const std::string& former) {

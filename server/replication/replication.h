@@ -1,10 +1,13 @@
 // The part that a server has among those of its store: primary, replica, or fenced; and how
 // that changes.
 //
-// There is no vote here. An operator promotes a replica; the new primary's epoch is greater than
+// Without an election an operator promotes a replica; the new primary's epoch is greater than
 // all before, and who hears of it takes no more writes: the former primary is asked to stop
 // before, or told as soon as it can be reached. A part is kept beside the store and outlives
 // restarts, until the setting `replica_of` is changed.
+//
+// With one (server/election/election.h) every server begins as a replica and is told by the
+// election what to be.
 #ifndef COOKIX_SERVER_REPLICATION_REPLICATION_H_
 #define COOKIX_SERVER_REPLICATION_REPLICATION_H_
 
@@ -23,6 +26,8 @@
 #include "cookix/internal/v1/replication.pb.h"
 #include "cookix/v1/replication_service.pb.h"
 #include "server/database_slot.h"
+#include "server/election/coordinator.h"
+#include "server/election/election.h"
 #include "server/replication/primary_link.h"
 #include "server/replication/replica.h"
 #include "server/replication/replication_source.h"
@@ -54,10 +59,18 @@ struct ReplicationOptions {
   std::function<void(std::string_view level, std::string_view message)> log;
   // Over which it speaks with others.
   LinkFactory connect;
+  // So many replicas have a commit before it is acknowledged, after at most so long.
+  int sync_replicas = 0;
+  std::chrono::milliseconds sync_timeout{10'000};
+  // Who leads is decided there; null = by operators. `replica_of` is empty then.
+  std::shared_ptr<Coordinator> coordinator;
+  ElectionOptions election;
+  // Prepares the store that the founder of a cluster created. Null = nothing to do.
+  std::function<absl::Status(engine::Database&)> prepare;
 };
 
 // Thread-safe.
-class Replication : private ReplicaHost {
+class Replication : private ReplicaHost, private ElectionHost {
  public:
   Replication(ReplicationOptions options, DatabaseSlot& databases);
   ~Replication() override;
@@ -74,6 +87,11 @@ class Replication : private ReplicaHost {
   // OK on a primary, FAILED_PRECONDITION NOT_PRIMARY elsewhere, with the primary's address if
   // it is known.
   absl::Status CheckPrimary() const;
+
+  // Waits until a commit of this server may be acknowledged: it is on as many replicas as the
+  // settings say, and no other server can lead without it. UNAVAILABLE NOT_REPLICATED when that
+  // cannot be said in time.
+  absl::Status Confirm(const engine::CallContext& context, const storage::Position& position);
 
   ReplicationSource& source() { return source_; }
 
@@ -105,6 +123,18 @@ class Replication : private ReplicaHost {
   absl::Status OpenStore() override;
   void Say(std::string_view level, std::string_view message) override;
 
+  // ElectionHost:
+  Self GetSelf() override;
+  absl::Status Found() override;
+  absl::Status Lead(uint64_t epoch) override;
+  void StandDown() override;
+  void FollowLeader(const std::string& address) override;
+  std::vector<Follower> Followers() override;
+  uint64_t Latest() override;
+  void Announce(std::string_view level, std::string_view message) override;
+
+  // The identity of this server with its store, for elections: as noted, or a new one.
+  void LoadMember(bool renew);
   // Told of another server of this one's store, by itself.
   void Meet(const internal::v1::ServerState& other);
   absl::StatusOr<Note> ReadNote() const;
@@ -119,8 +149,9 @@ class Replication : private ReplicaHost {
   void StartReplica(const std::string& address);
   // REQUIRES: no other promotion is under way.
   absl::Status PromoteAlone(const v1::PromoteRequest& request, v1::PromoteResponse* response);
-  // Begins an epoch. `former` is who was primary; empty = nobody knows.
-  absl::Status BecomePrimary(const std::string& former);
+  // Begins an epoch, `epoch` or a later one. `former` is who was primary and has to be told;
+  // empty = nobody.
+  absl::Status BecomePrimary(const std::string& former, uint64_t epoch);
   // `former` knows.
   void ForgetToTell(const std::string& former);
   // Asks the primary to take no more writes, and waits until all it has is here.
@@ -156,8 +187,12 @@ class Replication : private ReplicaHost {
   internal::v1::ServerState learned_;  // guarded by mutex_; of the followed server
   std::string last_known_;             // guarded by mutex_; what a followed server last said
   std::string successor_;              // guarded by mutex_; who took over
+  std::string successor_member_;       // guarded by mutex_; its identity in elections
+  std::string member_;                 // guarded by mutex_; of this server
   std::string tell_;                   // guarded by mutex_; as in Note
   std::thread thread_;
+  // Null without one. Constant after construction.
+  std::unique_ptr<Election> election_;
 };
 
 }  // namespace cookix::server

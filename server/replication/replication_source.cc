@@ -248,6 +248,8 @@ absl::StatusOr<std::unique_ptr<ReplicationSource::Feed>> ReplicationSource::Foll
   known.status.set_name(feed->hello_.name());
   known.status.set_address(state.address());
   known.status.set_version(state.version());
+  known.member = state.member();
+  known.durable = feed->hello_.durable();
   known.status.clear_last_error();
   return feed;
 }
@@ -293,19 +295,40 @@ std::vector<v1::ReplicaStatus> ReplicationSource::Replicas() const {
   return replicas;
 }
 
-bool ReplicationSource::WaitReplicated(const engine::CallContext& context, uint64_t commit,
-                                       int count, Clock::time_point deadline) {
-  const auto replicated = [&] {
-    std::set<std::string_view> names;
-    for (const auto& [instance, known] : known_) {
-      if (known.feed == nullptr || !known.feed->hello_.durable()) continue;
+std::vector<Follower> ReplicationSource::Followers() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return DurableFollowers();
+}
+
+std::vector<Follower> ReplicationSource::DurableFollowers() const {
+  std::vector<Follower> followers;
+  for (const auto& [instance, known] : known_) {
+    if (!known.durable) continue;
+    Follower follower{{known.member, known.status.name()},
+                      known.feed != nullptr,
+                      static_cast<uint64_t>(known.status.commit())};
+    if (known.feed != nullptr) {
       const std::lock_guard<std::mutex> lock(known.feed->mutex_);
-      if (known.feed->received_ >= commit) names.insert(known.feed->hello_.name());
+      follower.received = known.feed->received_;
     }
-    return static_cast<int>(names.size()) >= count;
-  };
+    const auto same = std::find_if(followers.begin(), followers.end(), [&](const Follower& other) {
+      return other.member == follower.member;
+    });
+    if (same == followers.end()) {
+      followers.push_back(std::move(follower));
+    } else {
+      same->connected |= follower.connected;
+      same->received = std::max(same->received, follower.received);
+    }
+  }
+  return followers;
+}
+
+bool ReplicationSource::WaitReplicated(const engine::CallContext& context,
+                                       absl::FunctionRef<bool(const std::vector<Follower>&)> enough,
+                                       Clock::time_point deadline) {
   std::unique_lock<std::mutex> lock(mutex_);
-  while (!replicated()) {
+  while (!enough(DurableFollowers())) {
     const auto now = Clock::now();
     if (paused_ || context.cancelled() || now >= deadline) return false;
     received_.wait_until(lock, std::min(deadline, now + kLookAgain));

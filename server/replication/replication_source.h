@@ -21,6 +21,7 @@
 #include "cookix/v1/replication_service.pb.h"
 #include "engine/call_context.h"
 #include "server/database_slot.h"
+#include "server/election/election.h"
 #include "storage/log.h"
 #include "storage/store_copy.h"
 
@@ -115,9 +116,15 @@ class ReplicationSource {
   // Those that follow or did in the last day, by name.
   std::vector<v1::ReplicaStatus> Replicas() const;
 
-  // Waits until `commit` is durable on at least `count` replicas that follow now. False when
-  // the deadline passes first, `context` is cancelled, or the source is paused.
-  bool WaitReplicated(const engine::CallContext& context, uint64_t commit, int count,
+  // Those that follow or did, and say that what they have is durable: each member once, with the
+  // most that it said to have.
+  std::vector<Follower> Followers() const;
+
+  // Waits until `enough` says so of the followers; it is asked again whenever one has more, and
+  // now and then. False when the deadline passes first, `context` is cancelled, or the source is
+  // paused.
+  bool WaitReplicated(const engine::CallContext& context,
+                      absl::FunctionRef<bool(const std::vector<Follower>&)> enough,
                       std::chrono::steady_clock::time_point deadline);
 
   // Ends every feed and removes every copy, and hands out no more until Resume(): what they
@@ -142,9 +149,13 @@ class ReplicationSource {
   // What is remembered of a replica.
   struct Known {
     v1::ReplicaStatus status;
+    std::string member;
+    bool durable = false;
     Feed* feed = nullptr;
   };
 
+  // As Followers(). REQUIRES: mutex_ is held.
+  std::vector<Follower> DurableFollowers() const;
   std::shared_ptr<Copy> FindCopy(uint64_t id) const;
   void Remove(Feed& feed, const absl::Status& why);
   // Waits as the limit demands before `bytes` of a copy are sent.

@@ -8,6 +8,7 @@
 #include "engine/database.h"
 #include "storage/base/status.h"
 #include "storage/column_families.h"
+#include "storage/note_file.h"
 
 namespace cookix::server {
 namespace {
@@ -280,7 +281,15 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
   options_.version = "test";
   options_.cancel_calls = [] {};
   options_.serving = [](bool) {};
-  options_.open = [](const StoreToOpen& store) {
+  options_.sync_timeout = std::chrono::milliseconds(300);
+  options_.election.name = name_;
+  options_.election.lease = std::chrono::milliseconds(200);
+  options_.election.margin = std::chrono::milliseconds(60);
+  options_.election.lead_tick = std::chrono::milliseconds(3);
+  options_.election.follow_tick = std::chrono::milliseconds(5);
+  options_.election.courtesy = std::chrono::milliseconds(60);
+  options_.election.patience = std::chrono::milliseconds(50);
+  options_.open = [this](const StoreToOpen& store) {
     engine::DatabaseOptions options;
     options.storage.path = "/data";
     options.storage.file_system = store.file_system;
@@ -289,6 +298,10 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
     options.storage.memory_budget_bytes = 16 << 20;
     options.storage.low_disk_bytes = 0;
     options.background_work = false;
+    options.replicated = [this](const engine::CallContext& context,
+                                const storage::Position& position) {
+      return replication_->Confirm(context, position);
+    };
     return engine::Database::Open(std::move(options));
   };
   options_.connect =
@@ -298,6 +311,14 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
 }
 
 ScriptedNode::~ScriptedNode() { Stop(); }
+
+absl::Status ScriptedNode::StartElecting(bool founder) {
+  options_.coordinator =
+      cluster_.coordinator_.Connect([this] { return cluster_.NextCallFate(name_); });
+  options_.election.founder = founder;
+  options_.election.sync_replicas = options_.sync_replicas;
+  return Start("");
+}
 
 absl::Status ScriptedNode::Start(const std::string& replica_of) {
   options_.replica_of = replica_of;
@@ -330,6 +351,14 @@ void ScriptedNode::Stop(bool power_failure) {
     before->PowerFailure(1);
     fs_ = before;
     options_.replica.file_system = fs_;
+  }
+}
+
+void ScriptedNode::TakeDiskOf(const ScriptedNode& other) {
+  fs_ = other.fs_->Clone("/data");
+  options_.replica.file_system = fs_;
+  for (const std::string_view note : {storage::kReplicationNote, storage::kMemberNote}) {
+    fs_->DeleteFile("/data/" + std::string(note), {}, nullptr).PermitUncheckedError();
   }
 }
 
@@ -411,6 +440,21 @@ void ScriptedCluster::HealAll() {
   const std::lock_guard<std::mutex> lock(mutex_);
   cut_.clear();
   script_ = nullptr;
+  coordinator_script_ = nullptr;
+}
+
+void ScriptedCluster::SetCoordinatorScript(std::function<CallFate()> script) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  coordinator_script_ = std::move(script);
+}
+
+CallFate ScriptedCluster::NextCallFate(const std::string& from) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (cut_.count({from, "coordinator"}) > 0) return CallFate::kRequestLost;
+  const CallFate fate = coordinator_script_ ? coordinator_script_() : CallFate::kAnswered;
+  return fate == CallFate::kAnswered && cut_.count({"coordinator", from}) > 0
+             ? CallFate::kAnswerLost
+             : fate;
 }
 
 void ScriptedCluster::SetScript(std::function<Fate()> script) {

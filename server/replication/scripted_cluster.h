@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "cookix/internal/v1/replication.pb.h"
 #include "server/database_slot.h"
+#include "server/election/scripted_coordinator.h"
 #include "server/replication/primary_link.h"
 #include "server/replication/replication.h"
 #include "storage/fault_injection_file_system.h"
@@ -37,9 +38,14 @@ class ScriptedNode {
 
   const std::string& name() const { return name_; }
   absl::Status Start(const std::string& replica_of);
+  // Elects: reaches the cluster's coordinator as a server named "coordinator".
+  absl::Status StartElecting(bool founder = false);
   // As a process ends: in good order, or with `power_failure` losing what was not synced.
   void Stop(bool power_failure = false);
   bool running() const;
+  // Its disk becomes a copy of that of another one, without what the other is itself. Both do
+  // not run.
+  void TakeDiskOf(const ScriptedNode& other);
 
   // Refused where the server would refuse it.
   absl::Status Put(const std::string& key, std::string* position = nullptr);
@@ -79,9 +85,14 @@ class ScriptedCluster {
   // Asked for each message of a stream of commits or of a copy. Null = all arrive.
   void SetScript(std::function<Fate()> script);
 
+  // Asked for each call to the coordinator that passes. Null = all are answered.
+  void SetCoordinatorScript(std::function<CallFate()> script);
+  ScriptedCoordinator& coordinator() { return coordinator_; }
+
   // Used by links.
   bool Passes(const std::string& from, const std::string& to) const;
   Fate NextFate();
+  CallFate NextCallFate(const std::string& from);
   std::shared_ptr<Replication> Find(const std::string& name) const;
 
  private:
@@ -90,6 +101,8 @@ class ScriptedCluster {
   std::map<std::string, std::shared_ptr<Replication>> running_;  // guarded by mutex_
   std::set<std::pair<std::string, std::string>> cut_;            // guarded by mutex_
   std::function<Fate()> script_;                                 // guarded by mutex_
+  std::function<CallFate()> coordinator_script_;                 // guarded by mutex_
+  ScriptedCoordinator coordinator_;
   // Last, for they use the rest until they are gone.
   std::map<std::string, std::unique_ptr<ScriptedNode>> nodes_;
 };

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
 #include "storage/base/status.h"
 #include "tools/cli/command.h"
 #include "tools/cli/render.h"
@@ -73,6 +74,16 @@ void PrintStatus(const v1::GetReplicationStatusResponse& status, Terminal& out) 
     if (!status.last_error().empty()) {
       line("last error", TimeText(status.last_error_ms()) + "  " + status.last_error());
     }
+  }
+  if (status.has_cluster()) {
+    const v1::ClusterStatus& cluster = status.cluster();
+    line("leader", cluster.leader().empty() ? "nobody" : cluster.leader());
+    line("in sync", absl::StrJoin(cluster.in_sync(), ", "));
+    if (cluster.lease_ms() > 0) {
+      line("lease", NumberText(static_cast<double>(cluster.lease_ms()) / 1000) + " s left");
+    }
+    if (!cluster.waiting_for().empty()) line("does not lead", cluster.waiting_for());
+    if (!cluster.last_error().empty()) line("etcd", cluster.last_error());
   }
   if (status.replicas().empty()) return;
   out.Line();

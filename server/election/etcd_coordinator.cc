@@ -1,0 +1,324 @@
+#include "server/election/etcd_coordinator.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "client/rpc_error.h"
+#include "nlohmann/json.hpp"
+#include "server/listen_address.h"
+#include "storage/base/status.h"
+#include "third_party/etcd/etcd.grpc.pb.h"
+
+namespace cookix::server {
+
+namespace {
+
+namespace etcd = etcdserverpb;
+
+// Of the two values; a program that does not know it refuses them.
+constexpr int kValueFormat = 1;
+
+nlohmann::json ToJson(const ClusterMember& member) {
+  return {{"id", member.id}, {"name", member.name}};
+}
+
+std::string Encode(const ClusterRecord& record) {
+  nlohmann::json members = nlohmann::json::array();
+  for (const ClusterMember& member : record.in_sync) members.push_back(ToJson(member));
+  return nlohmann::json{{"format", kValueFormat},
+                        {"store", record.store_id},
+                        {"epoch", record.epoch},
+                        {"in_sync", members},
+                        {"successor", record.successor}}
+      .dump();
+}
+
+std::string Encode(const ClusterLeader& leader) {
+  return nlohmann::json{
+      {"format", kValueFormat}, {"member", ToJson(leader.member)}, {"address", leader.address}}
+      .dump();
+}
+
+absl::Status Malformed(std::string_view key) {
+  return MakeError(absl::StatusCode::kFailedPrecondition,
+                   absl::StrCat("what etcd holds under ", ToAbsl(key), " is not CookiX's"),
+                   {"FORMAT_MISMATCH", "etcd_prefix",
+                    "Choose a prefix that nobody else uses, or a newer program.", false});
+}
+
+std::string Text(const nlohmann::json& json, const char* field) {
+  return json.contains(field) && json[field].is_string() ? json[field].get<std::string>() : "";
+}
+
+ClusterMember ToMember(const nlohmann::json& json) {
+  return {Text(json, "id"), Text(json, "name")};
+}
+
+// An object of this format; null otherwise.
+nlohmann::json Parse(const std::string& text) {
+  nlohmann::json json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+  const bool known = json.is_object() && json.contains("format") && json["format"] == kValueFormat;
+  return known ? json : nlohmann::json();
+}
+
+absl::StatusOr<ClusterRecord> DecodeRecord(const std::string& key, const std::string& text) {
+  const nlohmann::json json = Parse(text);
+  if (json.is_null() || !json.contains("epoch") || !json["epoch"].is_number_unsigned() ||
+      !json.contains("in_sync") || !json["in_sync"].is_array()) {
+    return Malformed(key);
+  }
+  ClusterRecord record;
+  record.store_id = Text(json, "store");
+  record.epoch = json["epoch"].get<uint64_t>();
+  record.successor = Text(json, "successor");
+  for (const nlohmann::json& member : json["in_sync"]) record.in_sync.push_back(ToMember(member));
+  return record;
+}
+
+absl::StatusOr<ClusterLeader> DecodeLeader(const std::string& key, const std::string& text) {
+  const nlohmann::json json = Parse(text);
+  if (json.is_null() || !json.contains("member")) return Malformed(key);
+  return ClusterLeader{ToMember(json["member"]), Text(json, "address")};
+}
+
+absl::StatusOr<std::string> ReadFile(std::string_view setting, const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  if (!file.is_open() || file.bad() || text.empty()) {
+    return InvalidField(setting, absl::StrCat("The file ", path, " cannot be read or is empty"),
+                        "Name a file that exists and that the server may read.");
+  }
+  return text;
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const EtcdOptions& options) {
+  if (options.tls_ca.empty()) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions ssl;
+  if (options.tls_ca != "system") {
+    COOKIX_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile("etcd_tls_ca", options.tls_ca));
+  }
+  if (!options.tls_cert.empty()) {
+    COOKIX_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadFile("etcd_tls_cert", options.tls_cert));
+    COOKIX_ASSIGN_OR_RETURN(ssl.pem_private_key, ReadFile("etcd_tls_key", options.tls_key));
+  }
+  return grpc::SslCredentials(ssl);
+}
+
+class EtcdCoordinator final : public Coordinator {
+ public:
+  struct Endpoint {
+    std::string address;
+    std::shared_ptr<grpc::Channel> channel;
+  };
+
+  EtcdCoordinator(EtcdOptions options, std::string password, std::vector<Endpoint> endpoints)
+      : options_(std::move(options)),
+        password_(std::move(password)),
+        record_key_(options_.prefix + "/record"),
+        leader_key_(options_.prefix + "/leader"),
+        endpoints_(std::move(endpoints)) {}
+
+  absl::StatusOr<ClusterState> Read() override {
+    etcd::RangeRequest request;
+    request.set_key(options_.prefix + "/");
+    // The character after '/': all that begins with the prefix and a slash.
+    request.set_range_end(options_.prefix + "0");
+    etcd::RangeResponse response;
+    COOKIX_RETURN_IF_ERROR(Call<etcd::KV>(&etcd::KV::Stub::Range, request, &response));
+    ClusterState state;
+    for (const etcd::KeyValue& pair : response.kvs()) {
+      if (pair.key() == record_key_) {
+        COOKIX_ASSIGN_OR_RETURN(state.record, DecodeRecord(record_key_, pair.value()));
+        state.revision = pair.mod_revision();
+      } else if (pair.key() == leader_key_) {
+        COOKIX_ASSIGN_OR_RETURN(state.leader, DecodeLeader(leader_key_, pair.value()));
+        state.leader_lease = pair.lease();
+      }
+    }
+    return state;
+  }
+
+  absl::StatusOr<Lease> Grant(std::chrono::milliseconds duration) override {
+    etcd::LeaseGrantRequest request;
+    request.set_ttl(std::chrono::ceil<std::chrono::seconds>(duration).count());
+    etcd::LeaseGrantResponse response;
+    COOKIX_RETURN_IF_ERROR(Call<etcd::Lease>(&etcd::Lease::Stub::LeaseGrant, request, &response));
+    return Lease{response.id(), std::chrono::seconds(response.ttl())};
+  }
+
+  absl::StatusOr<Lease> Renew(int64_t lease) override {
+    etcd::LeaseKeepAliveRequest request;
+    request.set_id(lease);
+    etcd::LeaseKeepAliveResponse response;
+    COOKIX_RETURN_IF_ERROR(WithToken([&](const Endpoint& endpoint, const std::string& token) {
+      grpc::ClientContext context;
+      Prepare(context, token);
+      const auto stub = etcd::Lease::NewStub(endpoint.channel);
+      const auto stream = stub->LeaseKeepAlive(&context);
+      stream->Write(request);
+      stream->WritesDone();
+      const bool answered = stream->Read(&response);
+      const grpc::Status ended = stream->Finish();
+      if (!answered && ended.ok()) {
+        return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream of leases ended");
+      }
+      return answered ? grpc::Status::OK : ended;
+    }));
+    if (response.ttl() <= 0) return absl::NotFoundError("the lease has ended");
+    return Lease{lease, std::chrono::seconds(response.ttl())};
+  }
+
+  void Revoke(int64_t lease) override {
+    etcd::LeaseRevokeRequest request;
+    request.set_id(lease);
+    etcd::LeaseRevokeResponse response;
+    // It ends by itself otherwise.
+    Call<etcd::Lease>(&etcd::Lease::Stub::LeaseRevoke, request, &response).IgnoreError();
+  }
+
+  absl::StatusOr<int64_t> Lead(int64_t revision, const ClusterRecord& record,
+                               const ClusterLeader& leader, int64_t lease) override {
+    etcd::TxnRequest request = Put(revision, record);
+    etcd::Compare& nobody = *request.add_compare();
+    nobody.set_key(leader_key_);
+    nobody.set_target(etcd::Compare::CREATE);
+    nobody.set_create_revision(0);
+    etcd::PutRequest& put = *request.add_success()->mutable_request_put();
+    put.set_key(leader_key_);
+    put.set_value(Encode(leader));
+    put.set_lease(lease);
+    return Commit(request);
+  }
+
+  absl::StatusOr<int64_t> Update(int64_t revision, const ClusterRecord& record,
+                                 int64_t lease) override {
+    etcd::TxnRequest request = Put(revision, record);
+    etcd::Compare& leading = *request.add_compare();
+    leading.set_key(leader_key_);
+    leading.set_target(etcd::Compare::LEASE);
+    leading.set_lease(lease);
+    return Commit(request);
+  }
+
+ private:
+  etcd::TxnRequest Put(int64_t revision, const ClusterRecord& record) const {
+    etcd::TxnRequest request;
+    etcd::Compare& unchanged = *request.add_compare();
+    unchanged.set_key(record_key_);
+    unchanged.set_target(etcd::Compare::MOD);
+    unchanged.set_mod_revision(revision);
+    etcd::PutRequest& put = *request.add_success()->mutable_request_put();
+    put.set_key(record_key_);
+    put.set_value(Encode(record));
+    return request;
+  }
+
+  absl::StatusOr<int64_t> Commit(const etcd::TxnRequest& request) {
+    etcd::TxnResponse response;
+    COOKIX_RETURN_IF_ERROR(Call<etcd::KV>(&etcd::KV::Stub::Txn, request, &response));
+    return response.succeeded() ? response.header().revision() : 0;
+  }
+
+  template <typename Service, typename Request, typename Response>
+  absl::Status Call(grpc::Status (Service::Stub::*method)(grpc::ClientContext*, const Request&,
+                                                          Response*),
+                    const Request& request, Response* response) {
+    return WithToken([&](const Endpoint& endpoint, const std::string& token) {
+      grpc::ClientContext context;
+      Prepare(context, token);
+      const auto stub = Service::NewStub(endpoint.channel);
+      return ((*stub).*method)(&context, request, response);
+    });
+  }
+
+  // Calls with the present endpoint. The next call goes to another one if this one failed: to
+  // try again at once could do twice what is done once.
+  template <typename Function>
+  absl::Status WithToken(Function call) {
+    Endpoint endpoint;
+    std::string token;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      endpoint = endpoints_[present_ % endpoints_.size()];
+      token = token_;
+    }
+    grpc::Status status;
+    if (!options_.user.empty() && token.empty()) status = Authenticate(endpoint, &token);
+    if (status.ok()) status = call(endpoint, token);
+    const std::lock_guard<std::mutex> lock(mutex_);
+    token_ = status.ok() ? token : std::string();
+    if (!status.ok()) ++present_;
+    return client::FromRpcStatus(status, absl::StrCat("etcd at ", endpoint.address));
+  }
+
+  grpc::Status Authenticate(const Endpoint& endpoint, std::string* token) {
+    etcd::AuthenticateRequest request;
+    request.set_name(options_.user);
+    request.set_password(password_);
+    etcd::AuthenticateResponse response;
+    grpc::ClientContext context;
+    Prepare(context, "");
+    const grpc::Status status =
+        etcd::Auth::NewStub(endpoint.channel)->Authenticate(&context, request, &response);
+    *token = response.token();
+    return status;
+  }
+
+  void Prepare(grpc::ClientContext& context, const std::string& token) const {
+    context.set_deadline(std::chrono::system_clock::now() + options_.timeout);
+    if (!token.empty()) context.AddMetadata("token", token);
+  }
+
+  const EtcdOptions options_;
+  const std::string password_;
+  const std::string record_key_;
+  const std::string leader_key_;
+  const std::vector<Endpoint> endpoints_;
+
+  std::mutex mutex_;
+  size_t present_ = 0;  // guarded by mutex_
+  std::string token_;   // guarded by mutex_
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Coordinator>> NewEtcdCoordinator(EtcdOptions options) {
+  if (options.prefix.empty() || options.prefix.front() != '/' || options.prefix.back() == '/') {
+    return InvalidField("etcd_prefix", "the prefix does not begin with a slash or ends with one",
+                        "Write it like /cookix/default.");
+  }
+  if (!options.user.empty() && options.tls_ca.empty()) {
+    return InvalidField("etcd_user", "the password would travel to etcd in plain text",
+                        "Set etcd_tls_ca.");
+  }
+  std::string password;
+  if (!options.user.empty()) {
+    COOKIX_ASSIGN_OR_RETURN(password, ReadFile("etcd_password_file", options.password_file));
+    password.resize(std::min(password.find_first_of("\r\n"), password.size()));
+  }
+  COOKIX_ASSIGN_OR_RETURN(const auto credentials, Credentials(options));
+  std::vector<EtcdCoordinator::Endpoint> endpoints;
+  for (const std::string& text : std::vector<std::string>(absl::StrSplit(options.endpoints, ','))) {
+    COOKIX_ASSIGN_OR_RETURN(const ListenAddress address,
+                            ParseListenAddress(text, "etcd_endpoints", /*allow_unix=*/false));
+    grpc::ChannelArguments arguments;
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 500);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    endpoints.push_back({address.ToString(),
+                         grpc::CreateCustomChannel(address.ToString(), credentials, arguments)});
+  }
+  return std::make_unique<EtcdCoordinator>(std::move(options), std::move(password),
+                                           std::move(endpoints));
+}
+
+}  // namespace cookix::server
