@@ -251,6 +251,7 @@ class EtcdCoordinator final : public Coordinator {
       endpoint = endpoints_[present_ % endpoints_.size()];
       token = token_;
     }
+    WaitForConnection(*endpoint.channel);
     grpc::Status status;
     if (!options_.user.empty() && token.empty()) status = Authenticate(endpoint, &token);
     if (status.ok()) status = call(endpoint, token);
@@ -271,6 +272,21 @@ class EtcdCoordinator final : public Coordinator {
         etcd::Auth::NewStub(endpoint.channel)->Authenticate(&context, request, &response);
     *token = response.token();
     return status;
+  }
+
+  // Until there is one, the attempt failed, or half of the time is over. gRPC makes connections
+  // only while somebody waits for something of theirs, and a call that finds the last attempt
+  // failed does not.
+  void WaitForConnection(grpc::Channel& channel) const {
+    const auto deadline = std::chrono::system_clock::now() + options_.timeout / 2;
+    bool connecting = false;
+    while (true) {
+      const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+      if (state == GRPC_CHANNEL_READY) return;
+      if (state == GRPC_CHANNEL_TRANSIENT_FAILURE && connecting) return;
+      connecting |= state == GRPC_CHANNEL_CONNECTING;
+      if (!channel.WaitForStateChange(state, deadline)) return;
+    }
   }
 
   void Prepare(grpc::ClientContext& context, const std::string& token) const {

@@ -1,0 +1,288 @@
+// What an election relies on, from etcd and from the coordinator that tests script.
+#include "server/election/coordinator.h"
+
+#include <netinet/in.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "server/election/etcd_coordinator.h"
+#include "server/election/scripted_coordinator.h"
+#include "storage/base/status.h"
+
+extern char** environ;
+
+namespace cookix::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+int FreePort() {
+  const int fd = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
+  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
+  close(fd);
+  return ntohs(address.sin_port);
+}
+
+// A process of etcd with a directory of its own.
+class Etcd {
+ public:
+  Etcd() : directory_(std::filesystem::path(testing::TempDir()) / "etcd") {
+    std::filesystem::remove_all(directory_);
+    // A port that is free now may be taken a moment later.
+    for (int attempt = 0; attempt < 5 && !running_; ++attempt) Launch();
+  }
+  ~Etcd() {
+    Signal(SIGKILL);
+    waitpid(pid_, nullptr, 0);
+    std::filesystem::remove_all(directory_);
+  }
+
+  const std::string& address() const { return address_; }
+  bool running() const { return running_; }
+  void Signal(int signal) const { kill(pid_, signal); }
+
+ private:
+  void Launch() {
+    address_ = "127.0.0.1:" + std::to_string(FreePort());
+    const std::string client = "http://" + address_;
+    const std::string peer = "http://127.0.0.1:" + std::to_string(FreePort());
+    std::vector<std::string> words = {"etcd",
+                                      "--data-dir",
+                                      directory_.string(),
+                                      "--listen-client-urls",
+                                      client,
+                                      "--advertise-client-urls",
+                                      client,
+                                      "--listen-peer-urls",
+                                      peer,
+                                      "--initial-advertise-peer-urls",
+                                      peer,
+                                      "--initial-cluster",
+                                      "default=" + peer,
+                                      "--log-level",
+                                      "error"};
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
+    ASSERT_EQ(posix_spawnp(&pid_, "etcd", nullptr, nullptr, argv.data(), environ), 0)
+        << "etcd is not installed";
+    EtcdOptions options;
+    options.endpoints = address_;
+    options.prefix = "/probe";
+    const auto coordinator = NewEtcdCoordinator(options);
+    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+    while (std::chrono::steady_clock::now() < deadline) {
+      if (waitpid(pid_, nullptr, WNOHANG) == pid_) return;
+      running_ = (*coordinator)->Read().ok();
+      if (running_) return;
+      std::this_thread::sleep_for(milliseconds(20));
+    }
+  }
+
+  const std::filesystem::path directory_;
+  std::string address_;
+  pid_t pid_ = -1;
+  bool running_ = false;
+};
+
+// One coordinator and two connections to it.
+struct Subject {
+  std::unique_ptr<Etcd> etcd;
+  std::unique_ptr<ScriptedCoordinator> scripted;
+  std::shared_ptr<Coordinator> one;
+  std::shared_ptr<Coordinator> two;
+};
+
+Subject MakeEtcd() {
+  Subject subject;
+  subject.etcd = std::make_unique<Etcd>();
+  EXPECT_TRUE(subject.etcd->running());
+  EtcdOptions options;
+  // Nobody listens at the first.
+  options.endpoints = "127.0.0.1:1," + subject.etcd->address();
+  options.prefix = "/cookix/test";
+  for (std::shared_ptr<Coordinator>* const connection : {&subject.one, &subject.two}) {
+    auto made = NewEtcdCoordinator(options);
+    EXPECT_TRUE(made.ok()) << made.status();
+    *connection = *std::move(made);
+    // After the first failure it is at the second.
+    EXPECT_FALSE((*connection)->Read().ok());
+  }
+  return subject;
+}
+
+Subject MakeScripted() {
+  Subject subject;
+  subject.scripted = std::make_unique<ScriptedCoordinator>();
+  subject.one = subject.scripted->Connect([] { return CallFate::kAnswered; });
+  subject.two = subject.scripted->Connect([] { return CallFate::kAnswered; });
+  return subject;
+}
+
+class CoordinatorTest : public testing::TestWithParam<std::function<Subject()>> {
+ protected:
+  void SetUp() override { subject_ = GetParam()(); }
+
+  int64_t Grant(Coordinator& coordinator, milliseconds duration = std::chrono::seconds(60)) {
+    const auto lease = coordinator.Grant(duration);
+    EXPECT_TRUE(lease.ok()) << lease.status();
+    EXPECT_GE(lease->duration, duration);
+    return lease->id;
+  }
+
+  const ClusterRecord record_{"00112233", 7, {{"m1", "one"}, {"m2", "t\"wo"}}, "m2"};
+  const ClusterLeader leader_{{"m1", "one"}, "one.example:7625"};
+  Subject subject_;
+};
+
+TEST_P(CoordinatorTest, AnswersWhatWasPut) {
+  auto state = subject_.one->Read();
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_FALSE(state->record.has_value());
+  EXPECT_FALSE(state->leader.has_value());
+  EXPECT_EQ(state->revision, 0);
+  const int64_t lease = Grant(*subject_.one);
+  const auto revision = subject_.one->Lead(0, record_, leader_, lease);
+  ASSERT_TRUE(revision.ok()) << revision.status();
+  ASSERT_GT(*revision, 0);
+  state = subject_.two->Read();
+  ASSERT_TRUE(state.ok()) << state.status();
+  ASSERT_TRUE(state->record.has_value());
+  EXPECT_EQ(state->record->store_id, record_.store_id);
+  EXPECT_EQ(state->record->epoch, 7u);
+  EXPECT_EQ(state->record->in_sync, record_.in_sync);
+  EXPECT_EQ(state->record->successor, "m2");
+  EXPECT_EQ(state->revision, *revision);
+  ASSERT_TRUE(state->leader.has_value());
+  EXPECT_EQ(state->leader->member, leader_.member);
+  EXPECT_EQ(state->leader->address, leader_.address);
+  EXPECT_EQ(state->leader_lease, lease);
+}
+
+TEST_P(CoordinatorTest, OneLeadsAtATime) {
+  const int64_t first = Grant(*subject_.one);
+  const int64_t second = Grant(*subject_.two);
+  const auto revision = subject_.one->Lead(0, record_, leader_, first);
+  ASSERT_TRUE(revision.ok());
+  // With what it had read before, and with what there is now.
+  for (const int64_t read : {int64_t{0}, *revision}) {
+    const auto refused = subject_.two->Lead(read, record_, leader_, second);
+    ASSERT_TRUE(refused.ok()) << refused.status();
+    EXPECT_EQ(*refused, 0);
+  }
+  subject_.one->Revoke(first);
+  EXPECT_FALSE(subject_.two->Read()->leader.has_value());
+  // The record stays, so what was read of it counts.
+  EXPECT_EQ(subject_.two->Lead(0, record_, leader_, second).value_or(-1), 0);
+  EXPECT_GT(subject_.two->Lead(*revision, record_, leader_, second).value_or(-1), *revision);
+}
+
+TEST_P(CoordinatorTest, OnlyTheLeaderChangesTheRecordAndOnlyAsItWasRead) {
+  const int64_t lease = Grant(*subject_.one);
+  const int64_t other = Grant(*subject_.two);
+  const auto revision = subject_.one->Lead(0, record_, leader_, lease);
+  ASSERT_TRUE(revision.ok());
+  ClusterRecord changed = record_;
+  changed.in_sync.pop_back();
+  EXPECT_EQ(subject_.two->Update(*revision, changed, other).value_or(-1), 0);
+  const auto next = subject_.one->Update(*revision, changed, lease);
+  ASSERT_TRUE(next.ok());
+  EXPECT_GT(*next, *revision);
+  EXPECT_EQ(subject_.one->Update(*revision, record_, lease).value_or(-1), 0);
+  EXPECT_EQ(subject_.two->Read()->record->in_sync, changed.in_sync);
+  subject_.one->Revoke(lease);
+  EXPECT_EQ(subject_.one->Update(*next, record_, lease).value_or(-1), 0);
+}
+
+TEST_P(CoordinatorTest, ALeaseEndsUnlessItIsRenewed) {
+  const int64_t lease = Grant(*subject_.one, std::chrono::seconds(2));
+  ASSERT_TRUE(subject_.one->Lead(0, record_, leader_, lease).ok());
+  const auto renewed = subject_.one->Renew(lease);
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_GE(renewed->duration, std::chrono::seconds(2));
+  while (subject_.two->Read()->leader.has_value()) {
+    std::this_thread::sleep_for(milliseconds(50));
+  }
+  EXPECT_EQ(subject_.one->Renew(lease).status().code(), absl::StatusCode::kNotFound);
+  const auto late = subject_.one->Lead(subject_.two->Read()->revision, record_, leader_, lease);
+  EXPECT_FALSE(late.ok() && *late > 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CoordinatorTest, testing::Values(MakeEtcd, MakeScripted),
+                         [](const auto& tested) {
+                           return tested.index == 0 ? "Etcd" : "Scripted";
+                         });
+
+TEST(EtcdCoordinatorTest, SaysWhatIsWrong) {
+  const auto field = [](const EtcdOptions& options) {
+    const auto made = NewEtcdCoordinator(options);
+    const auto detail = GetErrorDetail(made.status());
+    return detail.has_value() ? detail->field : made.status().ToString();
+  };
+  EtcdOptions good;
+  good.endpoints = "one:2379,two:2379";
+  good.prefix = "/cookix/default";
+  EXPECT_EQ(field(good), "OK");
+  EtcdOptions options = good;
+  options.endpoints = "one:2379,,two:2379";
+  EXPECT_EQ(field(options), "etcd_endpoints");
+  options.endpoints = "one";
+  EXPECT_EQ(field(options), "etcd_endpoints");
+  for (const char* const prefix : {"", "cookix", "/cookix/", "/"}) {
+    options = good;
+    options.prefix = prefix;
+    EXPECT_EQ(field(options), "etcd_prefix") << prefix;
+  }
+  options = good;
+  options.user = "root";
+  EXPECT_EQ(field(options), "etcd_user");
+  options.tls_ca = "system";
+  options.password_file = "/nonexistent";
+  EXPECT_EQ(field(options), "etcd_password_file");
+  options = good;
+  options.tls_ca = "/nonexistent";
+  EXPECT_EQ(field(options), "etcd_tls_ca");
+}
+
+TEST(EtcdCoordinatorTest, WhatDoesNotAnswerCostsABoundedTime) {
+  Etcd etcd;
+  ASSERT_TRUE(etcd.running());
+  EtcdOptions options;
+  options.endpoints = etcd.address();
+  options.prefix = "/cookix/test";
+  options.timeout = milliseconds(200);
+  const auto coordinator = NewEtcdCoordinator(options);
+  ASSERT_TRUE(coordinator.ok());
+  etcd.Signal(SIGSTOP);
+  EXPECT_FALSE((*coordinator)->Read().ok());
+  EXPECT_FALSE((*coordinator)->Grant(std::chrono::seconds(5)).ok());
+  EXPECT_NE((*coordinator)->Renew(1).status().code(), absl::StatusCode::kNotFound);
+  etcd.Signal(SIGCONT);
+  while (!(*coordinator)->Read().ok()) {
+  }
+  EXPECT_EQ((*coordinator)->Renew(1).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace cookix::server
