@@ -61,6 +61,10 @@ struct RemoteOptions {
   // Deadline of each unary call, its retries included; 0 = none. Streams have
   // none.
   int64_t timeout_ms = 30'000;
+  // While calls are under way, a sign of life is asked for after so long a silence, and a
+  // connection that gives none within 4 s is cut: its calls end with UNAVAILABLE. 10,000 to
+  // 3,600,000; 0 = never, so that only the deadline ends calls to a server that vanished.
+  int64_t keepalive_ms = 0;
   RetryOptions retry;
 };
 

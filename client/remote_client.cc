@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <random>
 #include <thread>
 #include <utility>
 
+#include "client/call_kinds.h"
 #include "client/remote_writers.h"
 #include "client/request_id.h"
 #include "client/retry.h"
@@ -16,32 +16,8 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
-// Requests that can carry a request id.
-template <class Request>
-concept IdempotentWrite = requires(Request request) {
-  request.mutable_options()->mutable_request_id();
-};
-
-// Calls without write options that change nothing, so that repeating is safe.
-constexpr bool IsRead(std::string_view method) {
-  for (std::string_view prefix :
-       {"Get", "BatchGet", "List", "Scan", "Count", "Find", "Traverse", "Query", "Verify", "WhoAmI",
-        "Search", "BatchSearch", "Describe", "Compile", "Execute"}) {
-    if (method.substr(0, prefix.size()) == prefix) return true;
-  }
-  return false;
-}
-
-absl::Status CheckInFlight(int in_flight) {
-  if (in_flight >= 1 && in_flight <= 1024) return absl::OkStatus();
-  return InvalidField("in_flight", "the number of writes in flight must be from 1 to 1024",
-                      "4 suits most servers");
-}
-
-uint64_t Seed() {
-  thread_local std::random_device device;
-  return (static_cast<uint64_t>(device()) << 32) | device();
-}
+// How long the answer to a sign of life may take.
+constexpr int kKeepaliveTimeoutMs = 4'000;
 
 std::string_view HostOf(std::string_view target) {
   for (std::string_view scheme : {"dns:///", "dns:", "ipv4:", "ipv6:"}) {
@@ -63,6 +39,12 @@ std::string_view HostOf(std::string_view target) {
 }
 
 }  // namespace
+
+absl::Status CheckInFlight(int in_flight) {
+  if (in_flight >= 1 && in_flight <= 1024) return absl::OkStatus();
+  return InvalidField("in_flight", "the number of writes in flight must be from 1 to 1024",
+                      "4 suits most servers");
+}
 
 bool IsLocalTarget(std::string_view target) {
   if (target.substr(0, 5) == "unix:" || target.substr(0, 14) == "unix-abstract:") return true;
@@ -99,7 +81,7 @@ absl::Status RemoteClient::CallWithRetry(const Request& request, Response* respo
   const bool limited = options_.timeout_ms > 0;
   const auto deadline = limited ? Clock::now() + std::chrono::milliseconds(options_.timeout_ms)
                                 : Clock::time_point::max();
-  RetryPolicy retry(options_.retry, safe_to_repeat, Seed());
+  RetryPolicy retry(options_.retry, safe_to_repeat, RandomSeed());
   while (true) {
     grpc::ClientContext context;
     AddKey(&context);
@@ -154,10 +136,24 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 COOKIX_CLIENT_CALLS(COOKIX_DEFINE)
 #undef COOKIX_DEFINE
 
+#define COOKIX_DEFINE_ONCE(Service, Method)                                          \
+  absl::Status RemoteClient::Method##Once(const v1::Method##Request& request,        \
+                                          v1::Method##Response* response,            \
+                                          std::chrono::milliseconds limit) {         \
+    grpc::ClientContext context;                                                     \
+    AddKey(&context);                                                                \
+    if (limit.count() > 0) context.set_deadline(Clock::now() + limit);               \
+    response->Clear();                                                               \
+    return FromRpcStatus(COOKIX_STUB_##Service->Method(&context, request, response), \
+                         options_.target);                                           \
+  }
+COOKIX_CLIENT_CALLS(COOKIX_DEFINE_ONCE)
+#undef COOKIX_DEFINE_ONCE
+
 absl::Status RemoteClient::StreamObjects(
     const v1::StreamObjectsRequest& request,
     absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) {
-  RetryPolicy retry(options_.retry, true, Seed());
+  RetryPolicy retry(options_.retry, true, RandomSeed());
   while (true) {
     grpc::ClientContext context;
     AddKey(&context);
@@ -189,22 +185,32 @@ absl::Status RemoteClient::StreamObjects(
 }
 
 absl::StatusOr<std::unique_ptr<BulkWriter>> RemoteClient::OpenBulkWriter(int in_flight) {
+  return OpenBulkWriter(in_flight, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<BulkWriter>> RemoteClient::OpenBulkWriter(int in_flight,
+                                                                         PositionSink seen) {
   COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
   auto context = std::make_unique<grpc::ClientContext>();
   AddKey(context.get());
   return std::make_unique<RemoteBulkWriter>(*object_stub_, std::move(context), in_flight,
-                                            options_.target);
+                                            options_.target, std::move(seen));
 }
 
 absl::StatusOr<std::unique_ptr<VectorWriter>> RemoteClient::OpenVectorWriter(int in_flight) {
+  return OpenVectorWriter(in_flight, nullptr);
+}
+
+absl::StatusOr<std::unique_ptr<VectorWriter>> RemoteClient::OpenVectorWriter(int in_flight,
+                                                                             PositionSink seen) {
   COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
   auto context = std::make_unique<grpc::ClientContext>();
   AddKey(context.get());
   return std::make_unique<RemoteVectorWriter>(*search_stub_, std::move(context), in_flight,
-                                              options_.target);
+                                              options_.target, std::move(seen));
 }
 
-absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
+absl::StatusOr<std::unique_ptr<RemoteClient>> RemoteClient::Connect(RemoteOptions options) {
   if (options.target.empty()) {
     return InvalidField("target", "the address of the server is empty", "give host:port");
   }
@@ -217,6 +223,11 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
       !IsLocalTarget(options.target)) {
     return InvalidField("api_key", "the API key would be sent in plain text to " + options.target,
                         "use TLS, or allow it explicitly on a network that you trust");
+  }
+  if (options.keepalive_ms != 0 &&
+      (options.keepalive_ms < 10'000 || options.keepalive_ms > 3'600'000)) {
+    return InvalidField("keepalive_ms", "signs of life must be 10 s to 1 h apart",
+                        "servers cut off who sends them more often; 0 sends none");
   }
   if (options.certificate_pem.empty() != options.key_pem.empty()) {
     return InvalidField(options.key_pem.empty() ? "key_pem" : "certificate_pem",
@@ -231,6 +242,10 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  if (options.keepalive_ms > 0) {
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_ms));
+    arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
+  }
   if (options.tls) {
     grpc::SslCredentialsOptions ssl;
     if (options.ca_pem != "system") ssl.pem_root_certs = options.ca_pem;
@@ -243,6 +258,10 @@ absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
   }
   auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
   return std::make_unique<RemoteClient>(std::move(options), std::move(channel));
+}
+
+absl::StatusOr<std::unique_ptr<Client>> ConnectRemote(RemoteOptions options) {
+  return RemoteClient::Connect(std::move(options));
 }
 
 }  // namespace cookix::client

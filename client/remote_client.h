@@ -9,7 +9,8 @@
 #ifndef COOKIX_CLIENT_REMOTE_CLIENT_H_
 #define COOKIX_CLIENT_REMOTE_CLIENT_H_
 
-#include <atomic>
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,8 +33,14 @@ namespace cookix::client {
 // True for loopback addresses, "localhost" and unix sockets.
 bool IsLocalTarget(std::string_view target);
 
+// INVALID_ARGUMENT when a stream cannot have so many unanswered requests.
+absl::Status CheckInFlight(int in_flight);
+
 class RemoteClient : public Client {
  public:
+  // As ConnectRemote().
+  static absl::StatusOr<std::unique_ptr<RemoteClient>> Connect(RemoteOptions options);
+
   RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel> channel);
 
 #define COOKIX_DECLARE(Service, Method) \
@@ -41,10 +48,23 @@ class RemoteClient : public Client {
   COOKIX_CLIENT_CALLS(COOKIX_DECLARE)
 #undef COOKIX_DECLARE
 
+  // One attempt of each call, as `request` is, for those who decide themselves what to
+  // repeat and where. It takes `limit` at most; 0 = no limit.
+#define COOKIX_DECLARE_ONCE(Service, Method)                                                    \
+  absl::Status Method##Once(const v1::Method##Request& request, v1::Method##Response* response, \
+                            std::chrono::milliseconds limit);
+  COOKIX_CLIENT_CALLS(COOKIX_DECLARE_ONCE)
+#undef COOKIX_DECLARE_ONCE
+
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;
   absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int in_flight) override;
+
+  // Is called, by the thread that uses the writer, with the position of each acknowledged write.
+  using PositionSink = std::function<void(const std::string& position)>;
+  absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight, PositionSink seen);
+  absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int in_flight, PositionSink seen);
 
  private:
   // Gives a write an id if it can have one and has none, then calls.

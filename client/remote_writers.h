@@ -3,6 +3,7 @@
 #define COOKIX_CLIENT_REMOTE_WRITERS_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -18,11 +19,13 @@ namespace cookix::client {
 class RemoteBulkWriter : public BulkWriter {
  public:
   RemoteBulkWriter(v1::ObjectService::Stub& stub, std::unique_ptr<grpc::ClientContext> context,
-                   int in_flight, std::string target)
+                   int in_flight, std::string target, std::function<void(const std::string&)> seen)
       : stream_(
             std::move(context), in_flight, std::move(target),
             [&stub](grpc::ClientContext* call) { return stub.BulkWrite(call); },
-            [](const v1::BulkWriteResponse&) {}) {}
+            [seen = std::move(seen)](const v1::BulkWriteResponse& answer) {
+              if (seen != nullptr) seen(answer.result().position());
+            }) {}
 
   absl::Status Write(v1::WriteRequest&& request) override {
     v1::BulkWriteRequest envelope;
@@ -39,12 +42,14 @@ class RemoteBulkWriter : public BulkWriter {
 class RemoteVectorWriter : public VectorWriter {
  public:
   RemoteVectorWriter(v1::SearchService::Stub& stub, std::unique_ptr<grpc::ClientContext> context,
-                     int in_flight, std::string target)
+                     int in_flight, std::string target,
+                     std::function<void(const std::string&)> seen)
       : stream_(
             std::move(context), in_flight, std::move(target),
             [&stub](grpc::ClientContext* call) { return stub.InsertVectors(call); },
-            [this](const v1::InsertVectorsResponse& answer) {
+            [this, seen = std::move(seen)](const v1::InsertVectorsResponse& answer) {
               created_ += answer.created_count();
+              if (seen != nullptr) seen(answer.result().position());
             }) {}
 
   absl::Status Write(v1::InsertVectorsRequest&& request) override {

@@ -9,8 +9,28 @@
 
 namespace cookix::client {
 
-// The pauses of one call: exponential with jitter, so that clients that failed
-// together do not come back together. Not thread-safe.
+// Pauses that double up to a bound, each between half and all of its step, so that those who
+// failed together do not come back together. Not thread-safe.
+class Backoff {
+ public:
+  // From the first step to the longest, milliseconds, each 1 at least.
+  Backoff(int64_t initial_ms, int64_t max_ms, uint64_t seed);
+
+  int64_t NextMs();
+  // Begins again with the first step.
+  void Reset() { step_ms_ = initial_ms_; }
+
+ private:
+  const int64_t initial_ms_;
+  const int64_t max_ms_;
+  uint64_t random_;
+  int64_t step_ms_;
+};
+
+// A seed that differs from call to call.
+uint64_t RandomSeed();
+
+// The pauses of one call. Not thread-safe.
 class RetryPolicy {
  public:
   // `safe_to_repeat`: the call is a read, or a write with a request id.
@@ -21,11 +41,10 @@ class RetryPolicy {
   int64_t NextPauseMs(const absl::Status& error);
 
  private:
-  const RetryOptions options_;
+  const int max_attempts_;
   const bool safe_to_repeat_;
-  uint64_t random_;
   int attempts_ = 1;
-  int64_t step_ms_;
+  Backoff backoff_;
 };
 
 }  // namespace cookix::client

@@ -3,29 +3,15 @@
 #ifndef COOKIX_CLIENT_EXAMPLES_EXAMPLE_DATABASE_H_
 #define COOKIX_CLIENT_EXAMPLES_EXAMPLE_DATABASE_H_
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "client/client.h"
+#include "client/examples/check.h"
 #include "engine/database.h"
 
 namespace cookix::client {
-
-// Ends the example with a message when a call fails.
-inline void Check(const absl::Status& status) {
-  if (status.ok()) return;
-  std::fprintf(stderr, "%s\n", status.ToString().c_str());
-  std::exit(1);
-}
-
-inline void Expect(bool condition, const char* what) {
-  if (condition) return;
-  std::fprintf(stderr, "not as expected: %s\n", what);
-  std::exit(1);
-}
 
 struct ExampleDatabase {
   std::unique_ptr<engine::Database> database;

@@ -259,6 +259,7 @@ void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
     response->set_role(role_ == Role::kPrimary   ? v1::REPLICATION_ROLE_PRIMARY
                        : role_ == Role::kReplica ? v1::REPLICATION_ROLE_REPLICA
                                                  : v1::REPLICATION_ROLE_FENCED);
+    response->set_address(address_);
     replica = replica_;
   }
   if (const DatabaseHandle database = databases_.Get(); database != nullptr) {

@@ -205,7 +205,8 @@ const std::vector<CommandGroup>& AllCommands() {
 
 const std::vector<FlagSpec>& GlobalFlags() {
   static const auto* flags = new std::vector<FlagSpec>{
-      {"server", "HOST:PORT", "the server (COOKIX_SERVER; default 127.0.0.1:7625)"},
+      {"server", "HOST:PORT,...",
+       "the server, or several of one store (COOKIX_SERVER; default 127.0.0.1:7625)"},
       {"data", "DIR", "open a data directory in this process instead of a server"},
       {"namespace", "NAME", "the namespace (COOKIX_NAMESPACE; default \"default\")", 'n'},
       {"api-key-file", "FILE",

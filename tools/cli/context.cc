@@ -3,7 +3,7 @@
 #include <sstream>
 #include <utility>
 
-#include "client/remote_client.h"
+#include "client/cluster_client.h"
 #include "engine/database.h"
 #include "tools/cli/command.h"
 
@@ -27,6 +27,22 @@ std::string Trim(std::string text) {
 
 bool Truthy(const std::optional<std::string>& value) {
   return value && (*value == "1" || *value == "true" || *value == "yes" || *value == "on");
+}
+
+// A client of the server, or of the servers if `target` names several.
+absl::StatusOr<std::unique_ptr<client::Client>> Connect(client::RemoteOptions options) {
+  if (options.target.find(',') == std::string::npos) {
+    return client::ConnectRemote(std::move(options));
+  }
+  client::ClusterOptions cluster;
+  std::istringstream list(options.target);
+  for (std::string address; std::getline(list, address, ',');) {
+    if (address.empty()) return UsageError("an address is empty", "--server", "give A:PORT,B:PORT");
+    cluster.addresses.push_back(std::move(address));
+  }
+  options.keepalive_ms = cluster.remote.keepalive_ms;
+  cluster.remote = std::move(options);
+  return client::ConnectCluster(std::move(cluster));
 }
 
 }  // namespace
@@ -111,7 +127,7 @@ absl::StatusOr<client::Client*> Context::client() {
       COOKIX_ASSIGN_OR_RETURN(options.key_pem, ReadFile(arguments_.Get("key"), "--key"));
     }
     options.server_name = arguments_.Get("server-name");
-    COOKIX_ASSIGN_OR_RETURN(connection_->owned, client::ConnectRemote(std::move(options)));
+    COOKIX_ASSIGN_OR_RETURN(connection_->owned, Connect(std::move(options)));
   }
   connection_->client = connection_->owned.get();
   return connection_->client;
