@@ -607,6 +607,10 @@ absl::StatusOr<ParsedConfig> ParseConfig(const std::vector<std::string>& argumen
       parsed.version = true;
       continue;
     }
+    if (name == "check_config" && !value.has_value()) {
+      parsed.check = true;
+      continue;
+    }
     if (name == "print_config_reference" && !value.has_value()) {
       parsed.print_reference = true;
       continue;
@@ -724,6 +728,7 @@ std::string HelpText() {
       "environment over the file.\n\n"
       "  --config=FILE             read settings from a YAML file\n"
       "  --version                 print the version\n"
+      "  --check-config            check the settings, start nothing\n"
       "  --print-config-reference  print this table as Markdown\n"
       "  --help                    print this\n";
   const Config defaults;

@@ -156,6 +156,8 @@ struct ParsedConfig {
   bool help = false;
   bool version = false;
   bool print_reference = false;
+  // To look at the settings, and start nothing.
+  bool check = false;
   // Variables of the environment that look like settings and are none.
   std::vector<std::string> ignored_environment;
 };

@@ -104,6 +104,8 @@ TEST(ConfigTest, LeavesOtherProgramsVariablesAlone) {
       {}, {{"COOKIX_API_KEY", "secret"}, {"COOKIX_SERVICE_HOST", "10.0.0.1"}, {"PATH", "/bin"}});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->ignored_environment.size(), 2u);
+  EXPECT_FALSE(parsed->check);
+  EXPECT_TRUE(ParseConfig({"--check-config"}, {})->check);
 }
 
 TEST(ConfigTest, RefusesBadValuesNamingTheSetting) {

@@ -90,6 +90,13 @@ int Run(const std::vector<std::string>& arguments) {
   }
   const Config& config = parsed->config;
   if (const absl::Status valid = ValidateConfig(config); !valid.ok()) return Fail(valid);
+  if (parsed->check) {
+    for (const std::string& name : parsed->ignored_environment) {
+      std::cout << "not a setting, ignored: " << name << "\n";
+    }
+    std::cout << "the settings fit together\n";
+    return 0;
+  }
   LogLevel level = LogLevel::kInfo;
   ParseLogLevel(config.log_level, &level);
   absl::StatusOr<std::unique_ptr<Log>> opened = Log::Open(level, config.log_file);
