@@ -16,6 +16,8 @@ namespace {
 
 using Clock = std::chrono::system_clock;
 
+// From the other end of the world, to a busy machine, with TLS.
+constexpr int kConnectTimeoutMs = 5'000;
 // How long the answer to a sign of life may take.
 constexpr int kKeepaliveTimeoutMs = 4'000;
 
@@ -240,7 +242,8 @@ absl::StatusOr<std::unique_ptr<RemoteClient>> RemoteClient::Connect(RemoteOption
   arguments.SetMaxSendMessageSize(-1);
   // A lost server is tried again soon: the retries above count on it.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+  // Despite its name: how long one attempt to connect may take, its handshakes included.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
   if (options.keepalive_ms > 0) {
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_ms));

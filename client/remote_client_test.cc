@@ -1,5 +1,10 @@
 #include "client/remote_client.h"
 
+#include <grpcpp/server_posix.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <chrono>
 #include <memory>
@@ -47,6 +52,9 @@ class FakeServer : public v1::ObjectService::Service {
     server_ = builder.BuildAndStart();
     target = "127.0.0.1:" + std::to_string(port);
   }
+  // Serves a connection that somebody else accepted.
+  void Adopt(int connection) { grpc::AddInsecureChannelFromFd(server_.get(), connection); }
+
   ~FakeServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
 
   grpc::Status PutObject(grpc::ServerContext*, const v1::PutObjectRequest* request,
@@ -400,6 +408,40 @@ TEST(RemoteClientTest, EndsAStreamOfVectorsWithItsFirstError) {
   EXPECT_EQ(GetErrorDetail(status)->reason, "FIELD_NOT_FOUND");
   EXPECT_EQ((*writer)->acknowledged(), 5);
   EXPECT_EQ((*writer)->created(), 5);
+}
+
+// As over a long way, or from a busy machine.
+TEST(RemoteClientTest, TakesTimeToConnect) {
+  FakeServer server;
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 4), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  std::thread slow([&] {
+    while (true) {
+      const int connection = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+      if (connection < 0) return;
+      std::this_thread::sleep_for(std::chrono::milliseconds(500));
+      server.Adopt(connection);
+    }
+  });
+  RemoteOptions options;
+  options.target = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  options.retry.max_attempts = 1;
+  auto client = ConnectRemote(options);
+  ASSERT_TRUE(client.ok());
+  v1::GetObjectRequest request;
+  request.mutable_ref()->set_key("a");
+  v1::GetObjectResponse response;
+  const absl::Status status = (*client)->GetObject(request, &response);
+  EXPECT_TRUE(status.ok()) << status;
+  shutdown(listener, SHUT_RDWR);
+  slow.join();
+  close(listener);
 }
 
 TEST(RemoteClientTest, StopsAStreamWhenAsked) {
