@@ -53,6 +53,11 @@ uint64_t LastEpoch(const ServerState& state) {
   return state.epochs().empty() ? 0 : state.epochs().rbegin()->epoch();
 }
 
+uint64_t PromotedEpoch(uint64_t last) {
+  constexpr uint64_t kStep = 1000;
+  return (last / kStep + 1) * kStep;
+}
+
 bool SameStore(const ServerState& a, const ServerState& b) {
   return !a.store_id().empty() && a.store_id() == b.store_id();
 }

@@ -25,6 +25,12 @@ std::vector<storage::EpochStart> EpochsOf(const internal::v1::ServerState& state
 // The last epoch; 0 when there is none.
 uint64_t LastEpoch(const internal::v1::ServerState& state);
 
+// The epoch that a promotion begins when `last` is the latest that is known. Epochs are left out
+// in between: a lost primary that comes back from a crash, and that nobody has told of the
+// promotion yet, begins the next one of its own then, and must remain the one that gives way,
+// however often it crashes.
+uint64_t PromotedEpoch(uint64_t last);
+
 // Whether the two are servers of one store. Without a store, no.
 bool SameStore(const internal::v1::ServerState& a, const internal::v1::ServerState& b);
 

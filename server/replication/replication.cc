@@ -498,7 +498,8 @@ absl::Status Replication::BecomePrimary(const std::string& former, uint64_t firs
     uint64_t epoch = store.epoch();
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      epoch = std::max(std::max(epoch, LastEpoch(learned_)) + 1, first_epoch);
+      const uint64_t last = std::max(epoch, LastEpoch(learned_));
+      epoch = first_epoch == 0 ? PromotedEpoch(last) : std::max(last + 1, first_epoch);
     }
     Note note = before;
     note.role = Role::kPrimary;

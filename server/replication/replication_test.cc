@@ -456,6 +456,13 @@ ServerState State(const std::string& instance, std::vector<std::pair<uint64_t, u
   return state;
 }
 
+TEST(HistoryTest, APromotionIsLaterThanCrashesOfTheOneBefore) {
+  EXPECT_EQ(PromotedEpoch(0), 1000u);
+  EXPECT_EQ(PromotedEpoch(1), 1000u);
+  EXPECT_EQ(PromotedEpoch(999), 1000u);
+  EXPECT_EQ(PromotedEpoch(1000), 2000u);
+}
+
 TEST(HistoryTest, TellsWhatContinues) {
   const ServerState source = State("s", {{1, 1}, {3, 11}}, 20);
   const auto reason = [&](const ServerState& follower) {
