@@ -110,9 +110,7 @@ class Machines:
             os.makedirs(self.path(name, path), exist_ok=True)
         for path in ("/usr/local/bin/", "/opt/cookix/"):
             for program, source in self._programs.items():
-                subprocess.run(["cp", "--reflink=auto", source, self.path(name, path) + program],
-                               check=True)
-                os.chmod(self.path(name, path) + program, 0o755)
+                os.symlink(source, self.path(name, path) + program)
         for file in ("server.crt", "server.key", "ca.crt"):
             with open(os.path.join(certificates, file), encoding="ascii") as source:
                 _write(self.path(name, "/etc/cookix/tls/" + file), source.read())
