@@ -92,6 +92,11 @@ void MarkToken(const ClusterServer& server, Response* response) {
   response->mutable_next_page_token()->append(kTokenMark).append(server.address);
 }
 
+uint64_t EpochOf(const std::string& position) {
+  const auto decoded = storage::DecodePosition(position);
+  return decoded.ok() ? decoded->epoch : 0;
+}
+
 absl::Status LostHistory(const ClusterServer& primary) {
   return MakeError(absl::StatusCode::kFailedPrecondition,
                    "what this client has seen is not in the history of the primary " +
@@ -102,6 +107,11 @@ absl::Status LostHistory(const ClusterServer& primary) {
                     false});
 }
 
+bool IsDenied(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kUnauthenticated ||
+         status.code() == absl::StatusCode::kPermissionDenied;
+}
+
 // What a failed read says about where to read instead.
 enum class Next { kNowhere, kAtPrimary, kElsewhere };
 
@@ -110,16 +120,9 @@ Next AfterFailedRead(const absl::Status& status, bool at_primary) {
   if (reason == "POSITION_NOT_REACHED" || reason == "POSITION_UNKNOWN") {
     return at_primary ? Next::kNowhere : Next::kAtPrimary;
   }
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-      return Next::kElsewhere;
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kPermissionDenied:
-      // A replica may not know of a new key yet.
-      return at_primary ? Next::kNowhere : Next::kAtPrimary;
-    default:
-      return Next::kNowhere;
-  }
+  if (status.code() == absl::StatusCode::kUnavailable) return Next::kElsewhere;
+  // A replica may not know of a new key yet.
+  return IsDenied(status) && !at_primary ? Next::kAtPrimary : Next::kNowhere;
 }
 
 }  // namespace
@@ -173,28 +176,33 @@ absl::Status ClusterClient::RunRead(int64_t timeout_ms, const std::string& posit
     const bool at_primary = server == servers_->Primary();
     status = attempt(*server, /*waits_less=*/!at_primary, attempts.Left());
     if (status.ok()) return status;
+    tried.insert(server.get());
     if (at_primary && !position.empty() && ReasonOf(status) == "POSITION_UNKNOWN") {
-      if (servers_->EpochOf(*server) >= session_.position().epoch) {
+      if (servers_->EpochOf(*server) >= EpochOf(position)) {
         session_.Forget(position);
         return LostHistory(*server);
       }
       // It was primary once: somebody has begun a later epoch.
       servers_->Doubt(*server);
+      continue;
     }
     switch (AfterFailedRead(status, at_primary)) {
       case Next::kNowhere:
         return status;
       case Next::kAtPrimary:
-        servers_->Rest(*server);
         wanted = servers_->Primary();
-        // It passes only where it is a matter of time.
-        if (wanted == nullptr && status.code() != absl::StatusCode::kUnavailable) return status;
+        if (wanted != nullptr) {
+          servers_->Rest(*server);
+          break;
+        }
+        // Who knows keys is the primary; for the rest somebody may become it, or this server has.
+        if (IsDenied(status)) return status;
+        servers_->Doubt(*server);
         break;
       case Next::kElsewhere:
         servers_->Doubt(*server);
         break;
     }
-    tried.insert(server.get());
   }
 }
 

@@ -10,11 +10,14 @@
 #include <fstream>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "server/server.h"
 #include "tests/support/status_matchers.h"
 
@@ -650,6 +653,139 @@ TEST_F(ClusterClientTest, ThreadsReadTheirWritesWhileThePrimaryChanges) {
   stop = true;
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(Count(*client), written.load());
+}
+
+// A server that says what it is told to say.
+class ScriptedServer : public v1::ObjectService::Service {
+ public:
+  ScriptedServer() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+    builder.RegisterService(this);
+    builder.RegisterService(&replication_);
+    builder.RegisterService(&security_);
+    server_ = builder.BuildAndStart();
+    address = "127.0.0.1:" + std::to_string(port);
+    replication_.status.set_store_id("store");
+  }
+  ~ScriptedServer() override { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  void Become(v1::ReplicationRole role, int64_t epoch) {
+    const std::lock_guard<std::mutex> lock(replication_.mutex);
+    replication_.status.set_role(role);
+    replication_.status.set_epoch(epoch);
+  }
+
+  grpc::Status GetObject(grpc::ServerContext*, const v1::GetObjectRequest*,
+                         v1::GetObjectResponse*) override {
+    ++reads;
+    return read_status();
+  }
+  grpc::Status PutObject(grpc::ServerContext*, const v1::PutObjectRequest* request,
+                         v1::PutObjectResponse*) override {
+    const std::lock_guard<std::mutex> lock(mutex);
+    request_ids.push_back(request->options().request_id());
+    return write_status(static_cast<int>(request_ids.size()));
+  }
+
+  struct Replication : v1::ReplicationService::Service {
+    grpc::Status GetReplicationStatus(grpc::ServerContext*, const v1::GetReplicationStatusRequest*,
+                                      v1::GetReplicationStatusResponse* response) override {
+      const std::lock_guard<std::mutex> lock(mutex);
+      *response = status;
+      return grpc::Status::OK;
+    }
+    std::mutex mutex;
+    v1::GetReplicationStatusResponse status;
+  };
+  struct Security : v1::SecurityService::Service {
+    grpc::Status CreateKey(grpc::ServerContext*, const v1::CreateKeyRequest*,
+                           v1::CreateKeyResponse*) override {
+      ++calls;
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "who knows");
+    }
+    std::atomic<int> calls{0};
+  };
+
+  std::string address;
+  std::function<grpc::Status()> read_status = [] { return grpc::Status::OK; };
+  // By how many writes there were, this one included.
+  std::function<grpc::Status(int)> write_status = [](int) { return grpc::Status::OK; };
+  std::atomic<int> reads{0};
+  std::mutex mutex;
+  std::vector<std::string> request_ids;
+  Replication replication_;
+  Security security_;
+
+ private:
+  std::unique_ptr<grpc::Server> server_;
+};
+
+grpc::Status Failure(grpc::StatusCode code, const std::string& reason) {
+  google::rpc::ErrorInfo info;
+  info.set_domain("cookix");
+  info.set_reason(reason);
+  google::rpc::Status status;
+  status.set_code(code);
+  status.add_details()->PackFrom(info);
+  return grpc::Status(code, reason, status.SerializeAsString());
+}
+
+TEST(ScriptedClusterTest, APrimaryOfAnEarlierEpochDoesNotEndTheSession) {
+  ScriptedServer former;
+  ScriptedServer present;
+  former.Become(v1::REPLICATION_ROLE_PRIMARY, 1);
+  former.read_status = [&] {
+    // Only now is it known that somebody took over.
+    present.Become(v1::REPLICATION_ROLE_PRIMARY, 2);
+    return Failure(grpc::StatusCode::FAILED_PRECONDITION, "POSITION_UNKNOWN");
+  };
+  ClusterOptions options;
+  options.addresses = {former.address, present.address};
+  options.read_from = ReadFrom::kPrimary;
+  auto client = ConnectCluster(options);
+  ASSERT_TRUE(client.ok());
+  const std::string seen = storage::EncodePosition({storage::StoreId{}, 2, 7});
+  ASSERT_OK((*client)->Continue(seen));
+  EXPECT_OK(Get(**client, "a"));
+  EXPECT_EQ((*client)->position(), seen);
+  EXPECT_GE(former.reads, 1);
+  EXPECT_EQ(present.reads, 1);
+}
+
+TEST(ScriptedClusterTest, AWriteIsSentAgainUnderItsId) {
+  ScriptedServer server;
+  server.Become(v1::REPLICATION_ROLE_PRIMARY, 1);
+  server.write_status = [](int count) {
+    if (count == 1) return Failure(grpc::StatusCode::UNAVAILABLE, "NOT_REPLICATED");
+    if (count == 2) return Failure(grpc::StatusCode::FAILED_PRECONDITION, "NOT_PRIMARY");
+    if (count == 3) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "cut");
+    if (count == 5) return Failure(grpc::StatusCode::ABORTED, "CONDITION_FAILED");
+    return grpc::Status::OK;
+  };
+  ClusterOptions options;
+  options.addresses = {server.address};
+  auto client = ConnectCluster(options);
+  ASSERT_TRUE(client.ok());
+  EXPECT_OK(Put(**client, "a"));
+  EXPECT_EQ(Put(**client, "b").code(), absl::StatusCode::kAborted);
+  ASSERT_EQ(server.request_ids.size(), 5u);
+  EXPECT_FALSE(server.request_ids[0].empty());
+  for (int i = 1; i < 4; ++i) EXPECT_EQ(server.request_ids[i], server.request_ids[0]);
+  EXPECT_NE(server.request_ids[4], server.request_ids[0]);
+}
+
+TEST(ScriptedClusterTest, WhatMayHaveHappenedIsNotRepeatedWithoutAnId) {
+  ScriptedServer server;
+  server.Become(v1::REPLICATION_ROLE_PRIMARY, 1);
+  ClusterOptions options;
+  options.addresses = {server.address};
+  auto client = ConnectCluster(options);
+  ASSERT_TRUE(client.ok());
+  v1::CreateKeyResponse response;
+  EXPECT_EQ((*client)->CreateKey({}, &response).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.security_.calls, 1);
 }
 
 TEST(ClusterSessionTest, KeepsTheLatestPosition) {
