@@ -53,10 +53,10 @@ class _Key(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientInterceptor,
 
 
 class Cookix:
-    """Stubs of all services over one channel."""
+    """Stubs of all services over one channel. `channel_options` are gRPC's, as pairs."""
 
-    def __init__(self, target, api_key="", timeout=30.0):
-        self._channel = grpc.insecure_channel(target)
+    def __init__(self, target, api_key="", timeout=30.0, channel_options=()):
+        self._channel = grpc.insecure_channel(target, channel_options)
         channel = grpc.intercept_channel(self._channel, _Key(api_key, timeout))
         self.object = object_service_pb2_grpc.ObjectServiceStub(channel)
         self.graph = graph_service_pb2_grpc.GraphServiceStub(channel)

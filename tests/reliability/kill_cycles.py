@@ -1,0 +1,151 @@
+#!/usr/bin/python3
+"""Kills servers of a replicated store while clients write, again and again.
+
+    kill_cycles.py COOKIXD [--cycles=10] [--seed=1] [--json=FILE] [--directory=DIR]
+
+A primary, a replica that every write waits for (sync_replicas=1, sync_mode=full), and one that
+none waits for (sync_mode=normal). In each cycle sessions increment registers and read anywhere;
+SIGKILL hits the primary, a replica, several or all of them at a random moment, sometimes again
+while they recover; some dead primaries are replaced by the replica and come back as replicas of
+it. Then all servers run, replicas have to be equal to the primary, and the history of the cycle
+must be one of a store that keeps its promises (history.py): no acknowledged write is lost, not
+even with its primary. Ends with 0, or with 1 at the first contradiction, keeping the data.
+"""
+import argparse
+import os
+import random
+import sys
+import tempfile
+import time
+
+import report
+from cluster import Cluster, Server, Trouble
+from history import Write
+from rounds import Rounds
+
+SYNC_TIMEOUT_MS = 400
+CALL_TIMEOUT_S = 2.0
+
+# Kinds of cycles, and how often they come.
+KINDS = {
+    "primary killed": 40,
+    "primary killed and replaced": 15,
+    "synchronous replica killed": 15,
+    "asynchronous replica killed": 10,
+    "primary and synchronous replica killed": 10,
+    "all killed": 10,
+}
+
+
+def make_cluster(binary, directory):
+    """Three servers, each at a loopback address of its own."""
+    first, second = os.getpid() % 199 + 1, os.getpid() // 199 % 250 + 1
+    hosts = [f"127.{first}.{second}.{i}" for i in (1, 2, 3)]
+    servers = []
+    for i, host in enumerate(hosts):
+        flags = (["--sync_mode=normal"] if i == 2 else
+                 ["--sync_mode=full", "--sync_replicas=1", f"--sync_timeout_ms={SYNC_TIMEOUT_MS}"])
+        if i > 0:
+            flags.append(f"--replica_of={hosts[0]}:7625")
+        servers.append(Server(f"server{i}", binary, os.path.join(directory, f"server{i}"), host,
+                              flags))
+    return Cluster(servers, directory)
+
+
+class Killer:
+    """What goes wrong in a cycle."""
+
+    def __init__(self, cluster, seed):
+        self._cluster = cluster
+        self._random = random.Random(seed)
+        self.kind = None
+        # When the primary was killed, by the clock of histories.
+        self.killed_at = None
+
+    def __call__(self, load):
+        self.kind = self._random.choices(list(KINDS), KINDS.values())[0]
+        self.killed_at = None
+        time.sleep(self._random.uniform(0.02, 0.4))
+        for server in self._victims():
+            server.kill()
+        if "primary" in self.kind or "all" in self.kind:
+            self.killed_at = time.monotonic()
+        if "replaced" in self.kind:
+            self._replace(load)
+        time.sleep(self._random.uniform(0, 0.1))
+        self._recover()
+        time.sleep(self._random.uniform(0.05, 0.25))
+
+    def _victims(self):
+        cluster = self._cluster
+        return {
+            "primary killed": [cluster.primary],
+            "primary killed and replaced": [cluster.primary],
+            "synchronous replica killed": [cluster.successor],
+            "asynchronous replica killed": [cluster.servers[2]],
+            "primary and synchronous replica killed": [cluster.primary, cluster.successor],
+            "all killed": self._random.sample(cluster.servers, 3),
+        }[self.kind]
+
+    def _replace(self, load):
+        """Makes the replica that has everything the primary, and the third one follow it."""
+        load.promoted = True
+        self._cluster.promote(self._cluster.successor)
+        self._cluster.follow(self._cluster.servers[2])
+
+    def _recover(self):
+        """Starts what is dead; one time in five it dies once more first."""
+        dead = [server for server in self._cluster.servers if not server.running]
+        if self._random.random() < 0.2:
+            for server in dead:
+                server.launch()
+            time.sleep(self._random.uniform(0, 0.15))
+            for server in dead:
+                server.kill()
+        self._cluster.restart_dead()
+
+
+def seconds_without_writes(load, killed_at):
+    """From a kill to the first write that began after it and was acknowledged."""
+    ends = [op.ended for op in load.operations()
+            if isinstance(op, Write) and op.outcome == "ok" and op.started > killed_at]
+    return [min(ends) - killed_at] if ends else []
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Kills servers under load.")
+    parser.add_argument("cookixd")
+    parser.add_argument("--cycles", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", help="where to write the figures")
+    parser.add_argument("--directory", help="where to put the stores; a temporary one otherwise")
+    flags = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="kills-",
+                                 dir=flags.directory or os.environ.get("TEST_TMPDIR"))
+    figures = report.Report("kill_cycles", {"cycles": flags.cycles, "seed": flags.seed})
+    cluster = make_cluster(flags.cookixd, directory)
+    killer = Killer(cluster, flags.seed)
+    rounds = Rounds(cluster, flags.seed, CALL_TIMEOUT_S)
+    try:
+        cluster.start()
+        rounds.prepare()
+        for cycle in range(1, flags.cycles + 1):
+            result = rounds.run(killer)
+            figures.add(killer.kind, result)
+            if cycle % 50 == 0:
+                print(figures.line(), flush=True)
+        cluster.stop()
+    except Trouble as trouble:
+        print(f"cycle {figures.rounds + 1} of seed {flags.seed}, {killer.kind}: {trouble}\n"
+              f"kept: {directory}", file=sys.stderr)
+        return report.finish("kill_cycles", "no contradiction", False)
+    finally:
+        figures.set("kills", sum(server.kills for server in cluster.servers))
+        figures.print(flags.json)
+        cluster.abandon()
+    cluster.remove()
+    return report.finish("kill_cycles", "no contradiction", True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
