@@ -17,14 +17,16 @@ NOTHING_TO_TEST = 4
 
 
 def cases(path):
-    """(passed, failed) of one XML report."""
-    passed = failed = 0
+    """(passed, failed, skipped) of one XML report."""
+    passed = failed = skipped = 0
     for case in ElementTree.parse(path).iter("testcase"):
         if case.find("failure") is not None or case.find("error") is not None:
             failed += 1
-        elif case.find("skipped") is None and case.get("status") != "notrun":
+        elif case.find("skipped") is not None:
+            skipped += 1
+        elif case.get("status") != "notrun":
             passed += 1
-    return passed, failed
+    return passed, failed, skipped
 
 
 def main():
@@ -41,15 +43,17 @@ def main():
         if "testResult" in identity and "testResult" in event:
             result = event["testResult"]
             good = result.get("status") == "PASSED"
-            p = f = 0
+            p = f = s = 0
             for output in result.get("testActionOutput", []):
                 if output.get("name") == "test.xml":
                     path = urllib.parse.unquote(urllib.parse.urlparse(output["uri"]).path)
                     try:
-                        p, f = cases(path)
+                        p, f, s = cases(path)
                     except (OSError, ElementTree.ParseError):
-                        p, f = 0, 0
-            if good and p + f == 0:
+                        p = f = s = 0
+            if s > 0:
+                print(f"{s} skipped: {identity['testResult']['label']}", file=sys.stderr)
+            if good and p + f + s == 0:
                 p = 1
             if not good and f == 0:
                 f = 1

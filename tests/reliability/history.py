@@ -29,6 +29,8 @@ class Write:
     outcome: str = "unknown"
     # Of an "ok".
     position: Position = None
+    # The session never learned how it ended: it was found out after the round.
+    settled: bool = False
 
 
 @dataclasses.dataclass
@@ -122,11 +124,12 @@ def violations(round_):
 
 
 def vanished(round_):
-    """Tokens of writes that a read saw and that the store does not hold: allowed of what was
-    not acknowledged, when another server became the primary."""
-    started = {register.token for register in round_.before.values()}
-    return {op.token for op in round_.operations if isinstance(op, Read)
-            and op.token not in started and op.token not in round_.entries}
+    """Tokens of writes that a read saw in commits that the store does not hold: allowed of what
+    was not acknowledged then, when another server became the primary."""
+    held = {(entry.version, token) for token, entry in round_.entries.items()}
+    held |= {(register.version, register.token) for register in round_.before.values()}
+    return {op.token for op in round_.operations
+            if isinstance(op, Read) and (op.version, op.token) not in held}
 
 
 def _check_registers(round_, order, writes):
@@ -201,9 +204,9 @@ def _check_sessions(round_):
             if op.floor is not None and last is not None and op.position < last:
                 found.append(f"{op.session} had seen {last} and was then shown {op.position} by "
                              f"{op.server}")
-        position = op.position
-        if position is not None and (last is None or last < position):
-            seen[op.session] = position
+        told = isinstance(op, Read) or (op.outcome == "ok" and not op.settled)
+        if told and (last is None or last < op.position):
+            seen[op.session] = op.position
     return found
 
 
@@ -227,10 +230,11 @@ def _check_read(round_, order, writes, known, read):
         if write is None or write.register != read.register:
             return [f"{what}, which nobody wrote to {read.register}"]
         entry = round_.entries.get(read.token)
-        if entry is not None and entry.version != read.version:
-            found.append(f"{what}, which happened in commit {entry.version}")
         if entry is None and (not round_.promoted or write.outcome == "ok"):
             found.append(f"{what}, which is not there any more")
+        # Repeated after a promotion, a write that had vanished happens in another commit.
+        if entry is not None and entry.version != read.version and not round_.promoted:
+            found.append(f"{what}, which happened in commit {entry.version}")
     if read.version > read.position.commit:
         found.append(f"{what}, which is later than the answer's position {read.position}")
     if read.position.commit <= known.get(read.position.epoch, 0):

@@ -118,6 +118,15 @@ class HistoryTest(unittest.TestCase):
         round_.operations[5].floor = Position(1, 1)
         self.rejects(round_, "s1 had seen")
 
+    def test_a_session_does_not_know_what_was_settled_after_it(self):
+        round_ = good()
+        round_.operations[5].session = round_.operations[6].session = "s1"
+        round_.operations[5].floor = round_.operations[6].floor = Position(1, 1)
+        del round_.operations[4:6]
+        self.rejects(round_, "s1 had seen")
+        round_.operations[0].settled = round_.operations[3].settled = True
+        self.assertEqual(violations(round_), [])
+
     def test_a_read_shows_everything_up_to_its_position(self):
         round_ = good()
         round_.operations[5].position = Position(1, 14)
@@ -171,6 +180,15 @@ class HistoryTest(unittest.TestCase):
         self.rejects(round_, "which is not there any more")
         round_.promoted = True
         self.assertEqual(violations(round_), [])
+        # Repeated at the new primary, it happens in another commit.
+        again = copy.deepcopy(round_)
+        again.operations[2].outcome, again.operations[2].position = "ok", Position(2, 13)
+        again.entries["s2:2"] = Entry("a", 13, 11)
+        again.operations[3].replaces = again.entries["s1:2"].replaces = 13
+        self.assertEqual(vanished(again), {"s2:2"})
+        self.assertEqual(violations(again), [])
+        again.promoted = False
+        self.rejects(again, "which happened in commit 13")
         lost = copy.deepcopy(round_)
         lost.operations[2].outcome, lost.operations[2].position = "ok", Position(1, 12)
         self.rejects(lost, "lost: s2:2 was acknowledged")

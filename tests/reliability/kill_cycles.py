@@ -19,10 +19,11 @@ import tempfile
 import time
 
 import report
-from cluster import Cluster, Server, Trouble
+from cluster import PORT, Cluster, Server, Trouble
 from history import Write
 from rounds import Rounds
 
+CASE = "histories and replicas without contradiction"
 SYNC_TIMEOUT_MS = 400
 CALL_TIMEOUT_S = 2.0
 
@@ -37,19 +38,26 @@ KINDS = {
 }
 
 
-def make_cluster(binary, directory):
-    """Three servers, each at a loopback address of its own."""
-    first, second = os.getpid() % 199 + 1, os.getpid() // 199 % 250 + 1
-    hosts = [f"127.{first}.{second}.{i}" for i in (1, 2, 3)]
+def make_cluster(binary, directory, hosts, namespaces=(None, None, None)):
+    """A primary, the replica that it waits for, and one that it does not wait for."""
     servers = []
-    for i, host in enumerate(hosts):
+    for i, (host, namespace) in enumerate(zip(hosts, namespaces)):
         flags = (["--sync_mode=normal"] if i == 2 else
                  ["--sync_mode=full", "--sync_replicas=1", f"--sync_timeout_ms={SYNC_TIMEOUT_MS}"])
         if i > 0:
-            flags.append(f"--replica_of={hosts[0]}:7625")
+            flags.append(f"--replica_of={hosts[0]}:{PORT}")
+        if namespace is not None:
+            # The address is no loopback one, and the network ends at this machine all the same.
+            flags += ["--insecure", "--allow_plaintext"]
         servers.append(Server(f"server{i}", binary, os.path.join(directory, f"server{i}"), host,
-                              flags))
+                              flags, namespace))
     return Cluster(servers, directory)
+
+
+def loopback_addresses():
+    """Three that no other run uses at the same time."""
+    first, second = os.getpid() % 199 + 1, os.getpid() // 199 % 250 + 1
+    return [f"127.{first}.{second}.{i}" for i in (1, 2, 3)]
 
 
 class Killer:
@@ -59,22 +67,25 @@ class Killer:
         self._cluster = cluster
         self._random = random.Random(seed)
         self.kind = None
-        # When the primary was killed, by the clock of histories.
-        self.killed_at = None
+        # Of the last cycle.
+        self.figures = {}
 
     def __call__(self, load):
         self.kind = self._random.choices(list(KINDS), KINDS.values())[0]
-        self.killed_at = None
+        self.figures = {}
         time.sleep(self._random.uniform(0.02, 0.4))
         for server in self._victims():
             server.kill()
-        if "primary" in self.kind or "all" in self.kind:
-            self.killed_at = time.monotonic()
+        killed_at = time.monotonic()
         if "replaced" in self.kind:
             self._replace(load)
         time.sleep(self._random.uniform(0, 0.1))
         self._recover()
         time.sleep(self._random.uniform(0.05, 0.25))
+        if "primary" in self.kind:
+            self.figures = {f"writes again after: {self.kind}":
+                            [seconds_without_writes(load, killed_at)]}
+            time.sleep(self._random.uniform(0, 0.1))
 
     def _victims(self):
         cluster = self._cluster
@@ -105,11 +116,15 @@ class Killer:
         self._cluster.restart_dead()
 
 
-def seconds_without_writes(load, killed_at):
-    """From a kill to the first write that began after it and was acknowledged."""
-    ends = [op.ended for op in load.operations()
-            if isinstance(op, Write) and op.outcome == "ok" and op.started > killed_at]
-    return [min(ends) - killed_at] if ends else []
+def seconds_without_writes(load, since, limit=30.0):
+    """Waits for a write that began after `since` and was acknowledged; how long after."""
+    while time.monotonic() - since < limit:
+        ends = [op.ended for op in load.operations()
+                if isinstance(op, Write) and op.outcome == "ok" and op.started > since]
+        if ends:
+            return min(ends) - since
+        time.sleep(0.005)
+    raise Trouble(f"no write was acknowledged for {limit:.0f} s")
 
 
 def main():
@@ -123,7 +138,7 @@ def main():
     directory = tempfile.mkdtemp(prefix="kills-",
                                  dir=flags.directory or os.environ.get("TEST_TMPDIR"))
     figures = report.Report("kill_cycles", {"cycles": flags.cycles, "seed": flags.seed})
-    cluster = make_cluster(flags.cookixd, directory)
+    cluster = make_cluster(flags.cookixd, directory, loopback_addresses())
     killer = Killer(cluster, flags.seed)
     rounds = Rounds(cluster, flags.seed, CALL_TIMEOUT_S)
     try:
@@ -131,20 +146,20 @@ def main():
         rounds.prepare()
         for cycle in range(1, flags.cycles + 1):
             result = rounds.run(killer)
-            figures.add(killer.kind, result)
+            figures.add(killer.kind, {**result, **killer.figures})
             if cycle % 50 == 0:
                 print(figures.line(), flush=True)
         cluster.stop()
     except Trouble as trouble:
         print(f"cycle {figures.rounds + 1} of seed {flags.seed}, {killer.kind}: {trouble}\n"
               f"kept: {directory}", file=sys.stderr)
-        return report.finish("kill_cycles", "no contradiction", False)
+        return report.finish("kill_cycles", CASE, False)
     finally:
         figures.set("kills", sum(server.kills for server in cluster.servers))
         figures.print(flags.json)
         cluster.abandon()
     cluster.remove()
-    return report.finish("kill_cycles", "no contradiction", True)
+    return report.finish("kill_cycles", CASE, True)
 
 
 if __name__ == "__main__":

@@ -104,7 +104,7 @@ class Rounds:
                     if not refuses(error):
                         raise Trouble(f"repeating {write.token}: {describe(error)}") from error
                     write.outcome = "refused"
-                write.ended = time.monotonic()
+                write.ended, write.settled = time.monotonic(), True
 
     def _check(self, load, operations, heal_seconds):
         status = self.cluster.primary.status()
