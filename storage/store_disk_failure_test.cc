@@ -247,6 +247,12 @@ class StoreDiskFailureTest : public testing::TestWithParam<std::tuple<Fs::Fault,
     runs_ = next.load();
   }
 
+  void Print(const char* when, int refused) const {
+    std::printf("figures: disk %s %s, %s: %d operations failed in turn, %d runs saw errors\n",
+                fault() == Fs::Fault::kNoSpace ? "full" : "failing",
+                sticky() ? "until healed" : "once", when, static_cast<int>(runs_), refused);
+  }
+
   int64_t runs_ = 0;
 };
 
@@ -286,6 +292,7 @@ TEST_P(StoreDiskFailureTest, AStoreComesBackByItself) {
     subject.Verify("opened again");
     return any;
   });
+  Print("at work", refused);
   EXPECT_GT(runs_, 100);
   EXPECT_GT(refused, 40);
 }
@@ -316,6 +323,7 @@ TEST_P(StoreDiskFailureTest, OpeningCanFailAnywhereAndBeRepeated) {
     subject->Verify("once healed");
     return any;
   });
+  Print("while opening", refused);
   EXPECT_GT(runs_, 15);
   EXPECT_GT(refused, 10);
 }

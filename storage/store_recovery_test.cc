@@ -1,5 +1,6 @@
 // What a store does when files are damaged, disks fail or the power goes.
 #include <atomic>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -212,6 +213,8 @@ TEST_F(StoreRecoveryTest, ATailTornAtAnyByteIsDropped) {
     }
     Crash();
   }
+  std::printf("figures: log cut off after each of %d bytes of its last record\n",
+              static_cast<int>(bytes.size() - before + 1));
 }
 
 TEST_F(StoreRecoveryTest, AFlippedBitInTheMiddleIsRefused) {

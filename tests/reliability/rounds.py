@@ -38,14 +38,14 @@ class Rounds:
             field = request.put_vector_fields.add(name="likeness", dimension=DIMENSION)
             field.metric = catalog.VECTOR_METRIC_L2
             field.index = catalog.VECTOR_INDEX_KIND_HNSW
-            _until_answered(lambda: cookix.catalog.UpdateCollection(request))
+            _until_answered("preparing", lambda: cookix.catalog.UpdateCollection(request))
             for name in REGISTERS:
                 put = objects.PutObjectRequest()
                 put.write.object.ref.key = name
                 put.write.object.properties["token"].CopyFrom(text_value(f"{name}:new"))
                 put.write.object.properties["counter"].int_value = 0
                 put.options.request_id = f"new {name}"
-                answer = _until_answered(lambda: cookix.object.PutObject(put))
+                answer = _until_answered("preparing", lambda: cookix.object.PutObject(put))
                 self._registers[name] = Register(answer.result.commit, f"{name}:new")
         self.cluster.wait_until_equal()
 
@@ -72,20 +72,22 @@ class Rounds:
         return self._check(load, operations, heal_seconds)
 
     def _sweep(self, load, keys):
-        """Deletes the entries of the round before, under load as far as it gets."""
+        """Deletes the entries of the round before: under `load` as far as it gets, and all of
+        them without."""
         for begin in range(0, len(keys), DELETES_IN_A_WRITE):
             part = keys[begin:begin + DELETES_IN_A_WRITE]
             request = objects.WriteRequest()
             for key in part:
                 request.mutations.add().delete_object.ref.key = key
-            while load is None or not load.stop.is_set():
+            if load is None:
+                with self.cluster.primary.connect(30.0) as cookix:
+                    _until_answered("deleting", lambda: cookix.object.Write(request))
+            while load is not None and not load.stop.is_set():
                 try:
                     with self.cluster.primary.connect(self._timeout) as cookix:
                         cookix.object.Write(request)
                     break
                 except grpc.RpcError as error:
-                    if load is None:
-                        raise Trouble(f"deleting: {describe(error)}") from error
                     load.check_error("deleting", error)
                     time.sleep(0.02)
 
@@ -95,14 +97,14 @@ class Rounds:
             for write in writes:
                 if write.outcome != "unknown" or self._random.random() < 0.5:
                     continue
+                request = load.open_requests[write.token]
                 try:
-                    answer = cookix.object.Write(load.open_requests[write.token])
+                    answer = _until_answered(f"repeating {write.token}",
+                                             lambda: cookix.object.Write(request))
                     write.outcome = "ok"
                     write.position = decode_position(answer.result.position)
                     load.count("replayed" if answer.result.replayed else "repeated")
-                except grpc.RpcError as error:
-                    if not refuses(error):
-                        raise Trouble(f"repeating {write.token}: {describe(error)}") from error
+                except grpc.RpcError:
                     write.outcome = "refused"
                 write.ended, write.settled = time.monotonic(), True
 
@@ -145,15 +147,18 @@ def _read_store(stored):
     return registers, entries
 
 
-def _until_answered(call, seconds=30.0):
-    """Calls until the answer is no passing error."""
+def _until_answered(what, call, seconds=30.0):
+    """Calls until the answer is no passing error; raises other errors but those that refuse a
+    conditional write as Trouble."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             return call()
         except grpc.RpcError as error:
+            if refuses(error):
+                raise
             info = error_info(error)
             passing = info is None or info.metadata.get("retryable") == "true"
             if not passing or time.monotonic() > deadline:
-                raise Trouble(f"preparing: {describe(error)}") from error
+                raise Trouble(f"{what}: {describe(error)}") from error
             time.sleep(0.05)
