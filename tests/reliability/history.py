@@ -81,6 +81,8 @@ class Round:
     # Another server was made the primary: what was not acknowledged may be gone although it was
     # read, and who asks the former primary may be told of the past.
     promoted: bool = False
+    # And it was not waited for, so that it may lack what was acknowledged.
+    may_lose: bool = False
 
 
 class _Order:
@@ -109,18 +111,35 @@ class _Order:
 
 def violations(round_):
     """What cannot be, in words; empty when all is well."""
+    found = _check_sessions(round_)
+    if round_.may_lose:
+        round_ = _forgive(round_)
     order = _Order(round_)
     writes = {op.token: op for op in round_.operations if isinstance(op, Write)}
     reads = [op for op in round_.operations if isinstance(op, Read)]
-    found = []
     found += _check_registers(round_, order, writes)
     found += _check_writes(round_, writes)
     found += _check_time(round_, writes)
-    found += _check_sessions(round_)
     known = _known_history(round_, writes)
     for read in reads:
         found += _check_read(round_, order, writes, known, read)
     return found
+
+
+def lost(round_):
+    """Writes that were acknowledged and that the store does not hold."""
+    return [op for op in round_.operations if isinstance(op, Write) and op.outcome == "ok"
+            and (op.token not in round_.entries
+                 or round_.entries[op.token].version != op.position.commit)]
+
+
+def _forgive(round_):
+    """The same round, in which nobody was told of what was lost."""
+    gone = {write.token for write in lost(round_)}
+    operations = [dataclasses.replace(op, outcome="unknown", position=None)
+                  if isinstance(op, Write) and op.token in gone else op
+                  for op in round_.operations]
+    return dataclasses.replace(round_, operations=operations)
 
 
 def vanished(round_):

@@ -4,7 +4,7 @@ import copy
 import sys
 import unittest
 
-from history import Entry, Position, Read, Register, Round, Write, vanished, violations
+from history import Entry, Position, Read, Register, Round, Write, lost, vanished, violations
 
 
 def good():
@@ -192,6 +192,25 @@ class HistoryTest(unittest.TestCase):
         lost = copy.deepcopy(round_)
         lost.operations[2].outcome, lost.operations[2].position = "ok", Position(1, 12)
         self.rejects(lost, "lost: s2:2 was acknowledged")
+
+    def test_where_nobody_waits_for_replicas_a_promotion_may_lose(self):
+        round_ = good()
+        round_.promoted = round_.may_lose = True
+        self.assertEqual(lost(round_), [])
+        self.assertEqual(violations(round_), [])
+        # The end of epoch 1 is lost, acknowledged as it was.
+        del round_.entries["s1:2"]
+        round_.epoch = 2
+        round_.after["a"] = Register(12, "s2:2")
+        self.assertEqual([write.token for write in lost(round_)], ["s1:2"])
+        self.assertEqual(violations(round_), [])
+        # What is there must still fit together.
+        wrong = copy.deepcopy(round_)
+        wrong.entries["s2:2"].replaces = 5
+        self.rejects(wrong, "lost update")
+        wrong = copy.deepcopy(round_)
+        wrong.operations[2].outcome = "refused"
+        self.rejects(wrong, "s2:2 was refused and happened")
 
 
 if __name__ == "__main__":

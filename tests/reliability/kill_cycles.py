@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 """Kills servers of a replicated store while clients write, again and again.
 
-    kill_cycles.py COOKIXD [--cycles=10] [--seed=1] [--json=FILE] [--directory=DIR]
+    kill_cycles.py COOKIXD [--cycles=10] [--seed=1] [--asynchronous] [--json=FILE]
+                   [--directory=DIR]
 
 A primary, a replica that every write waits for (sync_replicas=1, sync_mode=full), and one that
-none waits for (sync_mode=normal). In each cycle sessions increment registers and read anywhere;
+none waits for (sync_mode=normal); with --asynchronous no write waits for any. In each cycle sessions increment registers and read anywhere;
 SIGKILL hits the primary, a replica, several or all of them at a random moment, sometimes again
 while they recover; some dead primaries are replaced by the replica and come back as replicas of
 it. Then all servers run, replicas have to be equal to the primary, and the history of the cycle
 must be one of a store that keeps its promises (history.py): no acknowledged write is lost, not
-even with its primary. Ends with 0, or with 1 at the first contradiction, keeping the data.
+even with its primary. With --asynchronous the end of what a replaced primary acknowledged may be
+lost, and is counted. Ends with 0, or with 1 at the first contradiction, keeping the data.
 """
 import argparse
 import os
@@ -38,12 +40,13 @@ KINDS = {
 }
 
 
-def make_cluster(binary, directory, hosts, namespaces=(None, None, None)):
+def make_cluster(binary, directory, hosts, namespaces=(None, None, None), sync_replicas=1):
     """A primary, the replica that it waits for, and one that it does not wait for."""
     servers = []
     for i, (host, namespace) in enumerate(zip(hosts, namespaces)):
         flags = (["--sync_mode=normal"] if i == 2 else
-                 ["--sync_mode=full", "--sync_replicas=1", f"--sync_timeout_ms={SYNC_TIMEOUT_MS}"])
+                 ["--sync_mode=full", f"--sync_replicas={sync_replicas}",
+                  f"--sync_timeout_ms={SYNC_TIMEOUT_MS}"])
         if i > 0:
             flags.append(f"--replica_of={hosts[0]}:{PORT}")
         if namespace is not None:
@@ -63,9 +66,10 @@ def loopback_addresses():
 class Killer:
     """What goes wrong in a cycle."""
 
-    def __init__(self, cluster, seed):
+    def __init__(self, cluster, seed, may_lose):
         self._cluster = cluster
         self._random = random.Random(seed)
+        self._may_lose = may_lose
         self.kind = None
         # Of the last cycle.
         self.figures = {}
@@ -74,6 +78,7 @@ class Killer:
         self.kind = self._random.choices(list(KINDS), KINDS.values())[0]
         self.figures = {}
         time.sleep(self._random.uniform(0.02, 0.4))
+        load.failed_at = time.monotonic()
         for server in self._victims():
             server.kill()
         killed_at = time.monotonic()
@@ -101,6 +106,7 @@ class Killer:
     def _replace(self, load):
         """Makes the replica that has everything the primary, and the third one follow it."""
         load.promoted = True
+        load.may_lose = self._may_lose
         self._cluster.promote(self._cluster.successor)
         self._cluster.follow(self._cluster.servers[2])
 
@@ -132,14 +138,18 @@ def main():
     parser.add_argument("cookixd")
     parser.add_argument("--cycles", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--asynchronous", action="store_true",
+                        help="no write waits for a replica")
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--directory", help="where to put the stores; a temporary one otherwise")
     flags = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="kills-",
                                  dir=flags.directory or os.environ.get("TEST_TMPDIR"))
-    figures = report.Report("kill_cycles", {"cycles": flags.cycles, "seed": flags.seed})
-    cluster = make_cluster(flags.cookixd, directory, loopback_addresses())
-    killer = Killer(cluster, flags.seed)
+    figures = report.Report("kill_cycles", {"cycles": flags.cycles, "seed": flags.seed,
+                                            "sync_replicas": 0 if flags.asynchronous else 1})
+    cluster = make_cluster(flags.cookixd, directory, loopback_addresses(),
+                           sync_replicas=0 if flags.asynchronous else 1)
+    killer = Killer(cluster, flags.seed, flags.asynchronous)
     rounds = Rounds(cluster, flags.seed, CALL_TIMEOUT_S)
     try:
         cluster.start()

@@ -10,7 +10,7 @@ from cookix.v1 import catalog_service_pb2 as catalog
 from cookix.v1 import object_service_pb2 as objects
 from cookix_client import error_info
 from equality import compare
-from history import Entry, Register, Round, Write, vanished, violations
+from history import Entry, Register, Round, Write, lost, vanished, violations
 from sessions import DIMENSION, REGISTERS, Load, Session, entry_key, refuses, text_value
 
 SESSIONS = 6
@@ -113,14 +113,19 @@ class Rounds:
         servers = [self.cluster.primary, *self.cluster.replicas]
         stored = compare(servers, status.position, self._random.random())
         after, entries = _read_store(stored)
-        round_ = Round(operations, self._registers, after, entries, status.epoch, load.promoted)
+        round_ = Round(operations, self._registers, after, entries, status.epoch, load.promoted,
+                       load.may_lose)
         found = load.surprises + violations(round_)
         if found:
             raise Trouble("\n".join(found[:20]))
         self._registers = after
         self._old_entries = [entry_key(token) for token in entries]
         writes = [op for op in operations if isinstance(op, Write)]
+        gone = lost(round_)
         return {
+            **({"loss reaches back": [load.failed_at - min(w.ended for w in gone)]}
+               if gone else {}),
+            "acknowledged and lost": len(gone),
             "acknowledged": sum(w.outcome == "ok" for w in writes),
             "refused": sum(w.outcome == "refused" for w in writes),
             "unknown": sum(w.outcome == "unknown" for w in writes),

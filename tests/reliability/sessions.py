@@ -54,7 +54,11 @@ class Load:
         # Requests of writes whose end is not known, by token.
         self.open_requests = {}
         self.counts = {"unreached reads": 0, "repeated": 0, "replayed": 0}
+        # See Round.
         self.promoted = False
+        self.may_lose = False
+        # When it began to go wrong, by the clock of the histories.
+        self.failed_at = None
 
     def record(self, operation):
         with self._mutex:
