@@ -12,12 +12,8 @@ from cookix_client import Cookix, error_info
 from history import Position
 
 PORT = 7625
-# Connections that broke are made again soon after.
-CHANNEL_OPTIONS = (("grpc.initial_reconnect_backoff_ms", 50),
-                   ("grpc.min_reconnect_backoff_ms", 500),
-                   ("grpc.max_reconnect_backoff_ms", 300))
-# A connection of its own, which no failure before has set back.
-FRESH_CHANNEL_OPTIONS = CHANNEL_OPTIONS + (("grpc.use_local_subchannel_pool", 1),)
+# Each channel has connections of its own, which no failure before has set back.
+CHANNEL_OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
 class Trouble(Exception):
@@ -113,7 +109,7 @@ class Server:
         return code
 
     def connect(self, timeout=10.0):
-        return Cookix(self.target, timeout=timeout, channel_options=FRESH_CHANNEL_OPTIONS)
+        return Cookix(self.target, timeout=timeout, channel_options=CHANNEL_OPTIONS)
 
     def status(self, timeout=2.0):
         with self.connect(timeout) as cookix:

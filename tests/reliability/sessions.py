@@ -129,9 +129,12 @@ class Session(threading.Thread):
             self._seen, self._seen_position = token, position
         return position
 
-    def _failed(self, what, error):
-        self._load.check_error(f"session {self._session} {what}", error)
+    def _failed(self, what, server, error):
+        self._load.check_error(f"session {self._session} {what} at {server.name}", error)
         info = error_info(error)
+        if info is None and server.name in self._clients:
+            # The connection is gone: a new one is not held back by what this one went through.
+            self._clients.pop(server.name).close()
         if info is not None and info.reason == "POSITION_UNKNOWN":
             # What it saw is no part of the history any more: it begins again.
             self._seen, self._seen_position = b"", None
@@ -156,7 +159,7 @@ class Session(threading.Thread):
             answer = self._client(server).object.GetObject(request)
         except grpc.RpcError as error:
             self._load.count("unreached reads")
-            self._failed(f"read {register} at {server.name}", error)
+            self._failed(f"read {register}", server, error)
             return None
         properties = answer.object.properties
         read = Read(name, register, server.name, started, time.monotonic(),
@@ -194,7 +197,7 @@ class Session(threading.Thread):
                     write.outcome = "refused"
                     del self._load.open_requests[write.token]
                     return
-                self._failed(f"write {write.token} at {server.name}", error)
+                self._failed(f"write {write.token}", server, error)
                 if not repeats or self._load.stop.is_set():
                     return
                 self._load.count("repeated")
