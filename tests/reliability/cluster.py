@@ -39,6 +39,19 @@ def describe(error):
     return f"{error.code().name}{reason}: {error.details()}"
 
 
+def launch(command, log_path, namespace):
+    """Starts a program that dies with this process, in the network namespace of the process
+    `namespace` if one is named."""
+    command = ["setpriv", "--pdeathsig", "KILL", *command]
+    if namespace is not None:
+        command = ["nsenter", f"--net=/proc/{namespace}/ns/net", *command]
+    environment = {k: v for k, v in os.environ.items()
+                   if not k.startswith(("COOKIX", "ETCD"))}
+    with open(log_path, "ab") as log:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                env=environment)
+
+
 class Server:
     """One cookixd, in the network namespace of the process `namespace` if one is named."""
 
@@ -61,18 +74,11 @@ class Server:
     def launch(self):
         """Starts the process and does not wait."""
         self._forget_port()
-        # It dies with this process, whatever becomes of it.
-        command = ["setpriv", "--pdeathsig", "KILL", self._binary, f"--listen={self.target}",
-                   f"--advertise_address={self.target}", f"--replica_name={self.name}",
-                   "--metrics_listen=", f"--data_dir={self._directory}/data",
-                   f"--port_file={self._port_file()}", "--view_checkpoint_mb=1",
-                   "--view_checkpoint_seconds=1", *self.flags]
-        if self._namespace is not None:
-            command = ["nsenter", f"--net=/proc/{self._namespace}/ns/net", *command]
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("COOKIX")}
-        with open(self._log_file(), "ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
-                                             stderr=log, env=environment)
+        command = [self._binary, f"--listen={self.target}", f"--advertise_address={self.target}",
+                   f"--replica_name={self.name}", "--metrics_listen=",
+                   f"--data_dir={self._directory}/data", f"--port_file={self._port_file()}",
+                   "--view_checkpoint_mb=1", "--view_checkpoint_seconds=1", *self.flags]
+        self._process = launch(command, self._log_file(), self._namespace)
 
     def wait_until_listening(self, seconds=60.0):
         deadline = time.monotonic() + seconds
@@ -93,6 +99,13 @@ class Server:
         self._process.wait()
         self._process = None
         self.kills += 1
+
+    def pause(self):
+        """SIGSTOP: it does nothing, and its connections stay open."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self._process.send_signal(signal.SIGCONT)
 
     def abandon(self):
         """SIGKILL, if it still runs."""
@@ -134,7 +147,7 @@ class Server:
 
 
 class Cluster:
-    """A primary and its replicas. The first two servers wait for the disk with every commit, so
+    """A primary and its replicas, which an operator gives their parts. The first two servers wait for the disk with every commit, so
     that either may take over from the other; more servers follow without being waited for.
 
     Used by one thread, except for `primary`.

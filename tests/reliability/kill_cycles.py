@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Kills servers of a replicated store while clients write, again and again.
 
-    kill_cycles.py COOKIXD [--cycles=10] [--seed=1] [--asynchronous] [--json=FILE]
+    kill_cycles.py COOKIXD [--cycles=10] [--seed=1] [--asynchronous | --failover] [--json=FILE]
                    [--directory=DIR]
 
 A primary, a replica that every write waits for (sync_replicas=1, sync_mode=full), and one that
@@ -11,7 +11,8 @@ while they recover; some dead primaries are replaced by the replica and come bac
 it. Then all servers run, replicas have to be equal to the primary, and the history of the cycle
 must be one of a store that keeps its promises (history.py): no acknowledged write is lost, not
 even with its primary. With --asynchronous the end of what a replaced primary acknowledged may be
-lost, and is counted. Ends with 0, or with 1 at the first contradiction, keeping the data.
+lost, and is counted. With --failover the servers elect their primary in etcd, and nobody
+promotes; leaders are killed or paused, and etcd is killed (elections.py). Ends with 0, or with 1 at the first contradiction, keeping the data.
 """
 import argparse
 import os
@@ -20,10 +21,10 @@ import sys
 import tempfile
 import time
 
+import elections
 import report
 from cluster import PORT, Cluster, Server, Trouble
-from history import Write
-from rounds import Rounds
+from rounds import Rounds, seconds_without_writes
 
 CASE = "histories and replicas without contradiction"
 SYNC_TIMEOUT_MS = 400
@@ -57,10 +58,10 @@ def make_cluster(binary, directory, hosts, namespaces=(None, None, None), sync_r
     return Cluster(servers, directory)
 
 
-def loopback_addresses():
-    """Three that no other run uses at the same time."""
+def loopback_addresses(count):
+    """Some that no other run uses at the same time."""
     first, second = os.getpid() % 199 + 1, os.getpid() // 199 % 250 + 1
-    return [f"127.{first}.{second}.{i}" for i in (1, 2, 3)]
+    return [f"127.{first}.{second}.{i + 1}" for i in range(count)]
 
 
 class Killer:
@@ -122,17 +123,6 @@ class Killer:
         self._cluster.restart_dead()
 
 
-def seconds_without_writes(load, since, limit=30.0):
-    """Waits for a write that began after `since` and was acknowledged; how long after."""
-    while time.monotonic() - since < limit:
-        ends = [op.ended for op in load.operations()
-                if isinstance(op, Write) and op.outcome == "ok" and op.started > since]
-        if ends:
-            return min(ends) - since
-        time.sleep(0.005)
-    raise Trouble(f"no write was acknowledged for {limit:.0f} s")
-
-
 def main():
     parser = argparse.ArgumentParser(description="Kills servers under load.")
     parser.add_argument("cookixd")
@@ -140,16 +130,26 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--asynchronous", action="store_true",
                         help="no write waits for a replica")
+    parser.add_argument("--failover", action="store_true",
+                        help="servers elect their primary in etcd")
+    parser.add_argument("--lease_seconds", type=int, default=5, help="with --failover")
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--directory", help="where to put the stores; a temporary one otherwise")
     flags = parser.parse_args()
     directory = tempfile.mkdtemp(prefix="kills-",
                                  dir=flags.directory or os.environ.get("TEST_TMPDIR"))
-    figures = report.Report("kill_cycles", {"cycles": flags.cycles, "seed": flags.seed,
-                                            "sync_replicas": 0 if flags.asynchronous else 1})
-    cluster = make_cluster(flags.cookixd, directory, loopback_addresses(),
-                           sync_replicas=0 if flags.asynchronous else 1)
-    killer = Killer(cluster, flags.seed, flags.asynchronous)
+    settings = {"cycles": flags.cycles, "seed": flags.seed}
+    if flags.failover:
+        settings["lease_seconds"] = flags.lease_seconds
+        cluster = elections.make_cluster(flags.cookixd, directory, loopback_addresses(4),
+                                         flags.lease_seconds)
+        killer = elections.LeaderKiller(cluster, flags.seed, flags.lease_seconds)
+    else:
+        settings["sync_replicas"] = 0 if flags.asynchronous else 1
+        cluster = make_cluster(flags.cookixd, directory, loopback_addresses(3),
+                               sync_replicas=settings["sync_replicas"])
+        killer = Killer(cluster, flags.seed, flags.asynchronous)
+    figures = report.Report("kill_cycles", settings)
     rounds = Rounds(cluster, flags.seed, CALL_TIMEOUT_S)
     try:
         cluster.start()

@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Cuts and worsens the network between servers of a replicated store while clients write.
 
-    partitions.py COOKIXD [--partitions=200] [--seed=1] [--json=FILE] [--directory=DIR]
+    partitions.py COOKIXD [--partitions=200] [--seed=1] [--failover] [--json=FILE]
+                  [--directory=DIR]
 
 The servers of kill_cycles.py, each in a network namespace of its own, and the clients in one
 more (network.py). In each round some of them stop hearing each other, both ways or one way, by
 the packet filter, or frames between them are delayed, lost and reordered by the forwarder, or
 both; in some rounds the replica that has everything is made the primary while the primary is cut
-off and goes on by itself. Once the network is whole, replicas have to be equal to the primary and
+off and goes on by itself. With --failover the servers elect their primary in etcd, which is one
+more node that can be cut off, and nobody promotes. Once the network is whole, replicas have to be equal to the primary and
 the history must be one of a store that keeps its promises (history.py). Ends with 0, with 1 at
 the first contradiction, or with 77 and a line that says so where namespaces are not permitted.
 """
@@ -18,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import elections
 import network
 import report
 from cluster import Trouble
@@ -28,6 +31,7 @@ CASE = "histories and replicas without contradiction"
 # The exit code where namespaces are not permitted.
 NOT_PERMITTED = 77
 CALL_TIMEOUT_S = 2.0
+LEASE_SECONDS = 2
 CLIENTS = "clients"
 SERVERS = ("server0", "server1", "server2")
 
@@ -42,26 +46,34 @@ KINDS = {
     "cut in a bad network": 10,
     "primary cut off and replaced": 15,
 }
+# In these rounds etcd decides.
+ELECTED_KINDS = {**KINDS, "primary cut off and replaced": 0, "primary cut off from etcd": 15,
+                 "primary cut off from all but clients": 15}
+ETCD = "etcd"
 
 
 class Saboteur:
     """What goes wrong in a round."""
 
-    def __init__(self, net, cluster, seed):
+    def __init__(self, net, cluster, seed, elected):
         self._net = net
         self._cluster = cluster
         self._random = random.Random(seed)
+        self._elected = elected
+        self._kinds = ELECTED_KINDS if elected else KINDS
         self.kind = None
         self.frames = {}
 
     def __call__(self, load):
-        self.kind = self._random.choices(list(KINDS), KINDS.values())[0]
+        self.kind = self._random.choices(list(self._kinds), self._kinds.values())[0]
+        # Whoever leads may lose its lease.
+        load.promoted = self._elected
         time.sleep(self._random.uniform(0.05, 0.2))
         try:
             self._break(load)
         finally:
             self.frames = self._net.heal()
-        if load.promoted:
+        if load.promoted and not self._elected:
             self._cluster.follow(self._cluster.servers[2])
         time.sleep(self._random.uniform(0.1, 0.4))
 
@@ -83,8 +95,16 @@ class Saboteur:
                 time.sleep(self._random.uniform(0.02, 0.3))
         elif self.kind == "primary cut off and replaced":
             self._replace(load)
+        elif self.kind == "primary cut off from etcd":
+            self._cut(self._net.node(self._cluster.primary.name), self._net.node(ETCD),
+                      both_ways=True)
+        elif self.kind == "primary cut off from all but clients":
+            self._cut_primary_off()
         # Now and then longer than it takes to notice that the other side is silent.
         time.sleep(self._random.choice((0.1, 0.3, 0.6, 1.0, 1.5, 4.0)))
+        if self._elected and self._random.random() < 0.5:
+            # Or longer than a lease.
+            time.sleep(self._random.uniform(2, 8))
 
     def _cut(self, one, other, both_ways):
         self._net.cut(one, other)
@@ -111,11 +131,15 @@ class Saboteur:
                                          "loss": self._random.choice((0, 0.01, 0.05, 0.2))}
         self._net.worsen(rules)
 
-    def _replace(self, load):
-        """The primary and the other servers no longer hear each other; clients still reach all."""
+    def _cut_primary_off(self):
+        """The primary and the other nodes no longer hear each other; clients still reach all."""
         primary = self._net.node(self._cluster.primary.name)
-        for server in self._cluster.replicas:
-            self._cut(primary, self._net.node(server.name), both_ways=True)
+        for node in self._net.nodes:
+            if node is not primary and node.name != CLIENTS:
+                self._cut(primary, node, both_ways=True)
+
+    def _replace(self, load):
+        self._cut_primary_off()
         time.sleep(self._random.uniform(0, 0.5))
         load.promoted = True
         self._cluster.promote(self._cluster.successor)
@@ -123,12 +147,17 @@ class Saboteur:
 
 def run(flags, directory):
     """The report and whether all was well."""
-    figures = report.Report("partitions", {"partitions": flags.partitions, "seed": flags.seed})
-    net = network.Network((CLIENTS, *SERVERS), flags.seed)
-    nodes = [net.node(name) for name in SERVERS]
-    cluster = make_cluster(flags.cookixd, directory, [node.address for node in nodes],
-                           [node.process for node in nodes])
-    saboteur = Saboteur(net, cluster, flags.seed)
+    figures = report.Report("partitions", {"partitions": flags.partitions, "seed": flags.seed,
+                                           "failover": flags.failover})
+    names = (*SERVERS, ETCD) if flags.failover else SERVERS
+    net = network.Network((CLIENTS, *names), flags.seed)
+    hosts = [net.node(name).address for name in names]
+    namespaces = [net.node(name).process for name in names]
+    if flags.failover:
+        cluster = elections.make_cluster(flags.cookixd, directory, hosts, LEASE_SECONDS, namespaces)
+    else:
+        cluster = make_cluster(flags.cookixd, directory, hosts, namespaces)
+    saboteur = Saboteur(net, cluster, flags.seed, flags.failover)
     rounds = Rounds(cluster, flags.seed, CALL_TIMEOUT_S)
     try:
         cluster.start()
@@ -157,6 +186,8 @@ def main():
     parser.add_argument("cookixd")
     parser.add_argument("--partitions", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--failover", action="store_true",
+                        help="servers elect their primary in etcd")
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--directory", help="where to put the stores; a temporary one otherwise")
     parser.add_argument("--skip_if_not_permitted", action="store_true",

@@ -137,6 +137,17 @@ class Rounds:
         }
 
 
+def seconds_without_writes(load, since, limit=30.0):
+    """Waits for a write that began after `since` and was acknowledged; how long after."""
+    while time.monotonic() - since < limit:
+        ends = [op.ended for op in load.operations()
+                if isinstance(op, Write) and op.outcome == "ok" and op.started > since]
+        if ends:
+            return min(ends) - since
+        time.sleep(0.005)
+    raise Trouble(f"no write was acknowledged for {limit:.0f} s")
+
+
 def _read_store(stored):
     """Registers and entries, by name and by token."""
     registers, entries = {}, {}
