@@ -147,8 +147,9 @@ class Server:
 
 
 class Cluster:
-    """A primary and its replicas, which an operator gives their parts. The first two servers wait for the disk with every commit, so
-    that either may take over from the other; more servers follow without being waited for.
+    """A primary and its replicas, which an operator gives their parts. The first two servers wait
+    for the disk with every commit, so that either may take over from the other; more servers
+    follow without being waited for.
 
     Used by one thread, except for `primary`.
     """

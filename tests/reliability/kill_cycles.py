@@ -5,14 +5,15 @@
                    [--directory=DIR]
 
 A primary, a replica that every write waits for (sync_replicas=1, sync_mode=full), and one that
-none waits for (sync_mode=normal); with --asynchronous no write waits for any. In each cycle sessions increment registers and read anywhere;
-SIGKILL hits the primary, a replica, several or all of them at a random moment, sometimes again
-while they recover; some dead primaries are replaced by the replica and come back as replicas of
-it. Then all servers run, replicas have to be equal to the primary, and the history of the cycle
-must be one of a store that keeps its promises (history.py): no acknowledged write is lost, not
-even with its primary. With --asynchronous the end of what a replaced primary acknowledged may be
-lost, and is counted. With --failover the servers elect their primary in etcd, and nobody
-promotes; leaders are killed or paused, and etcd is killed (elections.py). Ends with 0, or with 1 at the first contradiction, keeping the data.
+none waits for (sync_mode=normal); with --asynchronous no write waits for any. In each cycle
+sessions increment registers and read anywhere; SIGKILL hits the primary, a replica, several or
+all of them at a random moment, sometimes again while they recover; some dead primaries are
+replaced by the replica and come back as replicas of it. Then all servers run, replicas have to be
+equal to the primary, and the history of the cycle must be one of a store that keeps its promises
+(history.py): no acknowledged write is lost, not even with its primary. With --asynchronous the
+end of what a replaced primary acknowledged may be lost, and is counted. With --failover the
+servers elect their primary in etcd, and nobody promotes; leaders are killed or paused, and etcd
+is killed (elections.py). Ends with 0, or with 1 at the first contradiction, keeping the data.
 """
 import argparse
 import os

@@ -5,6 +5,7 @@ forwarder (forwarder.py). Cuts are rules of the packet filter in the node that n
 another one; delay, loss and reordering are the forwarder's. This process must have namespaces of
 its own that end with it (`enter`); what it makes in them needs no cleaning up.
 """
+import array
 import fcntl
 import json
 import os
@@ -174,17 +175,11 @@ def _nft(node, command):
 def _finish_frames_in_software(interface):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for command in (_ETHTOOL_STXCSUM, *_ETHTOOL_OFFLOADS):
-            value = bytearray(struct.pack("II", command, 0))
-            address = _address_of(value)
+            value = array.array("I", [command, 0])
+            request = struct.pack("16sP8x", interface.encode(), value.buffer_info()[0])
             try:
-                fcntl.ioctl(control, _SIOCETHTOOL,
-                            struct.pack("16sP8x", interface.encode(), address))
+                fcntl.ioctl(control, _SIOCETHTOOL, request)
             except OSError:
                 # What the interface cannot do it need not be told to leave.
                 if command == _ETHTOOL_STXCSUM:
                     raise
-
-
-def _address_of(buffer):
-    import ctypes
-    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))

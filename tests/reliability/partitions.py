@@ -4,14 +4,15 @@
     partitions.py COOKIXD [--partitions=200] [--seed=1] [--failover] [--json=FILE]
                   [--directory=DIR]
 
-The servers of kill_cycles.py, each in a network namespace of its own, and the clients in one
-more (network.py). In each round some of them stop hearing each other, both ways or one way, by
-the packet filter, or frames between them are delayed, lost and reordered by the forwarder, or
-both; in some rounds the replica that has everything is made the primary while the primary is cut
-off and goes on by itself. With --failover the servers elect their primary in etcd, which is one
-more node that can be cut off, and nobody promotes. Once the network is whole, replicas have to be equal to the primary and
-the history must be one of a store that keeps its promises (history.py). Ends with 0, with 1 at
-the first contradiction, or with 77 and a line that says so where namespaces are not permitted.
+The servers of kill_cycles.py, each in a network namespace of its own, and the clients in one more
+(network.py). In each round some of them stop hearing each other, both ways or one way, by the
+packet filter, or frames between them are delayed, lost and reordered by the forwarder, or both;
+in some rounds the replica that has everything is made the primary while the primary is cut off
+and goes on by itself. With --failover the servers elect their primary in etcd, which is one more
+node that can be cut off, and nobody promotes. Once the network is whole, replicas have to be
+equal to the primary and the history must be one of a store that keeps its promises (history.py).
+Ends with 0, with 1 at the first contradiction, or with 77 and a line that says so where
+namespaces are not permitted.
 """
 import argparse
 import os
