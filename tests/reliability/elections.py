@@ -38,6 +38,17 @@ class Etcd:
         self._process = None
         os.makedirs(directory)
 
+    def start_and_wait(self, seconds=30.0):
+        """Starts it, and waits until it answers."""
+        self.start()
+        channel = grpc.insecure_channel(self.target)
+        try:
+            grpc.channel_ready_future(channel).result(seconds)
+        except grpc.FutureTimeoutError:
+            raise Trouble(f"etcd does not answer for {seconds:.0f} s") from None
+        finally:
+            channel.close()
+
     def start(self):
         peer = f"http://{self._host}:{ETCD_PEER_PORT}"
         client = f"http://{self.target}"
@@ -65,9 +76,10 @@ class ElectedCluster(Cluster):
         self._watcher = threading.Thread(target=self._watch)
 
     def start(self):
-        self.etcd.start()
+        self.etcd.start_and_wait()
         super().start()
         self._watcher.start()
+        self.wait_for_leader()
 
     def leader(self):
         """Whoever leads now, with a lease that is good; None when nobody does."""
@@ -82,13 +94,13 @@ class ElectedCluster(Cluster):
                 leaders[status.epoch] = server
         return leaders[max(leaders)] if leaders else None
 
-    def wait_for_another(self, server, seconds=60.0):
-        """Waits until another one than `server` leads."""
+    def wait_for_leader(self, seconds=60.0):
         deadline = time.monotonic() + seconds
-        while self.leader() in (None, server):
+        while (leader := self.leader()) is None:
             if time.monotonic() > deadline:
-                raise Trouble(f"nobody leads instead of {server.name} after {seconds:.0f} s")
+                raise Trouble(f"nobody leads after {seconds:.0f} s")
             time.sleep(0.05)
+        self.primary = leader
 
     def abandon(self):
         self._stop.set()
@@ -99,9 +111,7 @@ class ElectedCluster(Cluster):
 
     def _watch(self):
         while not self._stop.wait(LOOK_SECONDS):
-            leader = self.leader()
-            if leader is not None:
-                self.primary = leader
+            self.primary = self.leader() or self.primary
 
 
 class LeaderKiller:
