@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "storage/table_footer.h"
+
 namespace cookix::storage {
 namespace {
 
@@ -11,6 +13,7 @@ using rocksdb::DataVerificationInfo;
 using rocksdb::DirFsyncOptions;
 using rocksdb::FileOptions;
 using rocksdb::FSDirectory;
+using rocksdb::FSRandomAccessFile;
 using rocksdb::FSWritableFile;
 using rocksdb::IODebugContext;
 using rocksdb::IOOptions;
@@ -333,6 +336,18 @@ IOStatus GuardedFileSystem::NewWritableFile(const std::string& name, const FileO
     return status;
   }
   *result = std::move(file);
+  return status;
+}
+
+IOStatus GuardedFileSystem::NewRandomAccessFile(const std::string& name, const FileOptions& options,
+                                                std::unique_ptr<FSRandomAccessFile>* result,
+                                                IODebugContext* dbg) {
+  IOStatus status = FileSystemWrapper::NewRandomAccessFile(name, options, result, dbg);
+  if (!status.ok() || !NameInside(name).ends_with(".sst")) return status;
+  uint64_t size = 0;
+  status = GetFileSize(name, options.io_options, &size, dbg);
+  if (status.ok()) status = CheckTableFooter(**result, size, name);
+  if (!status.ok()) result->reset();
   return status;
 }
 

@@ -26,6 +26,9 @@ namespace cookix::storage {
 // takes no more commits, and calls Recover() and begins a new log before it does
 // (Store::TryResume). Errors in other files are passed on: see BackgroundErrors.
 //
+// Nor is it shown sorted files whose footers are damaged where it does not look
+// (table_footer.h).
+//
 // docs/adr/0021 says why. Thread-safe.
 class GuardedFileSystem : public rocksdb::FileSystemWrapper {
  public:
@@ -43,6 +46,10 @@ class GuardedFileSystem : public rocksdb::FileSystemWrapper {
   rocksdb::IOStatus NewWritableFile(const std::string& name, const rocksdb::FileOptions& options,
                                     std::unique_ptr<rocksdb::FSWritableFile>* result,
                                     rocksdb::IODebugContext* dbg) override;
+  rocksdb::IOStatus NewRandomAccessFile(const std::string& name,
+                                        const rocksdb::FileOptions& options,
+                                        std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+                                        rocksdb::IODebugContext* dbg) override;
   rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
                                  std::unique_ptr<rocksdb::FSDirectory>* result,
                                  rocksdb::IODebugContext* dbg) override;

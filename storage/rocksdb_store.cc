@@ -24,6 +24,7 @@
 #include "storage/rocksdb_held_files.h"
 #include "storage/rocksdb_status.h"
 #include "storage/store_copy.h"
+#include "storage/table_footer.h"
 #include "storage/wal_scanner.h"
 
 namespace cookix::storage {
@@ -478,7 +479,8 @@ std::vector<rocksdb::ColumnFamilyDescriptor> RocksDbStore::FamilyDescriptors() {
     }
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = cache_;
-    table.format_version = 5;
+    table.format_version = kTableFormatVersion;
+    table.checksum = kTableChecksum;
     table.cache_index_and_filter_blocks = true;
     table.cache_index_and_filter_blocks_with_high_priority = true;
     table.pin_l0_filter_and_index_blocks_in_cache = true;
