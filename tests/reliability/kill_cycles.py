@@ -18,6 +18,7 @@ is killed (elections.py). Ends with 0, or with 1 at the first contradiction, kee
 import argparse
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -134,9 +135,14 @@ def main():
     parser.add_argument("--failover", action="store_true",
                         help="servers elect their primary in etcd")
     parser.add_argument("--lease_seconds", type=int, default=5, help="with --failover")
+    parser.add_argument("--skip_without_etcd", action="store_true",
+                        help="counts as skipped where etcd is not installed")
     parser.add_argument("--json", help="where to write the figures")
     parser.add_argument("--directory", help="where to put the stores; a temporary one otherwise")
     flags = parser.parse_args()
+    if flags.failover and shutil.which("etcd") is None:
+        print("etcd is not installed (see tools/packages.txt)")
+        return report.skip("kill_cycles", CASE) if flags.skip_without_etcd else 2
     directory = tempfile.mkdtemp(prefix="kills-",
                                  dir=flags.directory or os.environ.get("TEST_TMPDIR"))
     settings = {"cycles": flags.cycles, "seed": flags.seed}
