@@ -84,7 +84,8 @@ Database::Database(DatabaseOptions options)
       catalog_api_(*this),
       security_api_(*this),
       admin_api_(*this),
-      backup_api_(*this) {}
+      backup_api_(*this),
+      watch_api_(*this) {}
 
 Database::~Database() {
   background_.reset();

@@ -26,6 +26,7 @@
 #include "engine/api/reasoning_api.h"
 #include "engine/api/search_api.h"
 #include "engine/api/security_api.h"
+#include "engine/api/watch_api.h"
 #include "engine/call_context.h"
 #include "engine/filter/ordinal_set.h"
 #include "engine/graph/adjacency.h"
@@ -100,6 +101,7 @@ class Database : public FilterEvaluator {
   SecurityApi& security() { return security_api_; }
   AdminApi& admin() { return admin_api_; }
   BackupApi& backup() { return backup_api_; }
+  WatchApi& watch() { return watch_api_; }
 
   storage::Store& store() { return *store_; }
   ViewHost& views() { return *view_host_; }
@@ -182,6 +184,7 @@ class Database : public FilterEvaluator {
   SecurityApi security_api_;
   AdminApi admin_api_;
   BackupApi backup_api_;
+  WatchApi watch_api_;
 };
 
 }  // namespace cookix::engine

@@ -12,7 +12,12 @@ absl::Status FillEdge(const NamespaceView& view, RelationId relation,
   if (info == nullptr) {
     return Corruption("an edge has an unknown relation", "Restore the store from a checkpoint");
   }
-  edge->set_relation(info->record.relation().name());
+  return FillEdge(info->record.relation().name(), discriminator, value, edge);
+}
+
+absl::Status FillEdge(std::string_view relation, std::string_view discriminator,
+                      const EdgeValue& value, v1::Edge* edge) {
+  edge->set_relation(std::string(relation));
   if (!discriminator.empty()) edge->set_discriminator(std::string(discriminator));
   edge->set_weight(value.weight);
   edge->set_valid_from_ms(value.valid_from_ms);

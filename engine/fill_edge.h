@@ -15,6 +15,10 @@ namespace cookix::engine {
 absl::Status FillEdge(const NamespaceView& view, RelationId relation,
                       std::string_view discriminator, const EdgeValue& value, v1::Edge* edge);
 
+// The same where the name of the relation is known.
+absl::Status FillEdge(std::string_view relation, std::string_view discriminator,
+                      const EdgeValue& value, v1::Edge* edge);
+
 }  // namespace cookix::engine
 
 #endif  // COOKIX_ENGINE_FILL_EDGE_H_

@@ -80,11 +80,15 @@ absl::Status NamespaceView::FillRef(Ordinal ordinal, v1::ObjectRef* ref) const {
 }
 
 v1::Object NamespaceView::ToObject(internal::v1::ObjectRecord&& record) const {
-  v1::Object object;
   const CollectionInfo* collection = ns->FindCollection(record.collection_id());
-  if (collection != nullptr && collection->id != kDefaultCollectionId) {
-    object.mutable_ref()->set_collection(collection->record.collection().name());
-  }
+  return engine::ToObject(std::move(record), collection == nullptr
+                                                 ? std::string_view(kDefaultName)
+                                                 : collection->record.collection().name());
+}
+
+v1::Object ToObject(internal::v1::ObjectRecord&& record, std::string_view collection) {
+  v1::Object object;
+  if (collection != kDefaultName) object.mutable_ref()->set_collection(std::string(collection));
   object.mutable_ref()->set_key(std::move(*record.mutable_key()));
   if (!record.exists()) {
     object.set_dangling(true);

@@ -61,6 +61,9 @@ struct NamespaceView {
   v1::Object ToObject(internal::v1::ObjectRecord&& record) const;
 };
 
+// The same where the name of the object's collection is known.
+v1::Object ToObject(internal::v1::ObjectRecord&& record, std::string_view collection);
+
 // Collection and key of a serialized ObjectRecord, without reading the rest. False on
 // malformed bytes.
 bool DecodeObjectName(std::string_view record, CollectionId* collection, std::string* key);

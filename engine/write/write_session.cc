@@ -892,6 +892,51 @@ absl::Status WriteSession::NameOrdinal(Ordinal ordinal, internal::v1::ChangeReco
   return absl::OkStatus();
 }
 
+bool WriteSession::WasDropped(CollectionId collection) const {
+  return base_ns_->dropped_collections.contains(collection);
+}
+
+void WriteSession::HideEdgesOfDropped(internal::v1::ChangeRecord* change) const {
+  if (base_ns_->dropped_collections.empty()) return;
+  absl::flat_hash_set<Ordinal> dropped;
+  for (const internal::v1::OrdinalName& ref : change->refs()) {
+    if (WasDropped(ref.collection_id())) dropped.insert(ref.ordinal());
+  }
+  for (internal::v1::ChangeEvent& event : *change->mutable_events()) {
+    if (!event.has_edge() || event.edge().before().empty()) continue;
+    if (dropped.contains(event.edge().source()) || dropped.contains(event.edge().target())) {
+      event.mutable_edge()->set_hidden_before(true);
+    }
+  }
+}
+
+void WriteSession::NameCatalog(internal::v1::ChangeRecord* change) const {
+  absl::flat_hash_set<CollectionId> collections{kDefaultCollectionId};
+  absl::flat_hash_set<RelationId> relations;
+  const auto add = [&](const std::string& name) {
+    internal::v1::CatalogName* added = change->add_names();
+    added->set_namespace_id(ns_->id);
+    added->set_name(name);
+    return added;
+  };
+  const auto add_collection = [&](CollectionId id) {
+    if (!collections.insert(id).second) return;
+    // Before this commit, which may have dropped it.
+    const CollectionInfo* info = base_ns_->FindCollection(id);
+    if (info != nullptr) add(info->record.collection().name())->set_collection_id(id);
+  };
+  if (ns_->id != kDefaultNamespaceId) add(ns_->record.name());
+  for (const internal::v1::OrdinalName& ref : change->refs()) add_collection(ref.collection_id());
+  for (const internal::v1::ChangeEvent& event : change->events()) {
+    if (event.tombstone().has_collection()) {
+      add_collection(event.tombstone().collection().collection_id());
+    }
+    if (!event.has_edge() || !relations.insert(event.edge().relation_id()).second) continue;
+    const RelationInfo* info = ns_->FindRelation(event.edge().relation_id());
+    if (info != nullptr) add(info->record.relation().name())->set_relation_id(info->id);
+  }
+}
+
 void WriteSession::PutInOrder(Family family, std::vector<Record>* records) {
   std::sort(records->begin(), records->end());
   for (const Record& record : *records) batch_.Put(family, record.first, record.second);
@@ -945,6 +990,7 @@ absl::StatusOr<bool> WriteSession::Finish() {
     event->set_namespace_id(ns_->id);
     event->set_ordinal(object->ordinal);
     if (object->had_record) event->set_before(object->before);
+    if (WasDropped(object->record.collection_id())) event->set_hidden(true);
     if (object->has_record) {
       after.clear();
       object->record.AppendToString(&after);
@@ -1004,7 +1050,10 @@ absl::StatusOr<bool> WriteSession::Finish() {
     for (const Ordinal end : {edge->source, edge->target}) {
       if (named.insert(end).second) COOKIX_RETURN_IF_ERROR(NameOrdinal(end, change));
     }
+    if (!edge->before.empty() && !edge->visible_before) event->set_hidden_before(true);
   }
+  HideEdgesOfDropped(change);
+  NameCatalog(change);
   PutInOrder(Family::kIdentity, &identities);
   PutInOrder(Family::kObjects, &objects);
   PutInOrder(Family::kVectors, &vectors);

@@ -196,6 +196,12 @@ class WriteSession {
   using Record = std::pair<std::string, std::string>;  // key, value
   void PutInOrder(storage::Family family, std::vector<Record>* records);
   absl::Status NameOrdinal(Ordinal ordinal, internal::v1::ChangeRecord* change);
+  // Whether the collection was dropped before this commit.
+  bool WasDropped(CollectionId collection) const;
+  // Marks edges of objects whose collections were.
+  void HideEdgesOfDropped(internal::v1::ChangeRecord* change) const;
+  // Adds the names of what `change` mentions by id.
+  void NameCatalog(internal::v1::ChangeRecord* change) const;
   std::string IdentityOf(const internal::v1::ObjectRecord& record) const;
 
   storage::CommitBatch& batch_;

@@ -591,6 +591,9 @@ absl::Status Writer::DropNamespace(CallContext& context, std::string_view name, 
         internal::v1::ChangeRecord change;
         change.add_events()->mutable_catalog()->set_namespace_id(0);
         *change.add_events()->mutable_tombstone() = record;
+        internal::v1::CatalogName* dropped = change.add_names();
+        dropped->set_namespace_id(ns->id);
+        dropped->set_name(ns->record.name());
         batch.SetChange(change.SerializeAsString());
         auto catalog = std::make_shared<Catalog>(*state_.catalog);
         catalog->namespaces.erase(ns->record.name());
