@@ -125,7 +125,8 @@ absl::StatusOr<storage::Position> WatchApi::FindStart(CallContext& context,
     if (request.after_commit() < 0) {
       return InvalidField("after_commit", "the commit is negative", "Send 0 or more");
     }
-    options.set_min_position(database_.PositionToken(static_cast<uint64_t>(request.after_commit())));
+    options.set_min_position(
+        database_.PositionToken(static_cast<uint64_t>(request.after_commit())));
   } else if (request.has_after_position()) {
     if (request.after_position().empty()) {
       return InvalidField("after_position", "the position is empty",
@@ -159,12 +160,14 @@ absl::Status WatchApi::Watch(CallContext& context, const v1::WatchRequest& reque
   bool checked = false;
   while (true) {
     COOKIX_RETURN_IF_ERROR(context.Check());
-    // What was dropped since the start is named by the commits in between.
-    if (!checked && outbox.commit() >= present) {
+    const bool arrived = !checked && outbox.commit() >= present;
+    if (arrived) {
+      // What was dropped since the start is named by the commits in between.
       COOKIX_RETURN_IF_ERROR(feed.CheckNames(*database_.Read().catalog));
       checked = true;
     }
-    if (outbox.Due(heartbeat)) COOKIX_RETURN_IF_ERROR(outbox.Send());
+    // Also says at once that the present was reached.
+    if (arrived || outbox.Due(heartbeat)) COOKIX_RETURN_IF_ERROR(outbox.Send());
     const auto commits = log->Next(kCommits, absl::FromChrono(kLookAgain));
     if (!commits.ok()) return WithField(commits.status(), StartField(request));
     if (commits->empty()) continue;

@@ -186,7 +186,8 @@ class CommitFeed::Commit {
     }
     if (after.exists()) {
       if (selection_.with_after) *out.mutable_after() = Image(std::move(after), *collection);
-      if (selection_.mask.with_vectors()) COOKIX_RETURN_IF_ERROR(AddVectors(object.ordinal(), &out));
+      if (selection_.mask.with_vectors())
+        COOKIX_RETURN_IF_ERROR(AddVectors(object.ordinal(), &out));
     }
     return emit_(std::move(change));
   }
