@@ -62,6 +62,10 @@ const Setting kSettings[] = {
      "Calls under way at the same time; more are refused with OVERLOADED.", 1, 1'000'000},
     {"Network", COOKIX_INT(max_streams, "streams"),
      "Streaming calls open at the same time; more are refused with OVERLOADED.", 1, 100'000},
+    {"Network", COOKIX_INT(max_watches, "watches"),
+     "Watches of the change feed open at the same time, each of which has a thread; more are "
+     "refused with OVERLOADED.",
+     0, 1000},
     {"Network", COOKIX_INT(max_calls_per_connection, "calls"),
      "Calls under way on one connection; more wait at the client.", 1, 1'000'000},
     {"Network", COOKIX_INT(stream_stall_ms, "ms"),

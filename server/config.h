@@ -36,6 +36,7 @@ struct Config {
   int64_t network_memory_mb = 256;
   int64_t max_concurrent_calls = 4096;
   int64_t max_streams = 256;
+  int64_t max_watches = 64;
   int64_t max_calls_per_connection = 1024;
   int64_t stream_stall_ms = 30'000;
   int64_t connection_idle_seconds = 0;

@@ -32,6 +32,8 @@ struct Environment {
   Executor& work;
   // For streams, which may hold a thread for long.
   Executor& streams;
+  // For watches, each of which holds a thread as long as it lasts.
+  Executor& watches;
   // For replicas and copies, which hold a thread as long as they last.
   Executor& replicas;
   Replication& replication;

@@ -293,6 +293,10 @@ struct Metrics::Impl {
   prometheus::Counter* auth_failures = nullptr;
   prometheus::Counter* rate_limited = nullptr;
   prometheus::Gauge* in_flight = nullptr;
+  prometheus::Gauge* watches = nullptr;
+  prometheus::Counter* watch_messages = nullptr;
+  prometheus::Counter* watch_changes = nullptr;
+  prometheus::Counter* watches_dropped = nullptr;
   prometheus::Family<prometheus::Histogram>* search_durations = nullptr;
   std::array<prometheus::Histogram*, std::size(kSearches)> searches{};
   std::vector<Method> methods;
@@ -349,6 +353,26 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
                              .Help("Calls refused because of their key's rate.")
                              .Register(registry)
                              .Add({});
+  impl_->watches = &prometheus::BuildGauge()
+                        .Name("cookix_watches")
+                        .Help("Watches of the change feed that are open.")
+                        .Register(registry)
+                        .Add({});
+  impl_->watch_messages = &prometheus::BuildCounter()
+                               .Name("cookix_watch_messages_total")
+                               .Help("Messages sent to watches, signs of life included.")
+                               .Register(registry)
+                               .Add({});
+  impl_->watch_changes = &prometheus::BuildCounter()
+                              .Name("cookix_watch_changes_total")
+                              .Help("Changes sent to watches.")
+                              .Register(registry)
+                              .Add({});
+  impl_->watches_dropped = &prometheus::BuildCounter()
+                                .Name("cookix_watches_dropped_total")
+                                .Help("Watches that ended because their clients were too slow.")
+                                .Register(registry)
+                                .Add({});
   const auto table = MethodTable();
   impl_->methods = std::vector<Impl::Method>(table.size() + 1);
   for (size_t i = 0; i <= table.size(); ++i) {
@@ -381,6 +405,18 @@ void Metrics::LaneSearched(std::string_view lane, std::string_view strategy, dou
                                          ? *impl_->searches[known - std::begin(kSearches)]
                                          : impl_->SearchHistogram(lane, strategy);
   histogram.Observe(seconds);
+}
+
+void Metrics::WatchBegan() { impl_->watches->Increment(); }
+
+void Metrics::WatchSent(int64_t changes) {
+  impl_->watch_messages->Increment();
+  impl_->watch_changes->Increment(static_cast<double>(changes));
+}
+
+void Metrics::WatchEnded(bool too_slow) {
+  impl_->watches->Decrement();
+  if (too_slow) impl_->watches_dropped->Increment();
 }
 
 int64_t Metrics::calls_in_flight() const { return static_cast<int64_t>(impl_->in_flight->Value()); }

@@ -35,6 +35,12 @@ class Metrics {
   // A lane of a search is done; see engine::DatabaseOptions::on_lane_searched.
   void LaneSearched(std::string_view lane, std::string_view strategy, double seconds);
 
+  // A watch of the change feed begins, sends a message with so many changes, and ends: because
+  // its client was too slow, or not.
+  void WatchBegan();
+  void WatchSent(int64_t changes);
+  void WatchEnded(bool too_slow);
+
   int64_t calls_in_flight() const;
 
   // What is read from the database at each scrape, at most once a second. Set

@@ -38,6 +38,7 @@
 #include "server/rpc/router.h"
 #include "server/rpc/search_service.h"
 #include "server/rpc/security_service.h"
+#include "server/rpc/watch_service.h"
 #include "server/tls.h"
 #include "storage/base/status.h"
 #include "storage/base/wall_clock.h"
@@ -203,6 +204,7 @@ struct Server::Impl {
   std::unique_ptr<grpc::Server> grpc_server;
   // Last, so that their threads are gone before the calls they work on.
   std::unique_ptr<Executor> streams;
+  std::unique_ptr<Executor> watches;
   std::unique_ptr<Executor> replicas;
   std::unique_ptr<Executor> work;
 
@@ -324,13 +326,15 @@ absl::Status Server::Impl::Start() {
                                        static_cast<size_t>(config.max_streams));
   work = std::make_unique<Executor>(static_cast<int>(config.executor_threads),
                                     static_cast<size_t>(config.executor_queue));
+  watches = std::make_unique<Executor>(static_cast<int>(config.max_watches),
+                                       static_cast<size_t>(config.max_watches));
   // Each replica holds one while it follows, and another while it receives a copy.
   const int replica_threads = 2 * std::max<int>(1, static_cast<int>(config.max_replicas));
   replicas = std::make_unique<Executor>(replica_threads, static_cast<size_t>(replica_threads));
   const int64_t started_ms = WallClockMs();
   environment.emplace(Environment{config, databases, *authenticator, log, metrics, health,
-                                  rate_limiter, queries, *work, *streams, *replicas, *replication,
-                                  read_only, started_ms});
+                                  rate_limiter, queries, *work, *streams, *watches, *replicas,
+                                  *replication, read_only, started_ms});
   AddServices();
   COOKIX_RETURN_IF_ERROR(StartMetrics());
   COOKIX_RETURN_IF_ERROR(StartGrpc(listen));
@@ -373,6 +377,7 @@ void Server::Impl::AddServices() {
   AddCatalogService(router);
   AddSecurityService(router);
   AddAdminService(router);
+  AddWatchService(router);
   AddBackupService(router);
   AddReplicationService(router);
   AddHealthService(router);
@@ -486,6 +491,7 @@ void Server::Impl::Shutdown() {
   }
   work.reset();
   streams.reset();
+  watches.reset();
   replicas.reset();
   grpc_server.reset();
   calls.reset();

@@ -371,23 +371,38 @@ void Call::Send(grpc::ByteBuffer bytes) {
   if (!writing_) StartWrite();
 }
 
-bool Call::SendAndWait(grpc::ByteBuffer bytes) {
-  const auto stalled_at = Clock::now() + std::chrono::milliseconds(env_.config.stream_stall_ms);
+std::chrono::milliseconds Call::StallTime() const {
+  return std::chrono::milliseconds(env_.config.stream_stall_ms);
+}
+
+void Call::Break() {
+  broken_ = true;
+  outgoing_.clear();
+  grpc_context_.TryCancel();
+}
+
+StreamPort::Sent Call::SendOrStall(grpc::ByteBuffer bytes) {
+  const auto stalled_at = Clock::now() + StallTime();
   std::unique_lock<std::mutex> lock(mutex_);
   const auto free = [this] { return broken_ || closing_ || (!writing_ && outgoing_.empty()); };
   // In slices, since an operator may cancel the query meanwhile.
   while (!changed_.wait_for(lock, kCancelCheckInterval, free)) {
-    if (scope_->context.cancelled()) return false;
-    if (Clock::now() >= stalled_at) {
-      broken_ = true;
-      outgoing_.clear();
-      grpc_context_.TryCancel();
-    }
+    if (scope_->context.cancelled()) return Sent::kGone;
+    if (Clock::now() >= stalled_at) return Sent::kStalled;
   }
-  if (broken_ || closing_) return false;
+  if (broken_ || closing_) return Sent::kGone;
   outgoing_.push_back(std::move(bytes));
   StartWrite();
-  return true;
+  return Sent::kSent;
+}
+
+bool Call::SendAndWait(grpc::ByteBuffer bytes) {
+  const Sent sent = SendOrStall(std::move(bytes));
+  if (sent == Sent::kStalled) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    Break();
+  }
+  return sent == Sent::kSent;
 }
 
 void Call::Close(absl::Status status) {
@@ -397,6 +412,12 @@ void Call::Close(absl::Status status) {
   close_status_ = std::move(status);
   changed_.notify_all();
   if (!writing_) FinishStream();
+}
+
+void Call::CloseAndWait(absl::Status status) {
+  Close(std::move(status));
+  std::unique_lock<std::mutex> lock(mutex_);
+  if (!changed_.wait_for(lock, StallTime(), [this] { return broken_ || !writing_; })) Break();
 }
 
 void Call::StartWrite() {

@@ -52,7 +52,9 @@ class Call final : public StreamPort {
   void Read() override;
   void Send(grpc::ByteBuffer bytes) override;
   bool SendAndWait(grpc::ByteBuffer bytes) override;
+  Sent SendOrStall(grpc::ByteBuffer bytes) override;
   void Close(absl::Status status) override;
+  void CloseAndWait(absl::Status status) override;
   std::shared_ptr<void> Hold() override;
 
  private:
@@ -80,6 +82,10 @@ class Call final : public StreamPort {
   // What is recorded once a call has its status; before Finish, since the client
   // may look at metrics as soon as it has the answer.
   void Record(const absl::Status& status, grpc::StatusCode code);
+  // How long a client may take nothing.
+  std::chrono::milliseconds StallTime() const;
+  // Gives the client up. REQUIRES: mutex_ is held.
+  void Break();
   // REQUIRES: mutex_ is held.
   void StartWrite();
   void FinishStream();

@@ -61,6 +61,7 @@ constexpr MethodSpec kMethods[] = {
     Method("cookix.v1.SearchService/InsertVectors", kHandler, ROLE_WRITE, kBidi, kWrite | kLong),
     Method("cookix.v1.QueryService/Compile", kNamespace, ROLE_READ),
     Method("cookix.v1.QueryService/Execute", kNamespace, ROLE_READ),
+    Method("cookix.v1.WatchService/Watch", kNamespace, ROLE_READ, kStream, kLong),
     Method("cookix.v1.CatalogService/CreateNamespace", kEverywhere, ROLE_ADMIN, kUnary, kWrite),
     Method("cookix.v1.CatalogService/GetNamespace", kNamespace, ROLE_READ),
     Method("cookix.v1.CatalogService/ListNamespaces", kHandler, ROLE_READ),

@@ -84,8 +84,15 @@ class StreamPort {
   // Waits until the messages before are on their way, then sends. False when the
   // client is gone or took nothing for too long. Not from a session's callbacks.
   virtual bool SendAndWait(grpc::ByteBuffer bytes) = 0;
+  enum class Sent { kSent, kGone, kStalled };
+  // The same, but leaves the stream to the caller when the client took nothing for too long:
+  // then the message is dropped.
+  virtual Sent SendOrStall(grpc::ByteBuffer bytes) = 0;
   // Ends the stream after the messages before it. Later calls do nothing.
   virtual void Close(absl::Status status) = 0;
+  // The same, and breaks the call off if the client takes nothing for too long. Not from a
+  // session's callbacks.
+  virtual void CloseAndWait(absl::Status status) = 0;
   // Keeps stream and session alive.
   virtual std::shared_ptr<void> Hold() = 0;
 };
