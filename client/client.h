@@ -24,6 +24,7 @@
 #include "cookix/v1/replication_service.pb.h"
 #include "cookix/v1/search_service.pb.h"
 #include "cookix/v1/security_service.pb.h"
+#include "cookix/v1/watch_service.pb.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -139,6 +140,15 @@ class Client {
   // Streams every matching object; stops early when `sink` returns false.
   virtual absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                                      absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) = 0;
+
+  // Streams the changes of a namespace until `sink` returns false (then OK) or the watch ends with
+  // an error. A remote watch that is cut goes on by itself after the last position; a commit that
+  // was cut (CommitChanges.continued) then comes again from its beginning. A client that spreads
+  // its calls over several servers may not have this: UNIMPLEMENTED.
+  virtual absl::Status Watch(const v1::WatchRequest& request,
+                             absl::FunctionRef<bool(v1::WatchResponse&&)> sink) {
+    return absl::UnimplementedError("this client has no change feed; watch one server");
+  }
 
   // Opens a bulk stream with at most `in_flight` unanswered writes.
   virtual absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight = 4) = 0;

@@ -181,6 +181,18 @@ class EmbeddedClient : public Client {
     return stopped ? absl::OkStatus() : status;
   }
 
+  absl::Status Watch(const v1::WatchRequest& request,
+                     absl::FunctionRef<bool(v1::WatchResponse&&)> sink) override {
+    engine::CallContext context;
+    bool stopped = false;
+    const absl::Status status =
+        database_.watch().Watch(context, request, [&](v1::WatchResponse&& message) {
+          stopped = !sink(std::move(message));
+          return !stopped;
+        });
+    return stopped ? absl::OkStatus() : status;
+  }
+
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int) override {
     return std::make_unique<EmbeddedBulkWriter>(database_);
   }

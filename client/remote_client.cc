@@ -69,7 +69,8 @@ RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel>
       security_stub_(v1::SecurityService::NewStub(channel_)),
       admin_stub_(v1::AdminService::NewStub(channel_)),
       replication_stub_(v1::ReplicationService::NewStub(channel_)),
-      backup_stub_(v1::BackupService::NewStub(channel_)) {}
+      backup_stub_(v1::BackupService::NewStub(channel_)),
+      watch_stub_(v1::WatchService::NewStub(channel_)) {}
 
 void RemoteClient::AddKey(grpc::ClientContext* context) const {
   if (!options_.api_key.empty()) {

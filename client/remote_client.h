@@ -3,7 +3,8 @@
 // Deadlines: each unary call has RemoteOptions.timeout_ms for all its attempts.
 // Retries:   UNAVAILABLE only; reads always, writes when they carry a request id.
 //            Writes that can carry one and do not are given a random one.
-//            A stream is repeated only as long as it has delivered nothing.
+//            A stream is repeated only as long as it has delivered nothing; a watch goes on
+//            after what it has delivered.
 // Threads:   any number may call at once; a BulkWriter belongs to one at a time
 //            and must be gone before the client is.
 #ifndef COOKIX_CLIENT_REMOTE_CLIENT_H_
@@ -26,6 +27,7 @@
 #include "cookix/v1/replication_service.grpc.pb.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "cookix/v1/security_service.grpc.pb.h"
+#include "cookix/v1/watch_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
 
 namespace cookix::client {
@@ -58,6 +60,8 @@ class RemoteClient : public Client {
 
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
+  absl::Status Watch(const v1::WatchRequest& request,
+                     absl::FunctionRef<bool(v1::WatchResponse&&)> sink) override;
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;
   absl::StatusOr<std::unique_ptr<VectorWriter>> OpenVectorWriter(int in_flight) override;
 
@@ -87,6 +91,7 @@ class RemoteClient : public Client {
   std::unique_ptr<v1::AdminService::Stub> admin_stub_;
   std::unique_ptr<v1::ReplicationService::Stub> replication_stub_;
   std::unique_ptr<v1::BackupService::Stub> backup_stub_;
+  std::unique_ptr<v1::WatchService::Stub> watch_stub_;
 };
 
 }  // namespace cookix::client

@@ -198,7 +198,7 @@ const std::vector<CommandGroup>& AllCommands() {
       {"Transfer", TransferCommands()}, {"Operation", AdminCommands()},
       {"Backup", BackupCommands()},     {"Replication", ReplicationCommands()},
       {"Try it", DemoCommands()},       {"Measure", BenchCommands()},
-      {"Help", HelpCommands()},
+      {"Changes", WatchCommands()},     {"Help", HelpCommands()},
   };
   return *groups;
 }

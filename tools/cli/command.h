@@ -108,6 +108,7 @@ std::vector<Command> TransferCommands();
 std::vector<Command> AdminCommands();
 std::vector<Command> ReplicationCommands();
 std::vector<Command> BackupCommands();
+std::vector<Command> WatchCommands();
 std::vector<Command> DemoCommands();
 std::vector<Command> BenchCommands();
 std::vector<Command> HelpCommands();
