@@ -151,6 +151,26 @@ TEST_F(EmbeddedClientTest, StoppingAStreamIsNoError) {
   EXPECT_EQ(chunks, 1);
 }
 
+TEST_F(EmbeddedClientTest, WatchesFromTheBeginning) {
+  for (int i = 0; i < 3; ++i) Put("k" + std::to_string(i));
+  v1::WatchRequest request;
+  request.set_after_commit(0);
+  std::vector<std::string> keys;
+  EXPECT_TRUE(client_
+                  ->Watch(request,
+                          [&](v1::WatchResponse&& message) {
+                            for (const v1::CommitChanges& commit : message.commits()) {
+                              keys.push_back(commit.changes(0).object().ref().key());
+                            }
+                            return keys.size() < 3;
+                          })
+                  .ok());
+  EXPECT_EQ(keys, (std::vector<std::string>{"k0", "k1", "k2"}));
+  request.set_namespace_("none");
+  const absl::Status status = client_->Watch(request, [](v1::WatchResponse&&) { return true; });
+  EXPECT_EQ(GetErrorDetail(status)->reason, "NAMESPACE_NOT_FOUND");
+}
+
 TEST_F(EmbeddedClientTest, ServerCallsAreUnimplemented) {
   v1::ListQueriesResponse queries;
   EXPECT_EQ(client_->ListQueries({}, &queries).code(), absl::StatusCode::kUnimplemented);

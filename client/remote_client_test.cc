@@ -49,6 +49,7 @@ class FakeServer : public v1::ObjectService::Service {
     builder.RegisterService(this);
     builder.RegisterService(&admin);
     builder.RegisterService(&search);
+    builder.RegisterService(&watch);
     server_ = builder.BuildAndStart();
     target = "127.0.0.1:" + std::to_string(port);
   }
@@ -162,6 +163,26 @@ class FakeServer : public v1::ObjectService::Service {
       return grpc::Status::OK;
     }
   } search;
+
+  // Tells of the commits after the one asked for, up to 9, and fails after two of them, until
+  // there are none.
+  struct Watcher : v1::WatchService::Service {
+    std::atomic<int> watches{0};
+    grpc::Status Watch(grpc::ServerContext*, const v1::WatchRequest* request,
+                       grpc::ServerWriter<v1::WatchResponse>* writer) override {
+      ++watches;
+      int commit = request->has_after_position() ? std::stoi(request->after_position()) : 0;
+      for (int i = 0; i < 2 && commit < 9; ++i) {
+        v1::WatchResponse response;
+        response.set_commit(++commit);
+        response.set_position(std::to_string(commit));
+        if (!writer->Write(response)) break;
+      }
+      if (commit < 9) return grpc::Status(grpc::StatusCode::UNAVAILABLE, "busy");
+      return RichError(grpc::StatusCode::OUT_OF_RANGE, "gone", "POSITION_EXPIRED", "", "read",
+                       false);
+    }
+  } watch;
 
   std::mutex mutex;
   int failures = 0;
@@ -452,6 +473,29 @@ TEST(RemoteClientTest, StopsAStreamWhenAsked) {
   ASSERT_TRUE(
       client->StreamObjects({}, [&](v1::StreamObjectsResponse&&) { return ++seen < 10; }).ok());
   EXPECT_EQ(seen, 10);
+}
+
+TEST(RemoteClientTest, WatchesOnWhereItWasCut) {
+  FakeServer server;
+  auto client = Connect(server);
+  std::vector<int64_t> told;
+  const absl::Status status = client->Watch({}, [&](v1::WatchResponse&& message) {
+    told.push_back(message.commit());
+    return true;
+  });
+  EXPECT_EQ(GetErrorDetail(status)->reason, "POSITION_EXPIRED");
+  EXPECT_EQ(told, (std::vector<int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9}));
+  // More failures than attempts, but each after a success.
+  EXPECT_EQ(server.watch.watches, 5);
+  told.clear();
+  EXPECT_TRUE(client
+                  ->Watch({},
+                          [&](v1::WatchResponse&& message) {
+                            told.push_back(message.commit());
+                            return told.size() < 3;
+                          })
+                  .ok());
+  EXPECT_EQ(told, (std::vector<int64_t>{1, 2, 3}));
 }
 
 TEST(RetryPolicyTest, PausesGrowWithinBounds) {

@@ -28,6 +28,7 @@ const char* const kFiles[] = {
     "cookix/v1/admin_service.proto",       "cookix/v1/query_service.proto",
     "cookix/v1/replication_service.proto", "cookix/internal/v1/replication.proto",
     "cookix/v1/backup_service.proto",      "grpc/health/v1/health.proto",
+    "cookix/v1/watch_service.proto",
 };
 
 std::map<std::string, const MethodDescriptor*> ProtoMethods() {

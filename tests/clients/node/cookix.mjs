@@ -20,7 +20,7 @@ const protobuf = require("protobufjs");
 
 export const status = grpc.status;
 
-const SERVICES = ["object", "graph", "reasoning", "search", "query", "catalog", "security", "admin"];
+const SERVICES = ["object", "graph", "reasoning", "search", "query", "catalog", "security", "admin", "watch"];
 
 // google.rpc.Status and ErrorInfo, as far as CookiX uses them.
 const rpc = protobuf.Root.fromJSON({

@@ -250,6 +250,34 @@ const cases = {
       cookix.search.DescribeIndex({ namespace: ns, collection: "shapes", field: "colour" }),
       status.NOT_FOUND, "FIELD_NOT_FOUND", "field");
   },
+  async "a watch goes on where another one ended"() {
+    const request = { namespace: ns, with_before: true, objects: { filter: { existence: { field: "level" } } } };
+    // Watches, has `write` done when that began, and gives the changes up to its commit.
+    const watchWhile = (start, write) => new Promise((resolve, reject) => {
+      const stream = cookix.watch.Watch({ ...request, ...start });
+      const changes = [];
+      let commit = null;
+      stream.on("error", (error) => error.code !== status.CANCELLED && reject(error));
+      stream.on("data", async (message) => {
+        for (const told of message.commits) changes.push(...told.changes);
+        commit ??= write().then((answer) => BigInt(answer.result.commit), reject);
+        if (BigInt(message.commit) < (await commit)) return;
+        stream.cancel();
+        resolve({ changes, position: message.position });
+      });
+    });
+    const object = (properties) => () =>
+      cookix.object.PutObject({ namespace: ns, write: { object: { ref: { key: "river" }, properties } } });
+    const first = await watchWhile({}, object({ level: { int_value: "3" } }));
+    assert.deepEqual(first.changes.map(({ object: { ref, kind } }) => [ref.key, kind]),
+      [["river", "CHANGE_KIND_CREATED"]]);
+    const { changes } = await watchWhile({ after_position: first.position }, object({}));
+    assert.equal(changes.length, 1);
+    assert.equal(changes[0].object.transition, "FILTER_TRANSITION_LEFT");
+    assert.equal(changes[0].object.before.properties.level.int_value, "3");
+    await failsWith(
+      watchWhile({ namespace: "nowhere" }, object({})), status.NOT_FOUND, "NAMESPACE_NOT_FOUND", "namespace");
+  },
   async "errors say what to do"() {
     await failsWith(put("", "no key"), status.INVALID_ARGUMENT, "INVALID_FIELD", "write.object.ref.key");
     await failsWith(link("rain", "causes", "flood", -1), status.INVALID_ARGUMENT, "INVALID_FIELD", "edge.weight");

@@ -22,6 +22,7 @@ from cookix.v1 import reasoning_service_pb2_grpc
 from cookix.v1 import replication_service_pb2_grpc
 from cookix.v1 import search_service_pb2_grpc
 from cookix.v1 import security_service_pb2_grpc
+from cookix.v1 import watch_service_pb2_grpc
 from google.rpc import error_details_pb2
 from google.rpc import status_pb2
 
@@ -67,6 +68,7 @@ class Cookix:
         self.security = security_service_pb2_grpc.SecurityServiceStub(channel)
         self.admin = admin_service_pb2_grpc.AdminServiceStub(channel)
         self.replication = replication_service_pb2_grpc.ReplicationServiceStub(channel)
+        self.watch = watch_service_pb2_grpc.WatchServiceStub(channel)
 
     def close(self):
         self._channel.close()

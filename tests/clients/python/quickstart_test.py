@@ -18,6 +18,7 @@ from cookix.v1 import object_service_pb2 as objects
 from cookix.v1 import query_service_pb2 as query
 from cookix.v1 import reasoning_service_pb2 as reasoning
 from cookix.v1 import search_service_pb2 as search
+from cookix.v1 import watch_service_pb2 as watch
 from cookix_client import Cookix, error_info
 
 NS = "python-quickstart"
@@ -258,6 +259,37 @@ def test_errors_of_vectors(cookix):
         "INVALID_FIELD")
     fails_with(lambda: cookix.search.DescribeIndex(search.DescribeIndexRequest(
         namespace=NS, collection="shapes", field="colour")), missing, "FIELD_NOT_FOUND", "field")
+
+
+def changes_until(messages, commit):
+    """The changes that a watch tells up to a commit, and the position then."""
+    changes = []
+    for message in messages:
+        changes += [change for told in message.commits for change in told.changes]
+        if message.commit >= commit:
+            return changes, message.position
+    raise AssertionError("the watch has ended")
+
+
+def test_a_watch_goes_on_where_another_one_ended(cookix):
+    request = watch.WatchRequest(namespace=NS, with_before=True)
+    request.objects.filter.existence.field = "level"
+    messages = cookix.watch.Watch(request)
+    request.after_position = next(messages).position
+    put(cookix, "unseen")
+    first = put(cookix, "river", level=common.Value(int_value=3)).result.commit
+    told, position = changes_until(messages, first)
+    messages.cancel()
+    assert [change.object.ref.key for change in told] == ["river"]
+    assert told[0].object.kind == watch.CHANGE_KIND_CREATED
+    second = put(cookix, "river").result.commit
+    request.after_position = position
+    told, _ = changes_until(cookix.watch.Watch(request), second)
+    assert len(told) == 1 and told[0].object.transition == watch.FILTER_TRANSITION_LEFT
+    assert told[0].object.before.properties["level"].int_value == 3
+    assert told[0].object.after.version == second
+    fails_with(lambda: next(cookix.watch.Watch(watch.WatchRequest(namespace="nowhere"))),
+               grpc.StatusCode.NOT_FOUND, "NAMESPACE_NOT_FOUND", "namespace")
 
 
 def test_errors_say_what_to_do(cookix):
