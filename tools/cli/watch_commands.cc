@@ -78,7 +78,8 @@ class Printer {
         Json line = Json::object();
         line["commit"] = commit.commit();
         line["time_ms"] = commit.time_ms();
-        for (auto& [name, value] : ToJson(change).items()) line[name] = value;
+        const Json told = ToJson(change);
+        for (const auto& [name, value] : told.items()) line[name] = value;
         out_ << Dump(line) << '\n';
         if (left_ > 0 && --left_ == 0) return Flush(false);
       }
