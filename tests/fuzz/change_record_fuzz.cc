@@ -1,9 +1,11 @@
-// Changes read back from the log, applied to views. A damaged one must stop the
-// view with an error or leave it usable, never bring the process down.
+// Changes read back from the log, applied to views and told to those who watch. A damaged
+// one must stop the view or the watch with an error or leave it usable, never bring the
+// process down.
 #include "cookix/internal/v1/records.pb.h"
 #include "engine/catalog/catalog.h"
 #include "engine/records.h"
 #include "engine/view/field_index_view.h"
+#include "engine/watch/commit_feed.h"
 #include "storage/store.h"
 #include "tests/fuzz/fuzz_target.h"
 
@@ -46,12 +48,34 @@ const engine::ReadView& EmptyView() {
   return *view;
 }
 
+// Tells everything that a watch can ask for.
+void Tell(std::string change, const engine::Catalog& catalog) {
+  cookix::v1::WatchRequest request;
+  request.set_with_before(true);
+  request.set_with_definitions(true);
+  request.mutable_objects()->mutable_mask()->set_with_vectors(true);
+  request.mutable_objects()->mutable_filter()->mutable_negation()->mutable_existence()->set_field(
+      "n");
+  request.mutable_edges()->mutable_filter()->mutable_negation()->mutable_existence()->set_field(
+      "n");
+  auto selection = engine::WatchSelection::Compile(request, engine::Limits());
+  FUZZ_CHECK(selection.ok());
+  engine::CommitFeed feed(*std::move(selection));
+  cookix::storage::LogCommit commit;
+  commit.change = std::move(change);
+  (void)feed.Translate(commit, catalog, [](cookix::v1::Change&& told) {
+    FUZZ_CHECK(told.change_case() != cookix::v1::Change::CHANGE_NOT_SET);
+    return absl::OkStatus();
+  });
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   engine::AppliedCommit commit;
   if (!commit.change.ParseFromArray(data, static_cast<int>(size))) return 0;
   const engine::ReadView& view = EmptyView();
+  Tell(std::string(reinterpret_cast<const char*>(data), size), *view.catalog);
   commit.commit = view.commit() + 1;
   commit.catalog = view.catalog;
   engine::FieldIndexView index{engine::FieldIndexOptions()};
@@ -96,6 +120,17 @@ std::vector<std::string> cookix::tests::FuzzSeeds() {
   edge->set_target(3);
   engine::EdgeValue value;
   engine::EncodeEdgeValue(value, edge->mutable_after());
+  for (const engine::Ordinal ordinal : std::initializer_list<engine::Ordinal>{1, 3}) {
+    records::OrdinalName* ref = change.add_refs();
+    ref->set_namespace_id(engine::kDefaultNamespaceId);
+    ref->set_ordinal(ordinal);
+    ref->set_collection_id(engine::kDefaultCollectionId);
+    ref->set_key("rain");
+  }
+  records::CatalogName* name = change.add_names();
+  name->set_namespace_id(engine::kDefaultNamespaceId);
+  name->set_relation_id(2);
+  name->set_name("causes");
   records::TombstoneRecord* tombstone = change.add_events()->mutable_tombstone();
   tombstone->mutable_edges()->set_namespace_id(engine::kDefaultNamespaceId);
   tombstone->mutable_edges()->set_ordinal(1);
