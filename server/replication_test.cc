@@ -3,13 +3,16 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cookix/internal/v1/replication.grpc.pb.h"
 #include "cookix/v1/replication_service.grpc.pb.h"
+#include "cookix/v1/watch_service.grpc.pb.h"
 #include "engine/database.h"
 #include "server/server_fixture.h"
 
@@ -151,6 +154,49 @@ class ReplicationTest : public testing::Test {
     ASSERT_TRUE(Eventually([&] { return replica_.Follows(); }));
   }
 
+  // Starts both, and stops the replica; then the primary makes so much log that it no longer
+  // reaches back to what the replica has. `position` is of its last commit, which put "last".
+  void LetTheLogGoWhileTheReplicaIsAway(std::string* position) {
+    primary_.config().wal_keep_mb = 1;
+    primary_.config().log_ring_mb = 1;
+    StartPair();
+    replica_.Stop();
+    const std::string large(200'000, 'x');
+    for (int i = 0; i < 60; ++i) {
+      v1::PutObjectRequest request;
+      v1::Object& object = *request.mutable_write()->mutable_object();
+      object.mutable_ref()->set_key("large" + std::to_string(i));
+      object.set_content(large);
+      v1::PutObjectResponse response;
+      const auto put = primary_.Stub<v1::ObjectService>()->PutObject(primary_.Context().get(),
+                                                                     request, &response);
+      ASSERT_TRUE(put.ok()) << put.error_message();
+      if (i % 10 == 9) {
+        v1::CompactRequest compact;
+        v1::CompactResponse compacted;
+        ASSERT_TRUE(primary_.Stub<v1::AdminService>()
+                        ->Compact(primary_.Context().get(), compact, &compacted)
+                        .ok());
+      }
+    }
+    ASSERT_TRUE(primary_.Put("last", position).ok());
+  }
+
+  // Watches a server after `position`, or from now on, until `told` returns true; how that ended.
+  static grpc::Status Watch(Node& node, const std::string& position,
+                            const std::function<bool(const v1::WatchResponse&)>& told) {
+    v1::WatchRequest request;
+    if (!position.empty()) request.set_after_position(position);
+    const auto context = node.Context();
+    const auto stub = node.Stub<v1::WatchService>();
+    const auto reader = stub->Watch(context.get(), request);
+    v1::WatchResponse message;
+    while (reader->Read(&message)) {
+      if (told(message)) context->TryCancel();
+    }
+    return reader->Finish();
+  }
+
   Node primary_{"primary"};
   Node replica_{"replica"};
 };
@@ -223,34 +269,56 @@ TEST_F(ReplicationTest, GoesOnWhereItWasAfterARestart) {
 }
 
 TEST_F(ReplicationTest, BeginsAgainWhenTheLogNoLongerReachesBack) {
-  primary_.config().wal_keep_mb = 1;
-  primary_.config().log_ring_mb = 1;
-  StartPair();
-  replica_.Stop();
-  const std::string large(200'000, 'x');
-  for (int i = 0; i < 60; ++i) {
-    v1::PutObjectRequest request;
-    request.mutable_write()->mutable_object()->mutable_ref()->set_key("large" + std::to_string(i));
-    request.mutable_write()->mutable_object()->set_content(large);
-    v1::PutObjectResponse response;
-    const auto put =
-        primary_.Stub<v1::ObjectService>()->PutObject(primary_.Context().get(), request, &response);
-    ASSERT_TRUE(put.ok()) << put.error_message();
-    if (i % 10 == 9) {
-      v1::CompactRequest compact;
-      v1::CompactResponse compacted;
-      ASSERT_TRUE(primary_.Stub<v1::AdminService>()
-                      ->Compact(primary_.Context().get(), compact, &compacted)
-                      .ok());
-    }
-  }
   std::string position;
-  ASSERT_TRUE(primary_.Put("last", &position).ok());
+  LetTheLogGoWhileTheReplicaIsAway(&position);
   replica_.Start();
   // It answers with what it had until the copy is there.
   EXPECT_TRUE(Eventually([&] { return replica_.Get("last", position).ok(); }));
   EXPECT_EQ(replica_.Status().seeds(), 1);
   EXPECT_EQ(replica_.Keys(), primary_.Keys());
+}
+
+TEST_F(ReplicationTest, AWatchMakesWayForACopy) {
+  std::string position;
+  LetTheLogGoWhileTheReplicaIsAway(&position);
+  primary_.Stop();
+  replica_.Start();
+  bool began = false;
+  const auto ended = Watch(replica_, "", [&](const v1::WatchResponse&) {
+    if (!std::exchange(began, true)) primary_.Start();
+    return false;
+  });
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE) << ended.error_message();
+  EXPECT_EQ(ErrorInfoOf(ended).reason(), "SEEDING");
+  EXPECT_TRUE(Eventually([&] { return replica_.Get("last", position).ok(); }));
+}
+
+TEST_F(ReplicationTest, WatchesGoOnAtTheNextPrimary) {
+  StartPair();
+  std::string before, after;
+  ASSERT_TRUE(primary_.Put("a", &before).ok());
+  v1::PromoteResponse promoted;
+  ASSERT_TRUE(replica_.Promote(false, &promoted).ok());
+  ASSERT_TRUE(replica_.Put("b", &after).ok());
+  for (Node* node : {&primary_, &replica_}) {
+    std::string told;
+    Watch(*node, before, [&](const v1::WatchResponse& message) {
+      for (const v1::CommitChanges& commit : message.commits()) told += commit.DebugString();
+      return message.position() == after;
+    });
+    EXPECT_NE(told.find("\"b\""), std::string::npos) << told;
+    EXPECT_EQ(told.find("\"a\""), std::string::npos) << told;
+  }
+  // What only a former primary had, nobody knows any more.
+  primary_.Stop();
+  std::string lost;
+  ASSERT_TRUE(replica_.Put("lost", &lost).ok());
+  replica_.Stop();
+  primary_.Start();
+  ASSERT_TRUE(primary_.Promote(true, &promoted).ok());
+  ASSERT_TRUE(primary_.Put("c").ok());
+  const auto refused = Watch(primary_, lost, [](const v1::WatchResponse&) { return true; });
+  EXPECT_EQ(ErrorInfoOf(refused).reason(), "POSITION_UNKNOWN") << refused.error_message();
 }
 
 TEST_F(ReplicationTest, ReplicasFollowReplicas) {
