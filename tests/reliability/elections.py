@@ -102,6 +102,13 @@ class ElectedCluster(Cluster):
             time.sleep(0.05)
         self.primary = leader
 
+    def _difference(self):
+        leader = self.leader()
+        if leader is None:
+            return "nobody leads"
+        self.primary = leader
+        return super()._difference()
+
     def abandon(self):
         self._stop.set()
         if self._watcher.is_alive():

@@ -33,20 +33,19 @@ class Rounds:
 
     def prepare(self):
         """The collection's fields and the registers."""
-        with self.cluster.primary.connect(30.0) as cookix:
-            request = catalog.UpdateCollectionRequest()
-            field = request.put_vector_fields.add(name="likeness", dimension=DIMENSION)
-            field.metric = catalog.VECTOR_METRIC_L2
-            field.index = catalog.VECTOR_INDEX_KIND_HNSW
-            _until_answered("preparing", lambda: cookix.catalog.UpdateCollection(request))
-            for name in REGISTERS:
-                put = objects.PutObjectRequest()
-                put.write.object.ref.key = name
-                put.write.object.properties["token"].CopyFrom(text_value(f"{name}:new"))
-                put.write.object.properties["counter"].int_value = 0
-                put.options.request_id = f"new {name}"
-                answer = _until_answered("preparing", lambda: cookix.object.PutObject(put))
-                self._registers[name] = Register(answer.result.commit, f"{name}:new")
+        request = catalog.UpdateCollectionRequest()
+        field = request.put_vector_fields.add(name="likeness", dimension=DIMENSION)
+        field.metric = catalog.VECTOR_METRIC_L2
+        field.index = catalog.VECTOR_INDEX_KIND_HNSW
+        self._until_answered("preparing", lambda cookix: cookix.catalog.UpdateCollection(request))
+        for name in REGISTERS:
+            put = objects.PutObjectRequest()
+            put.write.object.ref.key = name
+            put.write.object.properties["token"].CopyFrom(text_value(f"{name}:new"))
+            put.write.object.properties["counter"].int_value = 0
+            put.options.request_id = f"new {name}"
+            answer = self._until_answered("preparing", lambda cookix: cookix.object.PutObject(put))
+            self._registers[name] = Register(answer.result.commit, f"{name}:new")
         self.cluster.wait_until_equal()
 
     def run(self, fail):
@@ -71,6 +70,25 @@ class Rounds:
         self.cluster.wait_until_equal()
         return self._check(load, operations, heal_seconds)
 
+    def _until_answered(self, what, call, seconds=30.0):
+        """`call(client)` at the primary, until its answer is no error that passes. Raises the error
+        that refuses a conditional write, and others as Trouble."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                with self.cluster.primary.connect(30.0) as cookix:
+                    return call(cookix)
+            except grpc.RpcError as error:
+                if refuses(error):
+                    raise
+                info = error_info(error)
+                # Elected servers may still be about to change places.
+                passing = (info is None or info.metadata.get("retryable") == "true"
+                           or info.reason == "NOT_PRIMARY")
+                if not passing or time.monotonic() > deadline:
+                    raise Trouble(f"{what}: {describe(error)}") from error
+                time.sleep(0.05)
+
     def _sweep(self, load, keys):
         """Deletes the entries of the round before: under `load` as far as it gets, and all of
         them without."""
@@ -80,8 +98,7 @@ class Rounds:
             for key in part:
                 request.mutations.add().delete_object.ref.key = key
             if load is None:
-                with self.cluster.primary.connect(30.0) as cookix:
-                    _until_answered("deleting", lambda: cookix.object.Write(request))
+                self._until_answered("deleting", lambda cookix: cookix.object.Write(request))
             while load is not None and not load.stop.is_set():
                 try:
                     with self.cluster.primary.connect(self._timeout) as cookix:
@@ -93,20 +110,19 @@ class Rounds:
 
     def _settle(self, load, writes):
         """Sends half of the writes without an answer once more: each happens once in all."""
-        with self.cluster.primary.connect(30.0) as cookix:
-            for write in writes:
-                if write.outcome != "unknown" or self._random.random() < 0.5:
-                    continue
-                request = load.open_requests[write.token]
-                try:
-                    answer = _until_answered(f"repeating {write.token}",
-                                             lambda: cookix.object.Write(request))
-                    write.outcome = "ok"
-                    write.position = decode_position(answer.result.position)
-                    load.count("replayed" if answer.result.replayed else "repeated")
-                except grpc.RpcError:
-                    write.outcome = "refused"
-                write.ended, write.settled = time.monotonic(), True
+        for write in writes:
+            if write.outcome != "unknown" or self._random.random() < 0.5:
+                continue
+            request = load.open_requests[write.token]
+            try:
+                answer = self._until_answered(f"repeating {write.token}",
+                                              lambda cookix: cookix.object.Write(request))
+                write.outcome = "ok"
+                write.position = decode_position(answer.result.position)
+                load.count("replayed" if answer.result.replayed else "repeated")
+            except grpc.RpcError:
+                write.outcome = "refused"
+            write.ended, write.settled = time.monotonic(), True
 
     def _check(self, load, operations, heal_seconds):
         status = self.cluster.primary.status()
@@ -161,20 +177,3 @@ def _read_store(stored):
                 item.properties["register"].string_value, item.version,
                 item.properties["replaces"].int_value)
     return registers, entries
-
-
-def _until_answered(what, call, seconds=30.0):
-    """Calls until the answer is no passing error; raises other errors but those that refuse a
-    conditional write as Trouble."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return call()
-        except grpc.RpcError as error:
-            if refuses(error):
-                raise
-            info = error_info(error)
-            passing = info is None or info.metadata.get("retryable") == "true"
-            if not passing or time.monotonic() > deadline:
-                raise Trouble(f"{what}: {describe(error)}") from error
-            time.sleep(0.05)
