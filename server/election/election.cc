@@ -14,6 +14,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Looks at least so far apart, however many writers are in a hurry.
+constexpr milliseconds kBreath{5};
+
 std::string Names(const std::vector<ClusterMember>& members) {
   return absl::StrJoin(members, ", ", [](std::string* out, const ClusterMember& member) {
     out->append(member.name);
@@ -71,7 +74,9 @@ void Election::Run() {
     lock.unlock();
     const milliseconds pause = Step();
     lock.lock();
-    wake_.wait_for(lock, pause, [this] { return stopping_ || hurry_; });
+    const milliseconds breath = std::min(pause, kBreath);
+    wake_.wait_for(lock, breath, [this] { return stopping_; });
+    wake_.wait_for(lock, pause - breath, [this] { return stopping_ || hurry_; });
   }
   const bool leads = leading_;
   lock.unlock();
@@ -120,20 +125,23 @@ milliseconds Election::StepAsFollower() {
   if (lease_ != 0 && state->leader_lease == lease_) {
     // It was elected, and did not hear of it.
     if (state->record.has_value() && options_.clock() < lease_ends_) {
-      BeginLeading(*state->record, state->revision);
+      BeginLeading(*state->record, state->revision, state->leader->member);
     } else {
       coordinator_.Revoke(std::exchange(lease_, 0));
     }
     return milliseconds(0);
   }
-  if (state->leader->member.id == host_.GetSelf().member) {
+  const ElectionHost::Self self = host_.GetSelf();
+  const bool same_address = state->leader->address == self.address;
+  if (state->leader->member.id == self.member && same_address) {
     // Of this server before it was started anew: nobody needs to wait until it ends.
     coordinator_.Revoke(state->leader_lease);
     return milliseconds(0);
   }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    why_not_ = absl::StrCat(state->leader->member.name, " leads");
+    why_not_ = absl::StrCat(state->leader->member.name, " leads",
+                            same_address ? ", at the advertise_address of this server" : "");
   }
   host_.FollowLeader(state->leader->address);
   return options_.follow_tick;
@@ -213,7 +221,7 @@ void Election::TryToLead(const ClusterState& state, const ElectionHost::Self& se
   const auto revision = coordinator_.Lead(state.revision, record, {member, self.address}, lease_);
   // Without an answer the next look tells.
   Note(revision.status());
-  if (revision.ok() && *revision > 0) BeginLeading(record, *revision);
+  if (revision.ok() && *revision > 0) BeginLeading(record, *revision, member);
 }
 
 absl::Status Election::Campaign(bool force, std::chrono::steady_clock::time_point deadline) {
@@ -240,7 +248,8 @@ absl::Status Election::Campaign(bool force, std::chrono::steady_clock::time_poin
 
 // --- With the lead ---
 
-void Election::BeginLeading(const ClusterRecord& record, int64_t revision) {
+void Election::BeginLeading(const ClusterRecord& record, int64_t revision,
+                            const ClusterMember& elected) {
   record_ = record;
   revision_ = revision;
   perhaps_.clear();
@@ -250,10 +259,11 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision) {
   const ElectionHost::Self self = host_.GetSelf();
   const milliseconds now = options_.clock();
   for (const ClusterMember& member : record_.in_sync) seen_[member.id] = now;
-  renew_at_ = now + options_.lease / 3;
+  // The lease may have been granted for an attempt before.
+  renew_at_ = lease_ends_ - options_.lease * 2 / 3;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    member_ = self.member;
+    member_ = elected.id;
   }
   Require();
   if (self.commit < self.known_commit) {
@@ -266,6 +276,11 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision) {
     EndLeading(absl::StrCat("it cannot: ", begun.message()));
     return;
   }
+  // It no longer changes by itself.
+  if (host_.GetSelf().member != elected.id) {
+    EndLeading("it was elected for the store that it had before");
+    return;
+  }
   said_.clear();
   const std::lock_guard<std::mutex> lock(mutex_);
   acknowledge_until_ = lease_ends_ - options_.margin;
@@ -273,7 +288,7 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision) {
   ++elections_;
   why_not_.clear();
   shown_.record = record_;
-  shown_.leader = ClusterLeader{{self.member, options_.name}, self.address};
+  shown_.leader = ClusterLeader{elected, self.address};
   wake_.notify_all();
 }
 
@@ -341,23 +356,24 @@ bool Election::MayAcknowledge() const {
 void Election::Require() {
   std::set<std::string> required;
   for (const ClusterMember& member : record_.in_sync) required.insert(member.id);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  required.erase(member_);
+  listed_ = static_cast<int>(required.size());
   for (const ClusterMember& member : perhaps_) required.insert(member.id);
   for (const auto& [id, commit] : joining_) required.insert(id);
-  const std::lock_guard<std::mutex> lock(mutex_);
+  required.erase(member_);
   required_.assign(required.begin(), required.end());
-  std::erase(required_, member_);
 }
 
 bool Election::Replicated(uint64_t commit, const std::vector<Follower>& followers) const {
   const uint64_t lack = options_.sync_replicas > 0 ? 0 : options_.max_lag;
   const std::lock_guard<std::mutex> lock(mutex_);
-  for (const std::string& id : required_) {
+  // A replica that is not on the list could not lead with what it has.
+  if (listed_ < options_.sync_replicas) return false;
+  return std::all_of(required_.begin(), required_.end(), [&](const std::string& id) {
     const Follower* const follower = Find(followers, id);
-    if (follower == nullptr || follower->received + lack < commit) return false;
-  }
-  return std::count_if(followers.begin(), followers.end(), [&](const Follower& follower) {
-           return follower.received >= commit;
-         }) >= options_.sync_replicas;
+    return follower != nullptr && follower->received + lack >= commit;
+  });
 }
 
 void Election::Hurry() {
@@ -371,7 +387,11 @@ void Election::Maintain() {
     // Whether the last change happened.
     const auto state = coordinator_.Read();
     Note(state.status());
-    if (!state.ok() || state->leader_lease != lease_ || !state->record.has_value()) return;
+    if (!state.ok()) return;
+    if (state->leader_lease != lease_ || !state->record.has_value()) {
+      EndLeading("etcd does not know it as the leader");
+      return;
+    }
     if (state->revision != revision_) {
       record_ = *state->record;
       revision_ = state->revision;
@@ -389,7 +409,6 @@ void Election::Maintain() {
 }
 
 std::vector<ClusterMember> Election::NextInSync(const std::vector<Follower>& followers) {
-  const milliseconds now = options_.clock();
   const auto wanted = static_cast<size_t>(options_.sync_replicas);
   const uint64_t lack = wanted > 0 ? 0 : options_.max_lag;
   const uint64_t latest = host_.Latest();
@@ -398,50 +417,12 @@ std::vector<ClusterMember> Election::NextInSync(const std::vector<Follower>& fol
   for (const ClusterMember& member : record_.in_sync) {
     if (member.id == member_) continue;
     const Follower* const follower = Find(followers, member.id);
-    // One that is connected and takes nothing is as good as away.
-    if (follower != nullptr && follower->connected) {
-      uint64_t& before = received_[member.id];
-      if (follower->received >= latest || follower->received > before) seen_[member.id] = now;
-      before = follower->received;
-    }
-    const bool there = wanted > 0 ? now - seen_[member.id] < options_.patience
-                                  : follower != nullptr && follower->received + lack >= latest;
-    (there ? stay : away).push_back(member);
+    const bool moves = Moves(member.id, follower, latest);
+    const bool near = follower != nullptr && follower->received + lack >= latest;
+    ((wanted > 0 ? moves : near) ? stay : away).push_back(member);
   }
-
-  // Those that come in: from now on they have to have what is acknowledged, and they are in
-  // when they also have what was before.
-  std::erase_if(joining_, [&](const auto& entry) {
-    const Follower* const follower = Find(followers, entry.first);
-    return follower == nullptr || !follower->connected || record_.Has(entry.first);
-  });
-  std::vector<const Follower*> candidates;
-  for (const Follower& follower : followers) {
-    const bool known = record_.Has(follower.member.id) || joining_.count(follower.member.id) > 0;
-    const bool near = follower.received + options_.max_lag / 2 >= latest;
-    if (follower.connected && !known && near) candidates.push_back(&follower);
-  }
-  std::sort(candidates.begin(), candidates.end(),
-            [](const Follower* a, const Follower* b) { return a->received > b->received; });
-  bool more = false;
-  for (const Follower* const candidate : candidates) {
-    if (wanted > 0 && stay.size() + joining_.size() >= wanted) break;
-    joining_[candidate->member.id] = 0;
-    more = true;
-  }
-  if (more) {
-    Require();
-    const uint64_t needed = host_.Latest();
-    for (auto& [id, commit] : joining_) commit = commit == 0 ? needed : commit;
-  }
-  for (const auto& [id, commit] : joining_) {
-    const Follower* const follower = Find(followers, id);
-    if (follower->received + lack >= commit) stay.push_back(follower->member);
-  }
-  if (wanted == 0) {
-    // Who fell behind meanwhile is tried again; writes do not wait for it until then.
-    joining_.clear();
-  } else {
+  for (const ClusterMember& member : Join(followers, latest, stay.size())) stay.push_back(member);
+  if (wanted > 0) {
     // Nobody goes before another has come: then nothing is acknowledged.
     while (stay.size() < wanted && !away.empty()) {
       stay.push_back(away.back());
@@ -457,6 +438,61 @@ std::vector<ClusterMember> Election::NextInSync(const std::vector<Follower>& fol
   }
   stay.push_back({member_, options_.name});
   return stay;
+}
+
+bool Election::Moves(const std::string& id, const Follower* follower, uint64_t latest) {
+  const milliseconds now = options_.clock();
+  // One that is connected and takes nothing is as good as away.
+  if (follower != nullptr && follower->connected) {
+    uint64_t& before = received_[id];
+    if (follower->received >= latest || follower->received > before) seen_[id] = now;
+    before = follower->received;
+  }
+  return now - seen_[id] < options_.patience;
+}
+
+std::vector<ClusterMember> Election::Join(const std::vector<Follower>& followers, uint64_t latest,
+                                          size_t there) {
+  const auto wanted = static_cast<size_t>(options_.sync_replicas);
+  // Writes wait for whoever joins: for nobody who is not needed any more, or gets nowhere.
+  std::erase_if(joining_, [&](const auto& entry) {
+    const Follower* const follower = Find(followers, entry.first);
+    return follower == nullptr || !follower->connected || record_.Has(entry.first) ||
+           there >= wanted || !Moves(entry.first, follower, latest);
+  });
+  std::vector<const Follower*> candidates;
+  for (const Follower& follower : followers) {
+    // Who has no identity takes no part in elections.
+    const std::string& id = follower.member.id;
+    const bool known = id.empty() || record_.Has(id) || joining_.count(id) > 0;
+    const bool near = follower.received + options_.max_lag / 2 >= latest;
+    if (follower.connected && !known && near) candidates.push_back(&follower);
+  }
+  std::sort(candidates.begin(), candidates.end(),
+            [](const Follower* a, const Follower* b) { return a->received > b->received; });
+  bool more = false;
+  for (const Follower* const candidate : candidates) {
+    if (wanted > 0 && there + joining_.size() >= wanted) break;
+    joining_[candidate->member.id] = 0;
+    seen_[candidate->member.id] = options_.clock();
+    more = true;
+  }
+  if (more) {
+    // From now on they have to have what is acknowledged, and they are in when they also have
+    // what was before.
+    Require();
+    const uint64_t needed = host_.Latest();
+    for (auto& [id, commit] : joining_) commit = commit == 0 ? needed : commit;
+  }
+  std::vector<ClusterMember> joined;
+  const uint64_t lack = wanted > 0 ? 0 : options_.max_lag;
+  for (const auto& [id, commit] : joining_) {
+    const Follower* const follower = Find(followers, id);
+    if (follower->received + lack >= commit) joined.push_back(follower->member);
+  }
+  // Who fell behind meanwhile is tried again; writes do not wait for it until then.
+  if (wanted == 0) joining_.clear();
+  return joined;
 }
 
 void Election::ChangeInSync(std::vector<ClusterMember> members) {
@@ -482,7 +518,7 @@ void Election::ChangeInSync(std::vector<ClusterMember> members) {
   shown_.record = record_;
 }
 
-void Election::Describe(v1::ClusterStatus* status) const {
+void Election::Describe(const std::string& self, v1::ClusterStatus* status) const {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (shown_.leader.has_value() && (leading_ || shown_.leader->member.id != member_)) {
     status->set_leader(shown_.leader->member.name);
@@ -490,6 +526,7 @@ void Election::Describe(v1::ClusterStatus* status) const {
   if (shown_.record.has_value()) {
     status->set_epoch(static_cast<int64_t>(shown_.record->epoch));
     for (const ClusterMember& member : shown_.record->in_sync) status->add_in_sync(member.name);
+    status->set_self_in_sync(shown_.record->Has(self));
   }
   if (leading_) {
     status->set_lease_ms(std::max<int64_t>(0, (acknowledge_until_ - options_.clock()).count()));

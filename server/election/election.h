@@ -56,6 +56,7 @@ struct ElectionOptions {
 
 // A replica as its leader sees it.
 struct Follower {
+  // The id is empty when it takes no part in elections.
   ClusterMember member;
   // Follows right now, and what it says to have is durable.
   bool connected = false;
@@ -124,7 +125,8 @@ class Election {
   // FAILED_PRECONDITION REPLICA_BEHIND or UNAVAILABLE saying what stood against it.
   absl::Status Campaign(bool force, std::chrono::steady_clock::time_point deadline);
 
-  void Describe(v1::ClusterStatus* status) const;
+  // `self` is this server's identity.
+  void Describe(const std::string& self, v1::ClusterStatus* status) const;
 
  private:
   void Run();
@@ -137,12 +139,18 @@ class Election {
   // Why this server may not lead now; empty when it may.
   std::string WhyNot(const ClusterState& state, const ElectionHost::Self& self, bool force);
   void TryToLead(const ClusterState& state, const ElectionHost::Self& self, bool force);
-  void BeginLeading(const ClusterRecord& record, int64_t revision);
+  // As `elected`.
+  void BeginLeading(const ClusterRecord& record, int64_t revision, const ClusterMember& elected);
   void EndLeading(std::string_view why);
   bool Renew();
   // Who is in sync.
   void Maintain();
   std::vector<ClusterMember> NextInSync(const std::vector<Follower>& followers);
+  // Whether it has had everything, or more than before, within `patience`.
+  bool Moves(const std::string& id, const Follower* follower, uint64_t latest);
+  // Those that come in, beside `there` that stay.
+  std::vector<ClusterMember> Join(const std::vector<Follower>& followers, uint64_t latest,
+                                  size_t there);
   void ChangeInSync(std::vector<ClusterMember> members);
   void Require();
   void Note(const absl::Status& failure);
@@ -161,7 +169,8 @@ class Election {
   std::vector<ClusterMember> perhaps_;
   // Candidates for the set, with the commit that they need to be in it.
   std::map<std::string, uint64_t> joining_;
-  // When a member last had everything or more than before, and what it had at the last look.
+  // When one of them or a member last had everything or more than before, and what it had at the
+  // last look.
   std::map<std::string, std::chrono::milliseconds> seen_;
   std::map<std::string, uint64_t> received_;
   std::chrono::milliseconds leaderless_since_{-1};
@@ -176,7 +185,8 @@ class Election {
   bool force_ = false;                              // guarded by mutex_
   std::string member_;                              // guarded by mutex_; this server's, as it leads
   std::chrono::milliseconds acknowledge_until_{0};  // guarded by mutex_
-  std::vector<std::string> required_;               // guarded by mutex_; ids
+  std::vector<std::string> required_;               // guarded by mutex_; ids of others
+  int listed_ = 0;                                  // guarded by mutex_; of these, on the list
   ClusterState shown_;                              // guarded by mutex_
   std::string why_not_;                             // guarded by mutex_
   std::string error_;                               // guarded by mutex_

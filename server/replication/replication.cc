@@ -254,8 +254,10 @@ absl::Status Replication::CheckPrimary() const {
 
 void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
   std::shared_ptr<Replica> replica;
+  std::string member;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
+    member = member_;
     response->set_role(role_ == Role::kPrimary   ? v1::REPLICATION_ROLE_PRIMARY
                        : role_ == Role::kReplica ? v1::REPLICATION_ROLE_REPLICA
                                                  : v1::REPLICATION_ROLE_FENCED);
@@ -273,11 +275,7 @@ void Replication::GetStatus(v1::GetReplicationStatusResponse* response) const {
   response->set_primary_address(PrimaryAddress());
   if (replica != nullptr) replica->Describe(response);
   if (election_ != nullptr) {
-    v1::ClusterStatus& cluster = *response->mutable_cluster();
-    election_->Describe(&cluster);
-    const std::lock_guard<std::mutex> lock(mutex_);
-    cluster.set_self_in_sync(std::find(cluster.in_sync().begin(), cluster.in_sync().end(),
-                                       options_.election.name) != cluster.in_sync().end());
+    election_->Describe(member, response->mutable_cluster());
   }
   for (v1::ReplicaStatus& status : source_.Replicas()) {
     *response->add_replicas() = std::move(status);

@@ -1,0 +1,219 @@
+// One server's part in an election, with the server around it and the coordinator scripted.
+#include "server/election/election.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "server/election/scripted_coordinator.h"
+
+namespace cookix::server {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kPatience{50};
+
+// True as soon as `condition` holds, false after five seconds.
+bool Soon(const std::function<bool()>& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(milliseconds(1));
+  }
+  return true;
+}
+
+class ScriptedHost final : public ElectionHost {
+ public:
+  Self GetSelf() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return self_;
+  }
+  absl::Status Found() override { return absl::OkStatus(); }
+  absl::Status Lead(uint64_t epoch) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    self_.epoch = epoch;
+    self_.primary = true;
+    if (!becomes_.empty()) self_.member = becomes_;
+    return absl::OkStatus();
+  }
+  void StandDown() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    self_.primary = false;
+  }
+  void FollowLeader(const std::string&) override {}
+  std::vector<Follower> Followers() override {
+    ++looks_;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return followers_;
+  }
+  uint64_t Latest() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return self_.commit;
+  }
+  void Announce(std::string_view, std::string_view) override {}
+
+  void Follow(std::vector<Follower> followers) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    followers_ = std::move(followers);
+  }
+  // Its store is replaced while it begins to lead.
+  void BecomeAnother(const std::string& member) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    becomes_ = member;
+  }
+  int looks() const { return looks_; }
+
+ private:
+  std::atomic<int> looks_{0};
+  std::mutex mutex_;
+  // With ten commits; guarded by mutex_.
+  Self self_{"a1", "store", 1, 10, 10, "a:1", false, ""};
+  std::vector<Follower> followers_;  // guarded by mutex_
+  std::string becomes_;              // guarded by mutex_
+};
+
+Follower Has(const std::string& name, uint64_t received) {
+  return {{name + "1", name}, true, received};
+}
+
+class ElectionThreadsTest : public testing::Test {
+ protected:
+  void Start(int sync_replicas) {
+    ElectionOptions options;
+    options.name = "a";
+    options.founder = true;
+    options.lease = std::chrono::seconds(60);
+    options.margin = std::chrono::seconds(1);
+    options.sync_replicas = sync_replicas;
+    options.max_lag = 20;
+    options.lead_tick = milliseconds(3);
+    options.follow_tick = milliseconds(5);
+    options.courtesy = milliseconds(20);
+    options.patience = kPatience;
+    connection_ = coordinator_.Connect([this] { return fate_.load(); });
+    election_ = std::make_unique<Election>(options, *connection_, host_);
+    election_->Start();
+  }
+
+  bool Leads() {
+    return Soon([this] { return election_->MayAcknowledge(); });
+  }
+
+  // Whether all ten commits may be acknowledged.
+  bool Acknowledges() { return election_->Replicated(10, host_.Followers()); }
+
+  bool InSync(const std::set<std::string>& ids) {
+    std::set<std::string> in_sync;
+    const ClusterState state = coordinator_.State();
+    if (!state.record.has_value()) return false;
+    for (const ClusterMember& member : state.record->in_sync) in_sync.insert(member.id);
+    return in_sync == ids;
+  }
+
+  std::atomic<CallFate> fate_{CallFate::kAnswered};
+  ScriptedCoordinator coordinator_;
+  ScriptedHost host_;
+  std::shared_ptr<Coordinator> connection_;
+  std::unique_ptr<Election> election_;
+};
+
+TEST_F(ElectionThreadsTest, WhatIsAcknowledgedIsWhereSomebodyMayLead) {
+  Start(1);
+  ASSERT_TRUE(Leads());
+  EXPECT_FALSE(Acknowledges());
+  fate_ = CallFate::kRequestLost;
+  // It has everything, and may not lead until etcd knows that.
+  host_.Follow({Has("b", 10)});
+  ASSERT_TRUE(Soon([&] {
+    v1::ClusterStatus status;
+    election_->Describe("a1", &status);
+    return !status.last_error().empty();
+  }));
+  EXPECT_FALSE(Acknowledges());
+  fate_ = CallFate::kAnswered;
+  EXPECT_TRUE(Soon([&] { return Acknowledges(); }));
+  EXPECT_TRUE(InSync({"a1", "b1"}));
+}
+
+TEST_F(ElectionThreadsTest, WhoGetsNowhereHoldsNothingUp) {
+  Start(1);
+  host_.Follow({Has("b", 10)});
+  ASSERT_TRUE(Soon([&] { return InSync({"a1", "b1"}) && Acknowledges(); }));
+  // The next to come in takes nothing, and the one before comes back.
+  host_.Follow({Has("c", 5)});
+  ASSERT_TRUE(Soon([&] { return !Acknowledges(); }));
+  const int looks = host_.looks();
+  const auto since = BootClock();
+  ASSERT_TRUE(Soon([&] { return BootClock() - since > 2 * kPatience; }));
+  ASSERT_TRUE(Soon([&] { return host_.looks() > looks + 3; }));
+  host_.Follow({Has("b", 10), Has("c", 5)});
+  EXPECT_TRUE(Soon([&] { return Acknowledges(); }));
+  // Or another one comes, who has nearly everything.
+  host_.Follow({Has("c", 5)});
+  ASSERT_TRUE(Soon([&] { return !Acknowledges(); }));
+  host_.Follow({Has("c", 5), Has("d", 10)});
+  EXPECT_TRUE(Soon([&] { return InSync({"a1", "d1"}) && Acknowledges(); }));
+}
+
+TEST_F(ElectionThreadsTest, WhoTakesNoPartInElectionsIsNotInSync) {
+  for (const int sync_replicas : {0, 1}) {
+    SCOPED_TRACE(sync_replicas);
+    Start(sync_replicas);
+    ASSERT_TRUE(Leads());
+    // A replica that an operator started beside the cluster.
+    host_.Follow({{{"", "reader"}, true, 10}});
+    const int looks = host_.looks();
+    ASSERT_TRUE(Soon([&] { return host_.looks() > looks + 5; }));
+    EXPECT_TRUE(InSync({"a1"}));
+    EXPECT_EQ(Acknowledges(), sync_replicas == 0);
+    election_->Stop();
+  }
+}
+
+TEST_F(ElectionThreadsTest, WhoBecameAnotherDoesNotLead) {
+  host_.BecomeAnother("a2");
+  Start(0);
+  ASSERT_TRUE(Soon([&] { return coordinator_.State().record.has_value(); }));
+  // The list has what it was before.
+  ASSERT_TRUE(Soon([&] {
+    v1::ClusterStatus status;
+    election_->Describe("a2", &status);
+    return status.waiting_for().find("may lack") != std::string::npos && !status.self_in_sync();
+  }));
+  EXPECT_FALSE(election_->MayAcknowledge());
+  EXPECT_FALSE(host_.GetSelf().primary);
+  EXPECT_FALSE(coordinator_.State().leader.has_value());
+}
+
+TEST_F(ElectionThreadsTest, WritersInAHurryDoNotKeepAProcessorBusy) {
+  Start(1);
+  ASSERT_TRUE(Leads());
+  const int looks = host_.looks();
+  const auto since = BootClock();
+  while (BootClock() - since < milliseconds(200)) election_->Hurry();
+  EXPECT_LE(host_.looks() - looks, 150);
+}
+
+TEST_F(ElectionThreadsTest, ALeaderThatLearnsThatItIsNoneGivesUpAtOnce) {
+  Start(1);
+  ASSERT_TRUE(Leads());
+  const uint64_t epoch = host_.GetSelf().epoch;
+  // Somebody removes its key, long before it renews its lease.
+  coordinator_.RemoveLeader();
+  host_.Follow({Has("b", 10)});
+  EXPECT_TRUE(Soon([&] { return host_.GetSelf().epoch > epoch; }));
+}
+
+}  // namespace
+}  // namespace cookix::server
