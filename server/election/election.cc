@@ -70,7 +70,7 @@ void Election::Stop() {
 void Election::Run() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (!stopping_) {
-    hurry_ = false;
+    hurried_ = std::exchange(hurry_, false);
     lock.unlock();
     const milliseconds pause = Step();
     lock.lock();
@@ -397,6 +397,8 @@ void Election::Maintain() {
       revision_ = state->revision;
       perhaps_.clear();
       Require();
+      const std::lock_guard<std::mutex> lock(mutex_);
+      shown_.record = record_;
     }
   }
   std::vector<ClusterMember> next = NextInSync(host_.Followers());
@@ -419,7 +421,9 @@ std::vector<ClusterMember> Election::NextInSync(const std::vector<Follower>& fol
     const Follower* const follower = Find(followers, member.id);
     const bool moves = Moves(member.id, follower, latest);
     const bool near = follower != nullptr && follower->received + lack >= latest;
-    ((wanted > 0 ? moves : near) ? stay : away).push_back(member);
+    // While nobody waits for it, it has time to come back or to find a new leader.
+    const bool stays = wanted > 0 ? moves : near || (moves && !hurried_);
+    (stays ? stay : away).push_back(member);
   }
   for (const ClusterMember& member : Join(followers, latest, stay.size())) stay.push_back(member);
   if (wanted > 0) {
@@ -516,6 +520,11 @@ void Election::ChangeInSync(std::vector<ClusterMember> members) {
   Require();
   const std::lock_guard<std::mutex> lock(mutex_);
   shown_.record = record_;
+}
+
+bool Election::MayLeadNext(const std::string& member) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return leading_ && shown_.record.has_value() && shown_.record->Has(member);
 }
 
 void Election::Describe(const std::string& self, v1::ClusterStatus* status) const {

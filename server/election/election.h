@@ -120,6 +120,9 @@ class Election {
   // Somebody waits for replicas: has the thread look who is missing.
   void Hurry();
 
+  // Whether this server leads, and could make way for this member.
+  bool MayLeadNext(const std::string& member) const;
+
   // Leads as soon as nobody else does, and waits for that until the deadline. With `force` also
   // if this server is not in sync: what others have and it has not is lost.
   // FAILED_PRECONDITION REPLICA_BEHIND or UNAVAILABLE saying what stood against it.
@@ -174,6 +177,8 @@ class Election {
   std::map<std::string, std::chrono::milliseconds> seen_;
   std::map<std::string, uint64_t> received_;
   std::chrono::milliseconds leaderless_since_{-1};
+  // Whether somebody waits for replicas.
+  bool hurried_ = false;
   std::string said_;
 
   mutable std::mutex mutex_;

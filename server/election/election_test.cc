@@ -89,7 +89,7 @@ Follower Has(const std::string& name, uint64_t received) {
 
 class ElectionThreadsTest : public testing::Test {
  protected:
-  void Start(int sync_replicas) {
+  void Start(int sync_replicas, milliseconds patience = kPatience) {
     ElectionOptions options;
     options.name = "a";
     options.founder = true;
@@ -100,7 +100,7 @@ class ElectionThreadsTest : public testing::Test {
     options.lead_tick = milliseconds(3);
     options.follow_tick = milliseconds(5);
     options.courtesy = milliseconds(20);
-    options.patience = kPatience;
+    options.patience = patience;
     connection_ = coordinator_.Connect([this] { return fate_.load(); });
     election_ = std::make_unique<Election>(options, *connection_, host_);
     election_->Start();
@@ -203,6 +203,19 @@ TEST_F(ElectionThreadsTest, WritersInAHurryDoNotKeepAProcessorBusy) {
   const auto since = BootClock();
   while (BootClock() - since < milliseconds(200)) election_->Hurry();
   EXPECT_LE(host_.looks() - looks, 150);
+}
+
+TEST_F(ElectionThreadsTest, WhoIsAwayGoesWhenSomebodyWaits) {
+  Start(0, std::chrono::minutes(1));
+  host_.Follow({Has("b", 10)});
+  ASSERT_TRUE(Soon([&] { return InSync({"a1", "b1"}); }));
+  host_.Follow({});
+  const int looks = host_.looks();
+  ASSERT_TRUE(Soon([&] { return host_.looks() > looks + 5; }));
+  EXPECT_TRUE(InSync({"a1", "b1"}));
+  EXPECT_FALSE(Acknowledges());
+  election_->Hurry();
+  EXPECT_TRUE(Soon([&] { return InSync({"a1"}) && Acknowledges(); }));
 }
 
 TEST_F(ElectionThreadsTest, ALeaderThatLearnsThatItIsNoneGivesUpAtOnce) {

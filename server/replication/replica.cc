@@ -236,7 +236,7 @@ absl::Status Replica::ReceiveCopy(PrimaryLink& link) {
   }
   if (stopping()) return Stopped();
   // Until here the old store answered.
-  host_.CloseStore();
+  COOKIX_RETURN_IF_ERROR(host_.CloseStore());
   return receiver->Install();
 }
 

@@ -47,8 +47,8 @@ class ReplicaHost {
   virtual internal::v1::ServerState Describe() = 0;
   // What the followed server is: at the beginning and whenever it says that it changed.
   virtual void Learn(const internal::v1::ServerState& source) = 0;
-  // Closes the store: a new one is going to be put in its place.
-  virtual void CloseStore() = 0;
+  // Closes the store: a new one is going to be put in its place. After an error it is open.
+  virtual absl::Status CloseStore() = 0;
   // Opens the store as a follower.
   virtual absl::Status OpenStore() = 0;
   virtual void Say(std::string_view level, std::string_view message) = 0;

@@ -95,7 +95,7 @@ absl::Status Replication::Start() {
       return opened;
     }
     if (!opened.ok()) Say("info", absl::StrCat("no store to begin with: ", opened.message()));
-    if (election_ != nullptr) LoadMember(/*renew=*/!opened.ok());
+    if (election_ != nullptr) COOKIX_RETURN_IF_ERROR(LoadMember(/*renew=*/!opened.ok()));
   }
   return absl::OkStatus();
 }
@@ -290,12 +290,13 @@ void Replication::Learn(const ServerState& source) {
   last_known_ = KnownPrimary();
 }
 
-void Replication::CloseStore() {
+absl::Status Replication::CloseStore() {
   // What comes in its place need not have what this server was known to have.
-  if (election_ != nullptr) LoadMember(/*renew=*/true);
+  if (election_ != nullptr) COOKIX_RETURN_IF_ERROR(LoadMember(/*renew=*/true));
   options_.serving(false);
   source_.Pause();
   databases_.Close(options_.cancel_calls);
+  return absl::OkStatus();
 }
 
 absl::Status Replication::OpenStore() {
@@ -389,6 +390,9 @@ absl::Status Replication::Introduce(const internal::v1::IntroduceRequest& reques
     COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), self));
     COOKIX_RETURN_IF_ERROR(CheckContinues(request.state(), self));
     if (!database->store().follower()) {
+      if (election_ != nullptr && !election_->MayLeadNext(request.state().member())) {
+        return Behind("It is not in sync, and could not be elected");
+      }
       Say("info", absl::StrCat("stepping down for ", successor));
       COOKIX_RETURN_IF_ERROR(StepDown());
       {
@@ -556,7 +560,7 @@ absl::Status Replication::Follow(const v1::FollowRequest& request) {
 
 // --- What an election needs ---
 
-void Replication::LoadMember(bool renew) {
+absl::Status Replication::LoadMember(bool renew) {
   const auto& fs = options_.replica.file_system;
   const std::string& directory = options_.replica.data_dir;
   std::string member;
@@ -567,11 +571,11 @@ void Replication::LoadMember(bool renew) {
   }
   if (member.empty()) {
     member = absl::BytesToHexString(NewInstance());
-    const absl::Status written = storage::WriteNote(fs, directory, storage::kMemberNote, member);
-    if (!written.ok()) Say("error", absl::StrCat("cannot be noted: ", written.message()));
+    COOKIX_RETURN_IF_ERROR(storage::WriteNote(fs, directory, storage::kMemberNote, member));
   }
   const std::lock_guard<std::mutex> lock(mutex_);
   member_ = member;
+  return absl::OkStatus();
 }
 
 ElectionHost::Self Replication::GetSelf() {
@@ -620,12 +624,18 @@ absl::Status Replication::Lead(uint64_t epoch) {
   return BecomePrimary("", epoch);
 }
 
+absl::Status Replication::StepDownForElected() {
+  const DatabaseHandle database = databases_.Get();
+  const bool takes = database != nullptr && !database->store().follower();
+  if (note_.role != Role::kPrimary && !takes) return absl::OkStatus();
+  const absl::Status status = StepDown();
+  if (!status.ok()) Say("error", absl::StrCat("stepping down failed: ", status.message()));
+  return status;
+}
+
 void Replication::StandDown() {
   const std::lock_guard<std::mutex> change(change_mutex_);
-  if (note_.role != Role::kPrimary) return;
-  if (const absl::Status status = StepDown(); !status.ok()) {
-    Say("error", absl::StrCat("stepping down failed: ", status.message()));
-  }
+  StepDownForElected().IgnoreError();  // it leads no more, and tries again before it follows
 }
 
 void Replication::FollowLeader(const std::string& address) {
@@ -633,8 +643,8 @@ void Replication::FollowLeader(const std::string& address) {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (address == address_ || (replica_ != nullptr && follows_ == address)) return;
   }
-  StandDown();
   const std::lock_guard<std::mutex> change(change_mutex_);
+  if (!StepDownForElected().ok()) return;
   Say("info", absl::StrCat("following the leader, ", address));
   if (const absl::Status status = BeginFollowing(address); !status.ok()) {
     Say("error", absl::StrCat("the leader cannot be followed: ", status.message()));

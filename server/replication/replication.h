@@ -119,7 +119,7 @@ class Replication : private ReplicaHost, private ElectionHost {
 
   // ReplicaHost:
   void Learn(const internal::v1::ServerState& source) override;
-  void CloseStore() override;
+  absl::Status CloseStore() override;
   absl::Status OpenStore() override;
   void Say(std::string_view level, std::string_view message) override;
 
@@ -133,8 +133,9 @@ class Replication : private ReplicaHost, private ElectionHost {
   uint64_t Latest() override;
   void Announce(std::string_view level, std::string_view message) override;
 
-  // The identity of this server with its store, for elections: as noted, or a new one.
-  void LoadMember(bool renew);
+  // The identity of this server with its store, for elections: as noted, or a new one. After an
+  // error the one before may come back.
+  absl::Status LoadMember(bool renew);
   // Told of another server of this one's store, by itself.
   void Meet(const internal::v1::ServerState& other);
   absl::StatusOr<Note> ReadNote() const;
@@ -142,6 +143,8 @@ class Replication : private ReplicaHost, private ElectionHost {
   absl::Status WriteNote(const Note& note);
   // Takes no writes from now on. REQUIRES: change_mutex_ is held.
   absl::Status StepDown();
+  // The same, unless it takes none already. REQUIRES: change_mutex_ is held.
+  absl::Status StepDownForElected();
   // Notes whom to follow, and does. After an error all is as before. REQUIRES: change_mutex_ is
   // held.
   absl::Status BeginFollowing(const std::string& address);

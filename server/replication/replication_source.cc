@@ -304,11 +304,12 @@ std::vector<Follower> ReplicationSource::DurableFollowers() const {
   std::vector<Follower> followers;
   for (const auto& [instance, known] : known_) {
     if (!known.durable) continue;
-    Follower follower{{known.member, known.status.name()},
-                      known.feed != nullptr,
-                      static_cast<uint64_t>(known.status.commit())};
+    Follower follower{
+        {known.member, known.status.name()}, false, static_cast<uint64_t>(known.status.commit())};
     if (known.feed != nullptr) {
       const std::lock_guard<std::mutex> lock(known.feed->mutex_);
+      // Before it reads the log its history was not looked at.
+      follower.connected = known.feed->reader_ != nullptr;
       follower.received = known.feed->received_;
     }
     const auto same = std::find_if(followers.begin(), followers.end(), [&](const Follower& other) {
@@ -496,6 +497,8 @@ void ReplicationSource::Pause() {
   paused_ = true;
   for (auto& [instance, known] : known_) {
     if (known.feed != nullptr) known.feed->Stop();
+    // What it has of this store says nothing of the next one.
+    known.durable = false;
   }
   gone.swap(copies_);
 }
