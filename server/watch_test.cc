@@ -211,20 +211,24 @@ TEST_F(WatchServiceTest, LimitsHowManyWatch) {
 
 TEST_F(WatchServiceTest, DropsASlowClientAndSaysSo) {
   Config config = TestConfig();
-  config.stream_stall_ms = 500;
+  // It has as long again to take why it was dropped.
+  config.stream_stall_ms = 2000;
   config.metrics_listen = "127.0.0.1:0";
   // So that what it missed is still there.
-  config.log_ring_mb = 128;
+  config.log_ring_mb = 512;
   Start(config);
-  const auto watch = Open(v1::WatchRequest());
-  ASSERT_TRUE(watch->Next());
   // More than the connection takes in while nobody reads.
+  v1::WatchRequest request;
+  request.set_after_commit(Put("before"));
   std::vector<std::string> keys;
   int64_t last = 0;
   for (int i = 0; i < 48; ++i) {
     keys.push_back("k" + std::to_string(i));
     last = Put(keys.back(), std::string(1'000'000, 'x'));
   }
+  const auto watch = Open(request);
+  ASSERT_TRUE(watch->Next());
+  ASSERT_EQ(watch->message().commits_size(), 0);
   const auto dropped = [&] {
     return MetricsText().find("cookix_watches_dropped_total 1") != std::string::npos;
   };
