@@ -143,12 +143,10 @@ class Client {
 
   // Streams the changes of a namespace until `sink` returns false (then OK) or the watch ends with
   // an error. A remote watch that is cut goes on by itself after the last position; a commit that
-  // was cut (CommitChanges.continued) then comes again from its beginning. A client that spreads
-  // its calls over several servers may not have this: UNIMPLEMENTED.
+  // was cut (CommitChanges.continued) then comes again from its beginning. A client of several
+  // servers goes on at another one when that does not help.
   virtual absl::Status Watch(const v1::WatchRequest& request,
-                             absl::FunctionRef<bool(v1::WatchResponse&&)> sink) {
-    return absl::UnimplementedError("this client has no change feed; watch one server");
-  }
+                             absl::FunctionRef<bool(v1::WatchResponse&&)> sink) = 0;
 
   // Opens a bulk stream with at most `in_flight` unanswered writes.
   virtual absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight = 4) = 0;

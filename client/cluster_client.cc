@@ -332,6 +332,34 @@ absl::Status ClusterClient::StreamObjects(
   return status.ok() ? broken : status;
 }
 
+absl::Status ClusterClient::Watch(const v1::WatchRequest& request,
+                                  absl::FunctionRef<bool(v1::WatchResponse&&)> sink) {
+  v1::WatchRequest next = request;
+  absl::Status ended;
+  bool delivered;
+  do {
+    delivered = false;
+    const auto deliver = [&](v1::WatchResponse&& message) {
+      delivered = true;
+      next.set_after_position(message.position());
+      Observe(message.position());
+      return sink(std::move(message));
+    };
+    COOKIX_RETURN_IF_ERROR(
+        RunRead(/*timeout_ms=*/0, /*position=*/"", [&](ClusterServer& server, bool, milliseconds) {
+          const Outstanding outstanding(server);
+          ended = server.calls->Watch(next, deliver);
+          if (!delivered) return ended;
+          if (!ended.ok()) servers_->Doubt(server);
+          return absl::OkStatus();
+        }));
+    // What delivered something begins a new round of attempts. A replica that begins again with a
+    // copy cancels its calls.
+  } while (delivered && (ended.code() == absl::StatusCode::kUnavailable ||
+                         ended.code() == absl::StatusCode::kCancelled));
+  return ended;
+}
+
 namespace {
 
 class ClusterBulkWriter : public BulkWriter {

@@ -61,6 +61,9 @@ class ClusterClient : public Client {
   // Begins again at another server as long as it has delivered nothing.
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
+  // Goes on at another server, after the last position, when one is lost.
+  absl::Status Watch(const v1::WatchRequest& request,
+                     absl::FunctionRef<bool(v1::WatchResponse&&)> sink) override;
   // The streams outlive a change of primary: writes that were not acknowledged are kept,
   // `in_flight` of them at most, and sent again. They must be gone before the client is.
   absl::StatusOr<std::unique_ptr<BulkWriter>> OpenBulkWriter(int in_flight) override;

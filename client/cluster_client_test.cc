@@ -537,6 +537,50 @@ TEST_F(ClusterClientTest, BulkStreamsOutliveAChangeOfPrimary) {
   EXPECT_EQ((*refused)->acknowledged(), 0);
 }
 
+TEST_F(ClusterClientTest, AWatchGoesOnAtAnotherServer) {
+  StartPair();
+  auto client = Connect(Options());
+  v1::PutObjectResponse first;
+  ASSERT_OK(Put(*client, "first", &first));
+  std::mutex mutex;
+  std::vector<std::string> seen;
+  const auto sees = [&](size_t count) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    return seen.size() >= count;
+  };
+  v1::WatchRequest request;
+  request.mutable_objects();
+  request.set_after_position(first.result().position());
+  absl::Status ended;
+  std::thread watcher([&] {
+    ended = client->Watch(request, [&](v1::WatchResponse&& message) {
+      const std::lock_guard<std::mutex> lock(mutex);
+      for (const v1::CommitChanges& commit : message.commits()) {
+        for (const v1::Change& change : commit.changes())
+          seen.push_back(change.object().ref().key());
+      }
+      return seen.empty() || seen.back() != "last";
+    });
+  });
+  EXPECT_OK(Put(*client, "a"));
+  EXPECT_TRUE(Eventually([&] { return sees(1); }));
+  // Each of them goes away once, so whichever is watched does.
+  replica_.Promote(/*force=*/false);
+  primary_.Stop();
+  EXPECT_OK(Put(*client, "b"));
+  EXPECT_TRUE(Eventually([&] { return sees(2); }));
+  primary_.Start();
+  EXPECT_TRUE(Eventually([&] { return Follows(primary_) && CaughtUp(); }));
+  primary_.Promote(/*force=*/false);
+  replica_.Stop();
+  EXPECT_OK(Put(*client, "last"));
+  EXPECT_TRUE(Eventually([&] { return sees(3); }));
+  if (!sees(3)) primary_.Stop();
+  watcher.join();
+  EXPECT_OK(ended);
+  EXPECT_EQ(seen, (std::vector<std::string>{"a", "b", "last"}));
+}
+
 TEST_F(ClusterClientTest, StreamsOfVectorsOutliveAChangeOfPrimary) {
   StartPair();
   auto client = Connect(Options());
