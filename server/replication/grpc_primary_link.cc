@@ -290,9 +290,10 @@ absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& opti
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
-  // Tried again by the replica, which knows how long to wait.
+  // Tried again by the replica, which knows how long to wait. The minimum is, despite its name,
+  // how long one attempt to connect may take.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
   if (!options.tls_name.empty()) arguments.SetSslTargetNameOverride(options.tls_name);
