@@ -143,8 +143,7 @@ class Client {
 
   // Streams the changes of a namespace until `sink` returns false (then OK) or the watch ends with
   // an error. A remote watch that is cut goes on by itself after the last position; a commit that
-  // was cut (CommitChanges.continued) then comes again from its beginning. A client of several
-  // servers goes on at another one when that does not help.
+  // was cut (CommitChanges.continued) then comes again from its beginning.
   virtual absl::Status Watch(const v1::WatchRequest& request,
                              absl::FunctionRef<bool(v1::WatchResponse&&)> sink) = 0;
 

@@ -6,8 +6,9 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string_view>
+#include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "client/cluster_options.h"
@@ -47,7 +48,7 @@ class ClusterAttempts {
     return std::max(left, std::chrono::milliseconds(1));
   }
 
-  // Until when to look for a server: counts from the first time that somebody asks.
+  // Until when to look for a server: counts from the beginning, and anew from the first failure.
   Clock::time_point Until() {
     if (!until_) until_ = std::min(deadline_, Clock::now() + failover_);
     return *until_;
@@ -55,6 +56,7 @@ class ClusterAttempts {
 
   // Before another round: waits a moment. False when the time is over.
   bool Pause() {
+    if (!std::exchange(failed_, true)) until_.reset();
     const auto pause = std::chrono::milliseconds(pauses_.NextMs());
     if (Clock::now() + pause >= Until()) return false;
     std::this_thread::sleep_for(pause);
@@ -66,6 +68,7 @@ class ClusterAttempts {
   const Clock::time_point deadline_;
   Backoff pauses_;
   std::optional<Clock::time_point> until_;
+  bool failed_ = false;
 };
 
 }  // namespace cookix::client

@@ -45,6 +45,14 @@ template <class Request>
 constexpr bool kConcernsOneServer =
     std::is_same_v<Request, v1::PromoteRequest> || std::is_same_v<Request, v1::FollowRequest>;
 
+// How long a server is to wait for a position when the caller asks for `asked`.
+int32_t WaitMs(const ClusterOptions& options, int32_t asked, bool waits_less) {
+  // What is out of range the server refuses.
+  if (!waits_less || asked < 0) return asked;
+  const int64_t wait_ms = asked == 0 ? kDefaultWaitMs : asked;
+  return static_cast<int32_t>(std::min(wait_ms, options.replica_wait_ms));
+}
+
 // A read as it is sent: with the session's position if it names none.
 template <class Request>
 class PositionedRequest {
@@ -69,12 +77,8 @@ class PositionedRequest {
 
   const Request& For(bool waits_less) {
     if (!sent_) return request_;
-    int32_t wait_ms = request_.options().wait_ms();
-    if (waits_less && wait_ms >= 0) {
-      const int64_t asked = wait_ms == 0 ? kDefaultWaitMs : wait_ms;
-      wait_ms = static_cast<int32_t>(std::min(asked, options_.replica_wait_ms));
-    }
-    sent_->mutable_options()->set_wait_ms(wait_ms);
+    sent_->mutable_options()->set_wait_ms(
+        WaitMs(options_, request_.options().wait_ms(), waits_less));
     return *sent_;
   }
 
@@ -335,29 +339,36 @@ absl::Status ClusterClient::StreamObjects(
 absl::Status ClusterClient::Watch(const v1::WatchRequest& request,
                                   absl::FunctionRef<bool(v1::WatchResponse&&)> sink) {
   v1::WatchRequest next = request;
-  absl::Status ended;
-  bool delivered;
-  do {
-    delivered = false;
-    const auto deliver = [&](v1::WatchResponse&& message) {
-      delivered = true;
-      next.set_after_position(message.position());
-      Observe(message.position());
-      return sink(std::move(message));
-    };
-    COOKIX_RETURN_IF_ERROR(
-        RunRead(/*timeout_ms=*/0, /*position=*/"", [&](ClusterServer& server, bool, milliseconds) {
+  if (options_.session && next.start_case() == v1::WatchRequest::START_NOT_SET) {
+    const std::string seen = session_.token();
+    if (!seen.empty()) next.set_after_position(seen);
+  }
+  while (true) {
+    absl::Status cut;
+    const absl::Status status =
+        RunRead(/*timeout_ms=*/0, "", [&](ClusterServer& server, bool waits_less, milliseconds) {
           const Outstanding outstanding(server);
-          ended = server.calls->Watch(next, deliver);
-          if (!delivered) return ended;
-          if (!ended.ok()) servers_->Doubt(server);
+          bool told = false;
+          next.set_wait_ms(WaitMs(options_, request.wait_ms(), waits_less));
+          const auto tell = [&](v1::WatchResponse&& message) {
+            told = true;
+            next.set_after_position(message.position());
+            Observe(message.position());
+            return sink(std::move(message));
+          };
+          const absl::Status ended = server.calls->Watch(next, tell);
+          // A replica that begins again with a copy cancels its calls.
+          const bool lost = ended.code() == absl::StatusCode::kUnavailable ||
+                            ended.code() == absl::StatusCode::kCancelled;
+          if (!told || !lost) return ended;
+          servers_->Doubt(server);
+          cut = ended;
           return absl::OkStatus();
-        }));
-    // What delivered something begins a new round of attempts. A replica that begins again with a
-    // copy cancels its calls.
-  } while (delivered && (ended.code() == absl::StatusCode::kUnavailable ||
-                         ended.code() == absl::StatusCode::kCancelled));
-  return ended;
+        });
+    if (!status.ok() || cut.ok()) return status;
+    // A watch that told something has all the time anew to find another server.
+    if (!ClusterAttempts(options_, /*timeout_ms=*/0).Pause()) return cut;
+  }
 }
 
 namespace {

@@ -61,7 +61,8 @@ class ClusterClient : public Client {
   // Begins again at another server as long as it has delivered nothing.
   absl::Status StreamObjects(const v1::StreamObjectsRequest& request,
                              absl::FunctionRef<bool(v1::StreamObjectsResponse&&)> sink) override;
-  // Goes on at another server, after the last position, when one is lost.
+  // Goes on at another server after the last position. With a session, a watch that names no start
+  // begins after what the client has seen, and what it tells counts as seen.
   absl::Status Watch(const v1::WatchRequest& request,
                      absl::FunctionRef<bool(v1::WatchResponse&&)> sink) override;
   // The streams outlive a change of primary: writes that were not acknowledged are kept,

@@ -30,6 +30,10 @@ class RecordingClient : public client::Client {
     return absl::OkStatus();
   }
   // Every call but BatchGetObjects is unused.
+  absl::Status Watch(const v1::WatchRequest&,
+                     absl::FunctionRef<bool(v1::WatchResponse&&)>) override {
+    return absl::UnimplementedError("Watch");
+  }
   COOKIX_UNUSED(Object, PutObject)
   COOKIX_UNUSED(Object, BatchPutObjects)
   COOKIX_UNUSED(Object, GetObject)
