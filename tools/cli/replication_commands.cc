@@ -55,7 +55,8 @@ void PrintStatus(const v1::GetReplicationStatusResponse& status, Terminal& out) 
     name.resize(14, ' ');
     out.Line(out.Paint(name, Tone::kDim) + OneLine(value));
   };
-  line("role", RoleWord(status.role()));
+  const bool elects = status.has_cluster() && status.role() == v1::REPLICATION_ROLE_FENCED;
+  line("role", elects ? "stood down: waits for a leader" : RoleWord(status.role()));
   line("store", status.store_id().empty() ? "none yet" : status.store_id());
   line("epoch", WithCommas(status.epoch()));
   line("commit", WithCommas(status.commit()));
@@ -82,7 +83,9 @@ void PrintStatus(const v1::GetReplicationStatusResponse& status, Terminal& out) 
     if (cluster.lease_ms() > 0) {
       line("lease", NumberText(static_cast<double>(cluster.lease_ms()) / 1000) + " s left");
     }
-    if (!cluster.waiting_for().empty()) line("does not lead", cluster.waiting_for());
+    if (cluster.leader().empty() && !cluster.waiting_for().empty()) {
+      line("why not this", cluster.waiting_for());
+    }
     if (!cluster.last_error().empty()) line("etcd", cluster.last_error());
   }
   if (status.replicas().empty()) return;
