@@ -274,10 +274,13 @@ absl::Status Server::Impl::UseElection(ReplicationOptions* options) {
   etcd.tls_key = config.etcd_tls_key;
   etcd.user = config.etcd_user;
   etcd.password_file = config.etcd_password_file;
+  // So that the lease outlives a member of etcd that does not answer.
+  const auto lease = std::chrono::milliseconds(config.lease_seconds * 1000);
+  etcd.timeout = std::min(etcd.timeout, lease / 5);
   COOKIX_ASSIGN_OR_RETURN(options->coordinator, NewEtcdCoordinator(std::move(etcd)));
   options->election.name = options->replica.name;
   options->election.founder = config.found_cluster;
-  options->election.lease = std::chrono::seconds(config.lease_seconds);
+  options->election.lease = lease;
   options->election.margin = std::chrono::milliseconds(config.lease_margin_ms);
   options->election.sync_replicas = options->sync_replicas;
   options->election.max_lag = static_cast<uint64_t>(config.failover_max_lag);

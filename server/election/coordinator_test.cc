@@ -1,6 +1,7 @@
 // What an election relies on, from etcd and from the coordinator that tests script.
 #include "server/election/coordinator.h"
 
+#include <grpcpp/grpcpp.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <spawn.h>
@@ -8,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
@@ -23,6 +25,7 @@
 #include "server/election/etcd_coordinator.h"
 #include "server/election/scripted_coordinator.h"
 #include "storage/base/status.h"
+#include "third_party/etcd/etcd.grpc.pb.h"
 
 extern char** environ;
 
@@ -263,6 +266,77 @@ TEST(EtcdCoordinatorTest, SaysWhatIsWrong) {
   options = good;
   options.tls_ca = "/nonexistent";
   EXPECT_EQ(field(options), "etcd_tls_ca");
+}
+
+// A member of etcd that renews leases in one term and reads in another.
+class FormerLeader final : public etcdserverpb::KV::Service, public etcdserverpb::Lease::Service {
+ public:
+  FormerLeader() {
+    grpc::ServerBuilder builder;
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    builder.RegisterService(static_cast<etcdserverpb::KV::Service*>(this));
+    builder.RegisterService(static_cast<etcdserverpb::Lease::Service*>(this));
+    server_ = builder.BuildAndStart();
+  }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+  void ReadIn(uint64_t term) { term_ = term; }
+
+  grpc::Status Range(grpc::ServerContext*, const etcdserverpb::RangeRequest*,
+                     etcdserverpb::RangeResponse* response) override {
+    response->mutable_header()->set_raft_term(term_);
+    return grpc::Status::OK;
+  }
+  grpc::Status LeaseKeepAlive(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<etcdserverpb::LeaseKeepAliveResponse,
+                               etcdserverpb::LeaseKeepAliveRequest>* stream) override {
+    etcdserverpb::LeaseKeepAliveRequest request;
+    while (stream->Read(&request)) {
+      etcdserverpb::LeaseKeepAliveResponse response;
+      response.mutable_header()->set_raft_term(4);
+      response.set_ttl(5);
+      stream->Write(response);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  std::atomic<uint64_t> term_{4};
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+TEST(EtcdCoordinatorTest, WhoLedEtcdBeforeRenewsNothing) {
+  FormerLeader etcd;
+  EtcdOptions options;
+  options.endpoints = etcd.address();
+  options.prefix = "/cookix/test";
+  const auto coordinator = NewEtcdCoordinator(options);
+  ASSERT_TRUE(coordinator.ok());
+  const auto renewed = (*coordinator)->Renew(1);
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_EQ(renewed->duration, std::chrono::seconds(5));
+  etcd.ReadIn(5);
+  EXPECT_EQ((*coordinator)->Renew(1).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST(EtcdCoordinatorTest, NamesAreNotAlwaysText) {
+  Etcd etcd;
+  ASSERT_TRUE(etcd.running());
+  EtcdOptions options;
+  options.endpoints = etcd.address();
+  options.prefix = "/cookix/test";
+  const auto coordinator = NewEtcdCoordinator(options);
+  ASSERT_TRUE(coordinator.ok());
+  const ClusterMember member{"m1", "host:/d\xe9p\xf4t"};
+  const auto lease = (*coordinator)->Grant(std::chrono::seconds(60));
+  ASSERT_TRUE(lease.ok()) << lease.status();
+  EXPECT_GT(
+      (*coordinator)->Lead(0, {"00", 1, {member}, ""}, {member, "a:1"}, lease->id).value_or(0), 0);
+  const auto state = (*coordinator)->Read();
+  ASSERT_TRUE(state.ok()) << state.status();
+  EXPECT_TRUE(state->record->Has("m1"));
 }
 
 TEST(EtcdCoordinatorTest, WhatDoesNotAnswerCostsABoundedTime) {

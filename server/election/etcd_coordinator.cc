@@ -39,13 +39,13 @@ std::string Encode(const ClusterRecord& record) {
                         {"epoch", record.epoch},
                         {"in_sync", members},
                         {"successor", record.successor}}
-      .dump();
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string Encode(const ClusterLeader& leader) {
   return nlohmann::json{
       {"format", kValueFormat}, {"member", ToJson(leader.member)}, {"address", leader.address}}
-      .dump();
+      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 absl::Status Malformed(std::string_view key) {
@@ -171,7 +171,7 @@ class EtcdCoordinator final : public Coordinator {
       if (!answered && ended.ok()) {
         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the stream of leases ended");
       }
-      return answered ? grpc::Status::OK : ended;
+      return answered ? CheckTerm(endpoint, token, response.header().raft_term()) : ended;
     }));
     if (response.ttl() <= 0) return absl::NotFoundError("the lease has ended");
     return Lease{lease, std::chrono::seconds(response.ttl())};
@@ -259,6 +259,21 @@ class EtcdCoordinator final : public Coordinator {
     token_ = status.ok() ? token : std::string();
     if (!status.ok()) ++present_;
     return client::FromRpcStatus(status, absl::StrCat("etcd at ", endpoint.address));
+  }
+
+  // Leases are renewed by etcd's leader alone, without the others: also by one that was stopped
+  // for a while and has not heard of its successor, whose leases go on ending. What is read passes
+  // by the majority. In the same term as before, the leader was the leader.
+  grpc::Status CheckTerm(const Endpoint& endpoint, const std::string& token, uint64_t term) {
+    etcd::RangeRequest request;
+    request.set_key(leader_key_);
+    etcd::RangeResponse response;
+    grpc::ClientContext context;
+    Prepare(context, token);
+    const grpc::Status status =
+        etcd::KV::NewStub(endpoint.channel)->Range(&context, request, &response);
+    if (!status.ok() || response.header().raft_term() == term) return status;
+    return {grpc::StatusCode::UNAVAILABLE, "etcd has another leader than before"};
   }
 
   grpc::Status Authenticate(const Endpoint& endpoint, std::string* token) {
