@@ -19,6 +19,7 @@ import argparse
 import os
 import random
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -61,9 +62,23 @@ def make_cluster(binary, directory, hosts, namespaces=(None, None, None), sync_r
 
 
 def loopback_addresses(count):
-    """Some that no other run uses at the same time."""
-    first, second = os.getpid() % 199 + 1, os.getpid() // 199 % 250 + 1
-    return [f"127.{first}.{second}.{i + 1}" for i in range(count)]
+    """Some that no other run uses at the same time, each with a port that servers keep."""
+    # Of the system: runs of one seed, in sandboxes with equal process ids, go on side by side.
+    system = random.SystemRandom()
+    while True:
+        prefix = f"127.{system.randint(1, 254)}.{system.randint(1, 254)}"
+        hosts = [f"{prefix}.{i + 1}" for i in range(count)]
+        if all(is_free(host) for host in hosts):
+            return hosts
+
+
+def is_free(host):
+    with socket.socket() as probe:
+        try:
+            probe.bind((host, PORT))
+        except OSError:
+            return False
+    return True
 
 
 class Killer:
