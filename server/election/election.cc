@@ -81,6 +81,7 @@ void Election::Run() {
   const bool leads = leading_;
   lock.unlock();
   if (leads) {
+    HandOver();
     EndLeading("it stops");
   } else if (lease_ != 0) {
     coordinator_.Revoke(lease_);
@@ -303,6 +304,29 @@ void Election::EndLeading(std::string_view why) {
   host_.StandDown();
   if (lease_ != 0) coordinator_.Revoke(std::exchange(lease_, 0));
   leaderless_since_ = milliseconds(-1);
+}
+
+void Election::HandOver() {
+  host_.StandDown();
+  const uint64_t latest = host_.Latest();
+  const milliseconds until =
+      std::min(options_.clock() + options_.patience, lease_ends_ - options_.margin);
+  bool waits = true;
+  while (std::exchange(waits, false) && options_.clock() < until) {
+    const std::vector<Follower> followers = host_.Followers();
+    for (const ClusterMember& member : record_.in_sync) {
+      const Follower* const follower = Find(followers, member.id);
+      if (follower == nullptr || !follower->connected) continue;
+      if (follower->received >= latest) {
+        ClusterRecord record = record_;
+        record.successor = member.id;
+        coordinator_.Update(revision_, record, lease_).status().IgnoreError();
+        return;
+      }
+      waits = true;
+    }
+    if (waits) std::this_thread::sleep_for(kBreath);
+  }
 }
 
 milliseconds Election::StepAsLeader() {

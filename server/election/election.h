@@ -145,6 +145,8 @@ class Election {
   // As `elected`.
   void BeginLeading(const ClusterRecord& record, int64_t revision, const ClusterMember& elected);
   void EndLeading(std::string_view why);
+  // Takes no more writes, and gives one that may lead next the time to have them all.
+  void HandOver();
   bool Renew();
   // Who is in sync.
   void Maintain();

@@ -205,6 +205,21 @@ TEST_F(ElectionThreadsTest, WritersInAHurryDoNotKeepAProcessorBusy) {
   EXPECT_LE(host_.looks() - looks, 150);
 }
 
+TEST_F(ElectionThreadsTest, ALeaderThatStopsWaitsForWhoTakesOver) {
+  Start(0, std::chrono::minutes(1));
+  host_.Follow({Has("b", 5)});
+  ASSERT_TRUE(Soon([&] { return InSync({"a1", "b1"}); }));
+  std::thread stop([&] { election_->Stop(); });
+  EXPECT_TRUE(Soon([&] { return !host_.GetSelf().primary; }));
+  const int looks = host_.looks();
+  EXPECT_TRUE(Soon([&] { return host_.looks() > looks + 3; }));
+  EXPECT_TRUE(coordinator_.State().leader.has_value());
+  host_.Follow({Has("b", 10)});
+  stop.join();
+  EXPECT_FALSE(coordinator_.State().leader.has_value());
+  EXPECT_EQ(coordinator_.State().record->successor, "b1");
+}
+
 TEST_F(ElectionThreadsTest, WhoIsAwayGoesWhenSomebodyWaits) {
   Start(0, std::chrono::minutes(1));
   host_.Follow({Has("b", 10)});

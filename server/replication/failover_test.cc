@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/database.h"
 #include "gtest/gtest.h"
 #include "server/replication/replication.h"
 #include "server/replication/scripted_cluster.h"
@@ -181,6 +182,29 @@ TEST_F(FailoverThreadsTest, WhatOthersHadOfAnotherStoreCountsForNothing) {
   // As before a copy takes the place of the store.
   cluster_["a"].replication().source().Pause();
   EXPECT_TRUE(cluster_["a"].replication().source().Followers().empty());
+}
+
+TEST_F(FailoverThreadsTest, AStoreIsPreparedBeforeItFoundsACluster) {
+  ScriptedNode& node = cluster_.Add("a");
+  node.options().prepare = [](engine::Database&) {
+    return absl::FailedPreconditionError("no room for the key");
+  };
+  ASSERT_TRUE(node.StartElecting(true).ok());
+  ASSERT_TRUE(Soon(
+      [&] { return node.Status().cluster().waiting_for().find("no room") != std::string::npos; }));
+  node.Stop();
+  // The store is there, and does not have yet what the founder puts into it.
+  std::atomic<int> prepared{0};
+  node.options().prepare = [&](engine::Database& database) {
+    if (prepared.load() > 0) return absl::OkStatus();
+    const auto commit = database.store().Commit(
+        storage::CommitOptions(), [](storage::CommitBatch&) { return absl::OkStatus(); });
+    if (commit.ok()) ++prepared;
+    return commit.status();
+  };
+  ASSERT_TRUE(node.StartElecting(true).ok());
+  ASSERT_TRUE(Soon([&] { return node.Put("first").ok(); }));
+  EXPECT_EQ(prepared.load(), 1);
 }
 
 TEST_F(FailoverThreadsTest, AForcedPromotionLeadsWithWhatThereIs) {

@@ -605,7 +605,9 @@ ElectionHost::Self Replication::GetSelf() {
 
 absl::Status Replication::Found() {
   const std::lock_guard<std::mutex> change(change_mutex_);
-  if (databases_.Get() != nullptr) return absl::OkStatus();
+  if (const DatabaseHandle database = databases_.Get(); database != nullptr) {
+    return PrepareExisting(*database);
+  }
   COOKIX_ASSIGN_OR_RETURN(std::unique_ptr<engine::Database> database,
                           options_.open({false, options_.replica.file_system}));
   if (options_.prepare != nullptr) COOKIX_RETURN_IF_ERROR(options_.prepare(*database));
@@ -613,6 +615,18 @@ absl::Status Replication::Found() {
   databases_.Set(std::move(database));
   options_.serving(true);
   return absl::OkStatus();
+}
+
+absl::Status Replication::PrepareExisting(engine::Database& database) {
+  if (options_.prepare == nullptr) return absl::OkStatus();
+  const absl::Status complete = options_.prepare(database);
+  if (GetErrorDetail(complete).value_or(ErrorDetail{}).reason != "NOT_PRIMARY") return complete;
+  // It was created by a start that did not get so far, and has to be written to.
+  storage::Store& store = database.store();
+  COOKIX_RETURN_IF_ERROR(store.BeginEpoch(store.epoch() + 1));
+  const absl::Status prepared = options_.prepare(database);
+  COOKIX_RETURN_IF_ERROR(store.BecomeFollower());
+  return prepared;
 }
 
 absl::Status Replication::Lead(uint64_t epoch) {

@@ -65,7 +65,8 @@ struct ReplicationOptions {
   // Who leads is decided there; null = by operators. `replica_of` is empty then.
   std::shared_ptr<Coordinator> coordinator;
   ElectionOptions election;
-  // Prepares the store that the founder of a cluster created. Null = nothing to do.
+  // Prepares the store with which a cluster is founded; does nothing where nothing is missing.
+  // Null = nothing to do.
   std::function<absl::Status(engine::Database&)> prepare;
 };
 
@@ -136,6 +137,8 @@ class Replication : private ReplicaHost, private ElectionHost {
   // The identity of this server with its store, for elections: as noted, or a new one. After an
   // error the one before may come back.
   absl::Status LoadMember(bool renew);
+  // A store that a cluster is founded with.
+  absl::Status PrepareExisting(engine::Database& database);
   // Told of another server of this one's store, by itself.
   void Meet(const internal::v1::ServerState& other);
   absl::StatusOr<Note> ReadNote() const;
