@@ -86,6 +86,8 @@ TEST_F(FailoverThreadsTest, AnotherLeadsWhenTheLeaderIsGone) {
   EXPECT_EQ(Reason(cluster_["b"].Put("no")), "NOT_PRIMARY");
   for (int i = 0; i < 50; ++i) ASSERT_TRUE(cluster_["a"].Put("k" + std::to_string(i)).ok());
   cluster_["a"].Stop(/*power_failure=*/true);
+  // Its lease ends by itself.
+  EXPECT_TRUE(cluster_.coordinator().State().leader.has_value());
   ASSERT_TRUE(PutSoon("after"));
   const std::string leader = Leader();
   for (int i = 0; i < 50; ++i) EXPECT_TRUE(Has(leader, "k" + std::to_string(i))) << i;

@@ -328,6 +328,7 @@ absl::Status ScriptedNode::Start(const std::string& replica_of) {
   {
     const std::lock_guard<std::mutex> lock(cluster_.mutex_);
     cluster_.running_[name_] = replication_;
+    cluster_.dead_.erase(name_);
   }
   return replication_->Begin(name_);
 }
@@ -337,6 +338,7 @@ void ScriptedNode::Stop(bool power_failure) {
   {
     const std::lock_guard<std::mutex> lock(cluster_.mutex_);
     cluster_.running_.erase(name_);
+    if (power_failure) cluster_.dead_.insert(name_);
   }
   replication_->Stop();
   // Nothing that is written from now on is there afterwards.
@@ -450,7 +452,7 @@ void ScriptedCluster::SetCoordinatorScript(std::function<CallFate()> script) {
 
 CallFate ScriptedCluster::NextCallFate(const std::string& from) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (cut_.count({from, "coordinator"}) > 0) return CallFate::kRequestLost;
+  if (cut_.count({from, "coordinator"}) > 0 || dead_.count(from) > 0) return CallFate::kRequestLost;
   const CallFate fate = coordinator_script_ ? coordinator_script_() : CallFate::kAnswered;
   return fate == CallFate::kAnswered && cut_.count({"coordinator", from}) > 0
              ? CallFate::kAnswerLost
@@ -464,7 +466,7 @@ void ScriptedCluster::SetScript(std::function<Fate()> script) {
 
 bool ScriptedCluster::Passes(const std::string& from, const std::string& to) const {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return cut_.count({from, to}) == 0;
+  return cut_.count({from, to}) == 0 && dead_.count(from) == 0 && dead_.count(to) == 0;
 }
 
 Fate ScriptedCluster::NextFate() {

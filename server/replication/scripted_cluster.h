@@ -40,7 +40,8 @@ class ScriptedNode {
   absl::Status Start(const std::string& replica_of);
   // Elects: reaches the cluster's coordinator as a server named "coordinator".
   absl::Status StartElecting(bool founder = false);
-  // As a process ends: in good order, or with `power_failure` losing what was not synced.
+  // As a process ends: in good order, or with `power_failure` losing what was not synced and
+  // without a word to anybody.
   void Stop(bool power_failure = false);
   bool running() const;
   // Its disk becomes a copy of that of another one, without what the other is itself. Both do
@@ -100,8 +101,10 @@ class ScriptedCluster {
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<Replication>> running_;  // guarded by mutex_
   std::set<std::pair<std::string, std::string>> cut_;            // guarded by mutex_
-  std::function<Fate()> script_;                                 // guarded by mutex_
-  std::function<CallFate()> coordinator_script_;                 // guarded by mutex_
+  // Nothing passes from or to them, the coordinator included; guarded by mutex_.
+  std::set<std::string> dead_;
+  std::function<Fate()> script_;                  // guarded by mutex_
+  std::function<CallFate()> coordinator_script_;  // guarded by mutex_
   ScriptedCoordinator coordinator_;
   // Last, for they use the rest until they are gone.
   std::map<std::string, std::unique_ptr<ScriptedNode>> nodes_;
