@@ -21,30 +21,30 @@ class ScriptedCoordinator::Connection final : public Coordinator {
       : owner_(owner), fate_(std::move(fate)) {}
 
   absl::StatusOr<ClusterState> Read() override {
-    return Call<ClusterState>([this] { return owner_.state_; });
+    return Call<ClusterState>([&owner = owner_] { return owner.state_; });
   }
 
   absl::StatusOr<Lease> Grant(std::chrono::milliseconds duration) override {
-    return Call<Lease>([this, duration] {
-      const int64_t id = ++owner_.last_;
-      owner_.duration_[id] = duration;
-      owner_.leases_[id] = BootClock() + duration;
+    return Call<Lease>([&owner = owner_, duration] {
+      const int64_t id = ++owner.last_;
+      owner.duration_[id] = duration;
+      owner.leases_[id] = BootClock() + duration;
       return Lease{id, duration};
     });
   }
 
   absl::StatusOr<Lease> Renew(int64_t lease) override {
-    return Call<Lease>([this, lease]() -> absl::StatusOr<Lease> {
-      if (owner_.leases_.count(lease) == 0) return absl::NotFoundError("the lease has ended");
-      const std::chrono::milliseconds duration = owner_.duration_[lease];
-      owner_.leases_[lease] = BootClock() + duration;
+    return Call<Lease>([&owner = owner_, lease]() -> absl::StatusOr<Lease> {
+      if (owner.leases_.count(lease) == 0) return absl::NotFoundError("the lease has ended");
+      const std::chrono::milliseconds duration = owner.duration_[lease];
+      owner.leases_[lease] = BootClock() + duration;
       return Lease{lease, duration};
     });
   }
 
   void Revoke(int64_t lease) override {
-    Call<bool>([this, lease] {
-      owner_.leases_.erase(lease);
+    Call<bool>([&owner = owner_, lease] {
+      owner.leases_.erase(lease);
       return true;
     })
         .status()
@@ -53,25 +53,27 @@ class ScriptedCoordinator::Connection final : public Coordinator {
 
   absl::StatusOr<int64_t> Lead(int64_t revision, const ClusterRecord& record,
                                const ClusterLeader& leader, int64_t lease) override {
-    return Call<int64_t>([this, revision, record, leader, lease]() -> absl::StatusOr<int64_t> {
-      ClusterState& state = owner_.state_;
-      if (owner_.leases_.count(lease) == 0) return absl::NotFoundError("there is no such lease");
-      if (state.leader.has_value() || state.revision != revision) return 0;
-      state.leader = leader;
-      state.leader_lease = lease;
-      return owner_.Put(revision, record);
-    });
+    return Call<int64_t>(
+        [&owner = owner_, revision, record, leader, lease]() -> absl::StatusOr<int64_t> {
+          ClusterState& state = owner.state_;
+          if (owner.leases_.count(lease) == 0) return absl::NotFoundError("there is no such lease");
+          if (state.leader.has_value() || state.revision != revision) return 0;
+          state.leader = leader;
+          state.leader_lease = lease;
+          return owner.Put(revision, record);
+        });
   }
 
   absl::StatusOr<int64_t> Update(int64_t revision, const ClusterRecord& record,
                                  int64_t lease) override {
-    return Call<int64_t>([this, revision, record, lease]() -> absl::StatusOr<int64_t> {
-      if (!owner_.state_.leader.has_value() || owner_.state_.leader_lease != lease) return 0;
-      return owner_.Put(revision, record);
+    return Call<int64_t>([&owner = owner_, revision, record, lease]() -> absl::StatusOr<int64_t> {
+      if (!owner.state_.leader.has_value() || owner.state_.leader_lease != lease) return 0;
+      return owner.Put(revision, record);
     });
   }
 
  private:
+  // `request` may arrive when the connection is gone: it uses the coordinator alone.
   template <typename Result>
   absl::StatusOr<Result> Call(std::function<absl::StatusOr<Result>()> request) {
     const CallFate fate = fate_();
