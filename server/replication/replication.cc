@@ -685,6 +685,8 @@ absl::Status Replication::Confirm(const engine::CallContext& context,
                return follower.connected && follower.received >= position.commit;
              }) >= options_.sync_replicas;
     }
+    // Without the lead there is nothing to wait for.
+    if (!election_->MayAcknowledge()) return true;
     if (election_->Replicated(position.commit, followers)) return true;
     election_->Hurry();
     return false;

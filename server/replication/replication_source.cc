@@ -345,6 +345,7 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
   COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), describe_()));
   auto copy = std::make_shared<Copy>();
   copy->owner = request.state().instance();
+  copy->name = request.name();
   COOKIX_ASSIGN_OR_RETURN(copy->database, databases_.Acquire());
   std::vector<std::shared_ptr<Copy>> given_up;
   {
@@ -361,9 +362,10 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
           return absl::OkStatus();
         }
       }
-      // Who begins anew has given up what it had.
-      if (same) given_up.push_back(std::move(it->second));
-      it = same ? copies_.erase(it) : std::next(it);
+      // Who begins anew has given up what it had, and so has who was started anew.
+      const bool over = same || (!copy->name.empty() && it->second->name == copy->name);
+      if (over) given_up.push_back(std::move(it->second));
+      it = over ? copies_.erase(it) : std::next(it);
     }
     if (static_cast<int>(copies_.size()) + making_copies_ >= options_.max_copies) {
       return Overloaded(absl::StrCat("There are ", options_.max_copies, " copies already"));

@@ -134,8 +134,9 @@ class ReplicationSource {
 
  private:
   struct Copy {
-    // The instance that asked for it.
+    // The instance that asked for it, and its name.
     std::string owner;
+    std::string name;
     // What was answered then.
     internal::v1::BeginCopyResponse answer;
     bool read = false;  // guarded by mutex

@@ -307,6 +307,34 @@ TEST_F(ReplicationThreadsTest, RecordsThatStayDamagedLeadToACopy) {
   EXPECT_TRUE(Soon([&] { return Same("a", "b"); }));
 }
 
+TEST_F(ReplicationThreadsTest, WhoIsStartedAnewLeavesNoCopiesBehind) {
+  ASSERT_TRUE(cluster_.Add("a").Start("").ok());
+  ASSERT_TRUE(cluster_["a"].Put("first").ok());
+  ReplicationSource& source = cluster_["a"].replication().source();
+  const int most = cluster_["a"].options().source.max_copies;
+  // Each time it begins to read, and ends before it has everything.
+  for (int i = 0; i <= most; ++i) {
+    internal::v1::BeginCopyRequest request;
+    request.set_name("restless");
+    request.mutable_state()->set_instance("instance " + std::to_string(i));
+    request.mutable_state()->set_format_version(storage::kFormatVersion);
+    internal::v1::BeginCopyResponse begun;
+    ASSERT_TRUE(source.BeginCopy(request, &begun).ok()) << i;
+    internal::v1::ReadCopyRequest read;
+    read.set_copy(begun.copy());
+    EXPECT_TRUE(source.ReadCopy(read, [](const auto&) { return false; }).ok());
+  }
+  // Those of others stay.
+  for (int i = 0; i < most; ++i) {
+    internal::v1::BeginCopyRequest request;
+    request.set_name("other " + std::to_string(i));
+    request.mutable_state()->set_instance(request.name());
+    request.mutable_state()->set_format_version(storage::kFormatVersion);
+    internal::v1::BeginCopyResponse begun;
+    EXPECT_EQ(Reason(source.BeginCopy(request, &begun)), i + 1 < most ? "" : "OVERLOADED") << i;
+  }
+}
+
 TEST_F(ReplicationThreadsTest, AGreetingIsNoAcknowledgement) {
   StartThree();
   ReplicationSource& source = cluster_["a"].replication().source();

@@ -283,12 +283,12 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
   options_.serving = [](bool) {};
   options_.sync_timeout = std::chrono::milliseconds(300);
   options_.election.name = name_;
-  options_.election.lease = std::chrono::milliseconds(200);
-  options_.election.margin = std::chrono::milliseconds(60);
+  options_.election.lease = std::chrono::milliseconds(600);
+  options_.election.margin = std::chrono::milliseconds(150);
   options_.election.lead_tick = std::chrono::milliseconds(3);
   options_.election.follow_tick = std::chrono::milliseconds(5);
-  options_.election.courtesy = std::chrono::milliseconds(60);
-  options_.election.patience = std::chrono::milliseconds(50);
+  options_.election.courtesy = std::chrono::milliseconds(100);
+  options_.election.patience = std::chrono::milliseconds(150);
   options_.open = [this](const StoreToOpen& store) {
     engine::DatabaseOptions options;
     options.storage.path = "/data";
