@@ -989,6 +989,8 @@ absl::Status RocksDbStore::Flush() {
   queue_.RunExclusive([&] { status = BeginFlush(); });
   COOKIX_RETURN_IF_ERROR(status);
   WaitWhile(rocksdb::DB::Properties::kNumImmutableMemTable);
+  // It also puts away the log that is not needed any more.
+  WaitWhile(rocksdb::DB::Properties::kNumRunningFlushes);
   if (!background_errors_->any()) return absl::OkStatus();
   return AfterWriting(background_errors_->last(), "flushing the store");
 }
