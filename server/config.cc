@@ -497,6 +497,14 @@ absl::StatusOr<std::string> ReadConfigFile(const std::string& path) {
   return text;
 }
 
+// A certificate and its key: `name` with "_cert" and "_key".
+absl::Status CheckPair(const std::string& name, const std::string& cert, const std::string& key) {
+  if (cert.empty() == key.empty()) return absl::OkStatus();
+  return InvalidField(name + (cert.empty() ? "_cert" : "_key"),
+                      absl::StrCat(name, "_cert and ", name, "_key are set together or not at all"),
+                      "Set both, or neither.");
+}
+
 absl::Status ValidateElection(const Config& config) {
   if (!config.replica_of.empty()) {
     return InvalidField("replica_of", "replica_of makes no sense with etcd_endpoints",
@@ -514,12 +522,7 @@ absl::Status ValidateElection(const Config& config) {
     return InvalidField("lease_margin_ms", "lease_margin_ms leaves no time to renew the lease",
                         "Make it less than two thirds of lease_seconds.");
   }
-  if (config.etcd_tls_cert.empty() != config.etcd_tls_key.empty()) {
-    return InvalidField(config.etcd_tls_cert.empty() ? "etcd_tls_cert" : "etcd_tls_key",
-                        "etcd_tls_cert and etcd_tls_key are set together or not at all",
-                        "Set both, or neither.");
-  }
-  return absl::OkStatus();
+  return CheckPair("etcd_tls", config.etcd_tls_cert, config.etcd_tls_key);
 }
 
 }  // namespace
@@ -670,11 +673,7 @@ absl::StatusOr<ParsedConfig> ParseConfig(const std::vector<std::string>& argumen
 }
 
 absl::Status ValidateConfig(const Config& config) {
-  if (config.tls_cert.empty() != config.tls_key.empty()) {
-    return InvalidField(config.tls_cert.empty() ? "tls_cert" : "tls_key",
-                        "tls_cert and tls_key are set together or not at all",
-                        "Set both, or neither.");
-  }
+  COOKIX_RETURN_IF_ERROR(CheckPair("tls", config.tls_cert, config.tls_key));
   if (!config.tls_client_ca.empty() && config.tls_cert.empty()) {
     return InvalidField("tls_client_ca", "tls_client_ca needs tls_cert and tls_key",
                         "Set all three for mTLS.");
@@ -691,12 +690,8 @@ absl::Status ValidateConfig(const Config& config) {
                         "bootstrap_admin_key_file makes no sense with auth=off",
                         "Drop one of the two.");
   }
-  if (config.replication_tls_cert.empty() != config.replication_tls_key.empty()) {
-    return InvalidField(
-        config.replication_tls_cert.empty() ? "replication_tls_cert" : "replication_tls_key",
-        "replication_tls_cert and replication_tls_key are set together or not at all",
-        "Set both, or neither.");
-  }
+  COOKIX_RETURN_IF_ERROR(
+      CheckPair("replication_tls", config.replication_tls_cert, config.replication_tls_key));
   if (!config.replication_tls_cert.empty() && config.replication_tls_ca.empty()) {
     return InvalidField("replication_tls_ca", "replication_tls_cert needs replication_tls_ca",
                         "Set all three for mTLS with other servers.");

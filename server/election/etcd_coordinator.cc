@@ -2,9 +2,6 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <algorithm>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -14,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "client/rpc_error.h"
 #include "nlohmann/json.hpp"
+#include "server/channel_credentials.h"
 #include "server/listen_address.h"
 #include "storage/base/status.h"
 #include "third_party/etcd/etcd.grpc.pb.h"
@@ -88,29 +86,6 @@ absl::StatusOr<ClusterLeader> DecodeLeader(const std::string& key, const std::st
   const nlohmann::json json = Parse(text);
   if (json.is_null() || !json.contains("member")) return Malformed(key);
   return ClusterLeader{ToMember(json["member"]), Text(json, "address")};
-}
-
-absl::StatusOr<std::string> ReadFile(std::string_view setting, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad() || text.empty()) {
-    return InvalidField(setting, absl::StrCat("The file ", path, " cannot be read or is empty"),
-                        "Name a file that exists and that the server may read.");
-  }
-  return text;
-}
-
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(const EtcdOptions& options) {
-  if (options.tls_ca.empty()) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions ssl;
-  if (options.tls_ca != "system") {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile("etcd_tls_ca", options.tls_ca));
-  }
-  if (!options.tls_cert.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadFile("etcd_tls_cert", options.tls_cert));
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_private_key, ReadFile("etcd_tls_key", options.tls_key));
-  }
-  return grpc::SslCredentials(ssl);
 }
 
 class EtcdCoordinator final : public Coordinator {
@@ -333,10 +308,11 @@ absl::StatusOr<std::unique_ptr<Coordinator>> NewEtcdCoordinator(EtcdOptions opti
   }
   std::string password;
   if (!options.user.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(password, ReadFile("etcd_password_file", options.password_file));
-    password.resize(std::min(password.find_first_of("\r\n"), password.size()));
+    COOKIX_ASSIGN_OR_RETURN(password, ReadFirstLine("etcd_password_file", options.password_file));
   }
-  COOKIX_ASSIGN_OR_RETURN(const auto credentials, Credentials(options));
+  COOKIX_ASSIGN_OR_RETURN(
+      const auto credentials,
+      MakeChannelCredentials("etcd_tls", options.tls_ca, options.tls_cert, options.tls_key));
   std::vector<EtcdCoordinator::Endpoint> endpoints;
   for (const std::string& text : std::vector<std::string>(absl::StrSplit(options.endpoints, ','))) {
     COOKIX_ASSIGN_OR_RETURN(const ListenAddress address,

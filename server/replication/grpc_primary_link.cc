@@ -2,16 +2,14 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include <algorithm>
 #include <deque>
-#include <fstream>
-#include <iterator>
 #include <mutex>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/rpc_error.h"
 #include "cookix/internal/v1/replication.grpc.pb.h"
+#include "server/channel_credentials.h"
 #include "server/listen_address.h"
 #include "storage/base/status.h"
 
@@ -24,16 +22,6 @@ using internal::v1::ReplicationService;
 
 // A copy of a large store takes long to make: all of it is read once.
 constexpr std::chrono::hours kCopyTimeout{12};
-
-absl::StatusOr<std::string> ReadFile(std::string_view setting, const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file.is_open() || file.bad() || text.empty()) {
-    return InvalidField(setting, absl::StrCat("The file ", path, " cannot be read or is empty"),
-                        "Name a file that exists and that the server may read.");
-  }
-  return text;
-}
 
 // Cancels what is under way when told to, from another thread.
 class Cancellation {
@@ -256,29 +244,13 @@ class GrpcPrimaryLink final : public PrimaryLink {
   Cancellation cancellation_;
 };
 
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> Credentials(
-    const GrpcLinkOptions& options) {
-  if (options.tls_ca.empty()) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions ssl;
-  if (options.tls_ca != "system") {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile("replication_tls_ca", options.tls_ca));
-  }
-  if (!options.tls_cert.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadFile("replication_tls_cert", options.tls_cert));
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_private_key, ReadFile("replication_tls_key", options.tls_key));
-  }
-  return grpc::SslCredentials(ssl);
-}
-
 absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& options,
                                                      const std::string& address) {
   COOKIX_ASSIGN_OR_RETURN(const ListenAddress parsed,
                           ParseListenAddress(address, "address", /*allow_unix=*/true));
   std::string key;
   if (!options.key_file.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(key, ReadFile("replication_key_file", options.key_file));
-    key.resize(std::min(key.find('\n'), key.size()));
-    if (!key.empty() && key.back() == '\r') key.pop_back();
+    COOKIX_ASSIGN_OR_RETURN(key, ReadFirstLine("replication_key_file", options.key_file));
     if (options.tls_ca.empty() && !options.allow_plaintext && !parsed.IsLocal()) {
       return InvalidField("replication_tls_ca",
                           absl::StrCat("The key would travel to ", address, " in plain text"),
@@ -286,7 +258,9 @@ absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& opti
                           "trusted.");
     }
   }
-  COOKIX_ASSIGN_OR_RETURN(const auto credentials, Credentials(options));
+  COOKIX_ASSIGN_OR_RETURN(
+      const auto credentials,
+      MakeChannelCredentials("replication_tls", options.tls_ca, options.tls_cert, options.tls_key));
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
