@@ -522,6 +522,10 @@ absl::Status ValidateElection(const Config& config) {
     return InvalidField("lease_margin_ms", "lease_margin_ms leaves no time to renew the lease",
                         "Make it less than two thirds of lease_seconds.");
   }
+  if (!config.etcd_tls_cert.empty() && config.etcd_tls_ca.empty()) {
+    return InvalidField("etcd_tls_ca", "etcd_tls_cert needs etcd_tls_ca",
+                        "Set all three for mTLS with etcd.");
+  }
   return CheckPair("etcd_tls", config.etcd_tls_cert, config.etcd_tls_key);
 }
 

@@ -184,6 +184,10 @@ TEST(ConfigTest, FindsSettingsThatDoNotFitTogether) {
   config = electing;
   config.etcd_tls_key = "key.pem";
   EXPECT_EQ(FieldOf(ValidateConfig(config)), "etcd_tls_cert");
+  config.etcd_tls_cert = "cert.pem";
+  EXPECT_EQ(FieldOf(ValidateConfig(config)), "etcd_tls_ca");
+  config.etcd_tls_ca = "ca.pem";
+  EXPECT_TRUE(ValidateConfig(config).ok());
   config = Config();
   config.max_message_mb = 128;
   EXPECT_EQ(FieldOf(ValidateConfig(config)), "network_memory_mb");
