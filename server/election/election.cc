@@ -102,9 +102,9 @@ void Election::Note(const absl::Status& failure) {
   const std::string before =
       std::exchange(error_, failure.ok() ? std::string() : std::string(failure.message()));
   if (before.empty() == error_.empty()) return;
-  host_.Announce(failure.ok() ? "info" : "warning",
-                 failure.ok() ? "etcd answers again"
-                              : absl::StrCat("etcd cannot be used: ", failure.message()));
+  host_.Say(failure.ok() ? "info" : "warning",
+            failure.ok() ? "etcd answers again"
+                         : absl::StrCat("etcd cannot be used: ", failure.message()));
 }
 
 // --- Without the lead ---
@@ -173,7 +173,7 @@ void Election::Seek(const ClusterState& state) {
     why_not_ = why_not;
   }
   if (why_not != said_ && !why_not.empty()) {
-    host_.Announce("info", absl::StrCat("nobody leads, and this server waits: ", why_not));
+    host_.Say("info", absl::StrCat("nobody leads, and this server waits: ", why_not));
   }
   said_ = why_not;
   if (why_not.empty()) TryToLead(wanted, self, force);
@@ -216,7 +216,7 @@ void Election::TryToLead(const ClusterState& state, const ElectionHost::Self& se
   record.epoch = std::max(record.epoch, self.epoch) + 1;
   record.successor.clear();
   if (force && !record.Has(member.id)) {
-    host_.Announce("warning", "leads by force: what only others have is lost");
+    host_.Say("warning", "leads by force: what only others have is lost");
     record.in_sync = {member};
   }
   const auto revision = coordinator_.Lead(state.revision, record, {member, self.address}, lease_);
@@ -268,10 +268,10 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision,
   }
   Require();
   if (self.commit < self.known_commit) {
-    host_.Announce("warning", absl::StrCat("the last leader had ", self.known_commit - self.commit,
-                                           " commits more, from commit ", self.commit + 1,
-                                           " on: they are "
-                                           "given up"));
+    host_.Say("warning", absl::StrCat("the last leader had ", self.known_commit - self.commit,
+                                      " commits more, from commit ", self.commit + 1,
+                                      " on: they are "
+                                      "given up"));
   }
   if (const absl::Status begun = host_.Lead(record_.epoch); !begun.ok()) {
     EndLeading(absl::StrCat("it cannot: ", begun.message()));
@@ -299,7 +299,7 @@ void Election::EndLeading(std::string_view why) {
     leading_ = false;
     acknowledge_until_ = milliseconds(0);
   }
-  host_.Announce("warning", absl::StrCat("this server no longer leads: ", ToAbsl(why)));
+  host_.Say("warning", absl::StrCat("this server no longer leads: ", ToAbsl(why)));
   // In this order: who leads next begins when the lease has ended.
   host_.StandDown();
   if (lease_ != 0) coordinator_.Revoke(std::exchange(lease_, 0));
@@ -532,7 +532,7 @@ void Election::ChangeInSync(std::vector<ClusterMember> members) {
   Note(revision.status());
   if (!revision.ok() || *revision == 0) return;
   if (!SameMembers(record_.in_sync, members)) {
-    host_.Announce("info", absl::StrCat("in sync are now: ", Names(members)));
+    host_.Say("info", absl::StrCat("in sync are now: ", Names(members)));
   }
   record_ = std::move(record);
   revision_ = *revision;

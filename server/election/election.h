@@ -97,7 +97,7 @@ class ElectionHost {
   virtual std::vector<Follower> Followers() = 0;
   // The last commit here.
   virtual uint64_t Latest() = 0;
-  virtual void Announce(std::string_view level, std::string_view message) = 0;
+  virtual void Say(std::string_view level, std::string_view message) = 0;
 };
 
 // Thread-safe.

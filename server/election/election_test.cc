@@ -61,7 +61,7 @@ class ScriptedHost final : public ElectionHost {
     const std::lock_guard<std::mutex> lock(mutex_);
     return self_.commit;
   }
-  void Announce(std::string_view, std::string_view) override {}
+  void Say(std::string_view, std::string_view) override {}
 
   void Follow(std::vector<Follower> followers) {
     const std::lock_guard<std::mutex> lock(mutex_);

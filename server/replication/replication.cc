@@ -672,10 +672,6 @@ uint64_t Replication::Latest() {
   return database == nullptr ? 0 : database->store().Latest()->commit();
 }
 
-void Replication::Announce(std::string_view level, std::string_view message) {
-  Say(level, message);
-}
-
 absl::Status Replication::Confirm(const engine::CallContext& context,
                                   const storage::Position& position) {
   const auto deadline = std::min(context.deadline(), Clock::now() + options_.sync_timeout);

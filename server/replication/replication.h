@@ -124,7 +124,7 @@ class Replication : private ReplicaHost, private ElectionHost {
   absl::Status OpenStore() override;
   void Say(std::string_view level, std::string_view message) override;
 
-  // ElectionHost:
+  // ElectionHost, whose Say() is that of ReplicaHost:
   Self GetSelf() override;
   absl::Status Found() override;
   absl::Status Lead(uint64_t epoch) override;
@@ -132,7 +132,6 @@ class Replication : private ReplicaHost, private ElectionHost {
   void FollowLeader(const std::string& address) override;
   std::vector<Follower> Followers() override;
   uint64_t Latest() override;
-  void Announce(std::string_view level, std::string_view message) override;
 
   // The identity of this server with its store, for elections: as noted, or a new one. After an
   // error the one before may come back.
