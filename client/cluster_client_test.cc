@@ -19,23 +19,15 @@
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
 #include "server/server.h"
+#include "server/server_fixture.h"
 #include "tests/support/status_matchers.h"
 
 namespace cookix::client {
 namespace {
 
+using server::Eventually;
 using tests::HasField;
 using tests::HasReason;
-
-// True as soon as `condition` holds, false after half a minute.
-bool Eventually(const std::function<bool()>& condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(2));
-  }
-  return true;
-}
 
 // An address where nobody listens.
 constexpr char kNowhere[] = "127.0.0.1:1";
@@ -65,28 +57,18 @@ int64_t Count(Client& client) {
 // One server, with a data directory of its own that survives restarts.
 class Node {
  public:
-  explicit Node(const std::string& name) : log_(*server::Log::Open(server::LogLevel::kOff, "")) {
-    static std::atomic<int> counter{0};
-    directory_ = testing::TempDir() + "/cluster-" + name + "-" + std::to_string(getpid()) + "-" +
-                 std::to_string(counter++);
-    config_.listen = "127.0.0.1:0";
-    config_.metrics_listen = "";
-    config_.data_dir = directory_;
-    config_.sync_mode = "normal";
-    config_.memory_budget_mb = 64;
-    config_.adjacency_mb = 64;
-    config_.executor_threads = 4;
-    config_.low_disk_mb = 0;
+  explicit Node(const std::string& name)
+      : config_(server::SmallServerConfig(name)),
+        log_(*server::Log::Open(server::LogLevel::kOff, "")) {
     config_.shutdown_grace_ms = 200;
-    config_.replica_name = name;
   }
   ~Node() {
     Stop();
-    std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(directory());
   }
 
   server::Config& config() { return config_; }
-  const std::string& directory() const { return directory_; }
+  const std::string& directory() const { return config_.data_dir; }
   void Start() {
     auto started = server::Server::Start(config_, *log_);
     ASSERT_TRUE(started.ok()) << started.status();
@@ -123,7 +105,6 @@ class Node {
   }
 
  private:
-  std::string directory_;
   server::Config config_;
   std::unique_ptr<server::Log> log_;
   std::unique_ptr<server::Server> server_;

@@ -22,24 +22,13 @@ namespace {
 // One server, with a data directory of its own that survives restarts.
 class Node {
  public:
-  explicit Node(const std::string& name) : name_(name), log_(*Log::Open(LogLevel::kOff, "")) {
-    static std::atomic<int> counter{0};
-    directory_ = testing::TempDir() + "/replication-" + name + "-" + std::to_string(getpid()) +
-                 "-" + std::to_string(counter++);
-    config_.listen = "127.0.0.1:0";
-    config_.metrics_listen = "";
-    config_.data_dir = directory_;
-    config_.sync_mode = "normal";
-    config_.memory_budget_mb = 64;
-    config_.adjacency_mb = 64;
-    config_.executor_threads = 4;
-    config_.low_disk_mb = 0;
+  explicit Node(const std::string& name)
+      : name_(name), config_(SmallServerConfig(name)), log_(*Log::Open(LogLevel::kOff, "")) {
     config_.max_replicas = 4;
-    config_.replica_name = name;
   }
   ~Node() {
     Stop();
-    std::filesystem::remove_all(directory_);
+    std::filesystem::remove_all(directory());
   }
 
   Config& config() { return config_; }
@@ -64,7 +53,7 @@ class Node {
     server_.reset();
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(server_->port()); }
-  const std::string& directory() const { return directory_; }
+  const std::string& directory() const { return config_.data_dir; }
 
   template <typename Service>
   std::unique_ptr<typename Service::Stub> Stub() {
@@ -138,7 +127,6 @@ class Node {
 
  private:
   const std::string name_;
-  std::string directory_;
   Config config_;
   std::unique_ptr<Log> log_;
   std::unique_ptr<Server> server_;

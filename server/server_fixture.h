@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -61,6 +62,24 @@ inline std::string HttpGet(int port, const std::string& request) {
   }
   close(descriptor);
   return answer;
+}
+
+// Of a small server that others may follow, on a free port of this machine, with a data directory
+// that exists for nobody else; whoever starts it removes that.
+inline Config SmallServerConfig(const std::string& name) {
+  static std::atomic<int> counter{0};
+  Config config;
+  config.listen = "127.0.0.1:0";
+  config.metrics_listen = "";
+  config.data_dir = testing::TempDir() + "/server-" + name + "-" + std::to_string(getpid()) + "-" +
+                    std::to_string(counter++);
+  config.sync_mode = "normal";
+  config.memory_budget_mb = 64;
+  config.adjacency_mb = 64;
+  config.executor_threads = 4;
+  config.low_disk_mb = 0;
+  config.replica_name = name;
+  return config;
 }
 
 // True as soon as `condition` holds, false after half a minute.
