@@ -40,6 +40,11 @@ std::string_view HostOf(std::string_view target) {
   return target.substr(0, colon);
 }
 
+TlsSettings TlsOf(const RemoteOptions& options) {
+  return {options.tls, options.ca_pem == "system" ? "" : options.ca_pem, options.certificate_pem,
+          options.key_pem, options.server_name};
+}
+
 }  // namespace
 
 absl::Status CheckInFlight(int in_flight) {
@@ -60,6 +65,7 @@ bool IsLocalTarget(std::string_view target) {
 RemoteClient::RemoteClient(RemoteOptions options, std::shared_ptr<grpc::Channel> channel)
     : options_(std::move(options)),
       channel_(std::move(channel)),
+      server_(options_.target, TlsOf(options_)),
       object_stub_(v1::ObjectService::NewStub(channel_)),
       graph_stub_(v1::GraphService::NewStub(channel_)),
       reasoning_stub_(v1::ReasoningService::NewStub(channel_)),
@@ -90,8 +96,7 @@ absl::Status RemoteClient::CallWithRetry(const Request& request, Response* respo
     AddKey(&context);
     if (limited) context.set_deadline(deadline);
     response->Clear();
-    const absl::Status status =
-        FromRpcStatus(function(&context, request, response), options_.target);
+    const absl::Status status = FromRpcStatus(function(&context, request, response), server_);
     if (status.ok()) return status;
     const int64_t pause_ms = retry.NextPauseMs(status);
     if (pause_ms < 0) return status;
@@ -139,16 +144,15 @@ absl::Status RemoteClient::Call(const Request& request, Response* response, bool
 COOKIX_CLIENT_CALLS(COOKIX_DEFINE)
 #undef COOKIX_DEFINE
 
-#define COOKIX_DEFINE_ONCE(Service, Method)                                          \
-  absl::Status RemoteClient::Method##Once(const v1::Method##Request& request,        \
-                                          v1::Method##Response* response,            \
-                                          std::chrono::milliseconds limit) {         \
-    grpc::ClientContext context;                                                     \
-    AddKey(&context);                                                                \
-    if (limit.count() > 0) context.set_deadline(Clock::now() + limit);               \
-    response->Clear();                                                               \
-    return FromRpcStatus(COOKIX_STUB_##Service->Method(&context, request, response), \
-                         options_.target);                                           \
+#define COOKIX_DEFINE_ONCE(Service, Method)                                                    \
+  absl::Status RemoteClient::Method##Once(const v1::Method##Request& request,                  \
+                                          v1::Method##Response* response,                      \
+                                          std::chrono::milliseconds limit) {                   \
+    grpc::ClientContext context;                                                               \
+    AddKey(&context);                                                                          \
+    if (limit.count() > 0) context.set_deadline(Clock::now() + limit);                         \
+    response->Clear();                                                                         \
+    return FromRpcStatus(COOKIX_STUB_##Service->Method(&context, request, response), server_); \
   }
 COOKIX_CLIENT_CALLS(COOKIX_DEFINE_ONCE)
 #undef COOKIX_DEFINE_ONCE
@@ -179,7 +183,7 @@ absl::Status RemoteClient::StreamObjects(
       static_cast<void>(reader->Finish());
       return absl::OkStatus();
     }
-    const absl::Status status = FromRpcStatus(reader->Finish(), options_.target);
+    const absl::Status status = FromRpcStatus(reader->Finish(), server_);
     if (status.ok() || delivered) return status;
     const int64_t pause_ms = retry.NextPauseMs(status);
     if (pause_ms < 0) return status;
@@ -196,8 +200,8 @@ absl::StatusOr<std::unique_ptr<BulkWriter>> RemoteClient::OpenBulkWriter(int in_
   COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
   auto context = std::make_unique<grpc::ClientContext>();
   AddKey(context.get());
-  return std::make_unique<RemoteBulkWriter>(*object_stub_, std::move(context), in_flight,
-                                            options_.target, std::move(seen));
+  return std::make_unique<RemoteBulkWriter>(*object_stub_, std::move(context), in_flight, server_,
+                                            std::move(seen));
 }
 
 absl::StatusOr<std::unique_ptr<VectorWriter>> RemoteClient::OpenVectorWriter(int in_flight) {
@@ -209,8 +213,8 @@ absl::StatusOr<std::unique_ptr<VectorWriter>> RemoteClient::OpenVectorWriter(int
   COOKIX_RETURN_IF_ERROR(CheckInFlight(in_flight));
   auto context = std::make_unique<grpc::ClientContext>();
   AddKey(context.get());
-  return std::make_unique<RemoteVectorWriter>(*search_stub_, std::move(context), in_flight,
-                                              options_.target, std::move(seen));
+  return std::make_unique<RemoteVectorWriter>(*search_stub_, std::move(context), in_flight, server_,
+                                              std::move(seen));
 }
 
 absl::StatusOr<std::unique_ptr<RemoteClient>> RemoteClient::Connect(RemoteOptions options) {
@@ -237,7 +241,6 @@ absl::StatusOr<std::unique_ptr<RemoteClient>> RemoteClient::Connect(RemoteOption
                         "a client certificate needs both its certificate and its key",
                         "give both or neither");
   }
-  std::shared_ptr<grpc::ChannelCredentials> credentials;
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetMaxSendMessageSize(-1);
@@ -250,17 +253,11 @@ absl::StatusOr<std::unique_ptr<RemoteClient>> RemoteClient::Connect(RemoteOption
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, static_cast<int>(options.keepalive_ms));
     arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   }
-  if (options.tls) {
-    grpc::SslCredentialsOptions ssl;
-    if (options.ca_pem != "system") ssl.pem_root_certs = options.ca_pem;
-    ssl.pem_cert_chain = options.certificate_pem;
-    ssl.pem_private_key = options.key_pem;
-    credentials = grpc::SslCredentials(ssl);
-    if (!options.server_name.empty()) arguments.SetSslTargetNameOverride(options.server_name);
-  } else {
-    credentials = grpc::InsecureChannelCredentials();
+  if (options.tls && !options.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.server_name);
   }
-  auto channel = grpc::CreateCustomChannel(options.target, credentials, arguments);
+  auto channel =
+      grpc::CreateCustomChannel(options.target, ToCredentials(TlsOf(options)), arguments);
   return std::make_unique<RemoteClient>(std::move(options), std::move(channel));
 }
 

@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "client/client.h"
+#include "client/tls_diagnosis.h"
 #include "cookix/v1/admin_service.grpc.pb.h"
 #include "cookix/v1/backup_service.grpc.pb.h"
 #include "cookix/v1/catalog_service.grpc.pb.h"
@@ -81,6 +82,7 @@ class RemoteClient : public Client {
 
   const RemoteOptions options_;
   const std::shared_ptr<grpc::Channel> channel_;
+  TlsDiagnosis server_;
   std::unique_ptr<v1::ObjectService::Stub> object_stub_;
   std::unique_ptr<v1::GraphService::Stub> graph_stub_;
   std::unique_ptr<v1::ReasoningService::Stub> reasoning_stub_;

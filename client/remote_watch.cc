@@ -34,7 +34,7 @@ absl::Status RemoteClient::Watch(const v1::WatchRequest& request,
       }
       message.Clear();
     }
-    const absl::Status status = FromRpcStatus(reader->Finish(), options_.target);
+    const absl::Status status = FromRpcStatus(reader->Finish(), server_);
     if (stopped) return absl::OkStatus();
     const int64_t pause_ms = retry->NextPauseMs(status);
     if (pause_ms < 0) return status;

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "client/rpc_error.h"
+#include "client/tls_diagnosis.h"
 #include "grpcpp/grpcpp.h"
 #include "storage/base/status.h"
 
@@ -27,11 +28,11 @@ class RemoteWriteStream {
   // `open` makes the call. `seen` is called with each answer that acknowledges a
   // request.
   template <class Open>
-  RemoteWriteStream(std::unique_ptr<grpc::ClientContext> context, int in_flight, std::string target,
-                    Open&& open, std::function<void(const Answer&)> seen)
+  RemoteWriteStream(std::unique_ptr<grpc::ClientContext> context, int in_flight,
+                    TlsDiagnosis& server, Open&& open, std::function<void(const Answer&)> seen)
       : context_(std::move(context)),
         in_flight_(in_flight),
-        target_(std::move(target)),
+        server_(server),
         seen_(std::move(seen)),
         stream_(open(context_.get())) {}
 
@@ -80,7 +81,7 @@ class RemoteWriteStream {
     while (stream_->Read(&answer)) {
       if (answer.sequence() == acknowledged_ + 1) Acknowledge(answer);
     }
-    status_ = FromRpcStatus(stream_->Finish(), target_);
+    status_ = FromRpcStatus(stream_->Finish(), server_);
     return status_;
   }
 
@@ -107,7 +108,7 @@ class RemoteWriteStream {
 
   const std::unique_ptr<grpc::ClientContext> context_;
   const int64_t in_flight_;
-  const std::string target_;
+  TlsDiagnosis& server_;
   const std::function<void(const Answer&)> seen_;
   const std::unique_ptr<Stream> stream_;
   int64_t sent_ = 0;

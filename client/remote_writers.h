@@ -10,6 +10,7 @@
 
 #include "client/client.h"
 #include "client/remote_write_stream.h"
+#include "client/tls_diagnosis.h"
 #include "cookix/v1/object_service.grpc.pb.h"
 #include "cookix/v1/search_service.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
@@ -19,9 +20,10 @@ namespace cookix::client {
 class RemoteBulkWriter : public BulkWriter {
  public:
   RemoteBulkWriter(v1::ObjectService::Stub& stub, std::unique_ptr<grpc::ClientContext> context,
-                   int in_flight, std::string target, std::function<void(const std::string&)> seen)
+                   int in_flight, TlsDiagnosis& server,
+                   std::function<void(const std::string&)> seen)
       : stream_(
-            std::move(context), in_flight, std::move(target),
+            std::move(context), in_flight, server,
             [&stub](grpc::ClientContext* call) { return stub.BulkWrite(call); },
             [seen = std::move(seen)](const v1::BulkWriteResponse& answer) {
               if (seen != nullptr) seen(answer.result().position());
@@ -42,10 +44,10 @@ class RemoteBulkWriter : public BulkWriter {
 class RemoteVectorWriter : public VectorWriter {
  public:
   RemoteVectorWriter(v1::SearchService::Stub& stub, std::unique_ptr<grpc::ClientContext> context,
-                     int in_flight, std::string target,
+                     int in_flight, TlsDiagnosis& server,
                      std::function<void(const std::string&)> seen)
       : stream_(
-            std::move(context), in_flight, std::move(target),
+            std::move(context), in_flight, server,
             [&stub](grpc::ClientContext* call) { return stub.InsertVectors(call); },
             [this, seen = std::move(seen)](const v1::InsertVectorsResponse& answer) {
               created_ += answer.created_count();

@@ -64,4 +64,17 @@ absl::Status FromRpcStatus(const grpc::Status& status, std::string_view target) 
   }
 }
 
+absl::Status FromRpcStatus(const grpc::Status& status, TlsDiagnosis& server) {
+  const std::string& target = server.target();
+  const bool lost = status.error_code() == grpc::StatusCode::UNAVAILABLE;
+  const std::string why =
+      lost && MayBeTls(status.error_message()) ? server.Explain() : std::string();
+  if (why.empty()) return FromRpcStatus(status, target);
+  ErrorDetail detail;
+  detail.remedy = "check the certificates, and the TLS settings of both sides";
+  detail.retryable = true;
+  return MakeError(absl::StatusCode::kUnavailable,
+                   "cannot reach the server at " + target + ": " + why, std::move(detail));
+}
+
 }  // namespace cookix::client

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "absl/status/status.h"
+#include "client/tls_diagnosis.h"
 #include "grpcpp/support/status.h"
 
 namespace cookix::client {
@@ -13,6 +14,9 @@ namespace cookix::client {
 // trailing metadata. An UNAVAILABLE without one did not come from a CookiX
 // server: it gets a message and a remedy that name `target`.
 absl::Status FromRpcStatus(const grpc::Status& status, std::string_view target);
+
+// The same, and what is wrong with TLS if that may be why the server cannot be reached.
+absl::Status FromRpcStatus(const grpc::Status& status, TlsDiagnosis& server);
 
 }  // namespace cookix::client
 

@@ -21,6 +21,7 @@
 #include "engine/view/name_view.h"
 #include "engine/write/writer.h"
 #include "storage/base/status.h"
+#include "storage/epoch_history.h"
 
 namespace cookix::engine {
 namespace {
@@ -318,7 +319,8 @@ absl::Status Database::DescribeText(const CallContext& context, const NamespaceV
 }
 
 std::string Database::PositionToken(uint64_t commit) const {
-  return storage::EncodePosition({store_->id(), store_->epoch(), commit});
+  const uint64_t epoch = storage::EpochOf(store_->Epochs(), commit);
+  return storage::EncodePosition({store_->id(), epoch, commit});
 }
 
 absl::StatusOr<int64_t> Database::RunMaintenance(int64_t max_records) {

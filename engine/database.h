@@ -146,7 +146,8 @@ class Database : public FilterEvaluator {
   absl::Status DescribeText(const CallContext& context, const NamespaceView& view,
                             const CollectionInfo& collection, v1::DescribeIndexResponse* response);
 
-  // Token of a commit of this store's present epoch, for answers.
+  // Token of a commit of this store, for answers. It names the epoch of the commit, so that it is
+  // known wherever that commit is.
   std::string PositionToken(uint64_t commit) const;
 
   // Works off some of the pending tombstones and due expiries now; returns how

@@ -201,6 +201,30 @@ TEST_F(BackupTest, AServerBeginsFromABackupOrAnyMomentAfter) {
   EXPECT_EQ(Keys(), in_the_end);
 }
 
+TEST_F(BackupTest, TheLogIsArchivedByItself) {
+  config_.archive_seconds = 1;
+  config_.metrics_listen = "127.0.0.1:0";
+  Start(config_);
+  PutSome("before", 3);
+  const auto tells = [this](const std::string& name, int64_t value) {
+    return MetricsText().find(name + " " + std::to_string(value) + "\n") != std::string::npos;
+  };
+  // There is nothing yet that archived log could follow.
+  ASSERT_TRUE(Eventually([&] { return !tells("cookix_archive_failures_total", 0); }));
+  EXPECT_TRUE(tells("cookix_archive_last_success_timestamp_seconds", 0));
+  Backup();
+  PutSome("after", 3);
+  ASSERT_TRUE(Eventually([&] { return tells("cookix_archive_last_commit", Status().commit()); }));
+  EXPECT_FALSE(tells("cookix_archive_last_success_timestamp_seconds", 0));
+  // The machine is lost.
+  Stop();
+  config_.archive_seconds = 0;
+  ASSERT_TRUE(Restore("restored", {}).ok());
+  StartRestored("restored");
+  EXPECT_EQ(Keys(),
+            (std::set<std::string>{"before0", "before1", "before2", "after0", "after1", "after2"}));
+}
+
 TEST_F(BackupTest, ANamespaceIsDroppedMeanwhile) {
   Start(config_);
   v1::CreateNamespaceRequest create;

@@ -22,20 +22,21 @@ absl::StatusOr<std::string> ReadFile(std::string_view setting, const std::string
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
-    std::string_view settings, const std::string& ca, const std::string& cert,
-    const std::string& key) {
-  if (ca.empty()) return grpc::InsecureChannelCredentials();
+absl::StatusOr<client::TlsSettings> ReadTlsSettings(std::string_view settings,
+                                                    const std::string& ca, const std::string& cert,
+                                                    const std::string& key) {
+  client::TlsSettings tls;
+  tls.on = !ca.empty();
+  if (!tls.on) return tls;
   const std::string prefix(settings);
-  grpc::SslCredentialsOptions ssl;
   if (ca != "system") {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile(prefix + "_ca", ca));
+    COOKIX_ASSIGN_OR_RETURN(tls.ca_pem, ReadFile(prefix + "_ca", ca));
   }
   if (!cert.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_cert_chain, ReadFile(prefix + "_cert", cert));
-    COOKIX_ASSIGN_OR_RETURN(ssl.pem_private_key, ReadFile(prefix + "_key", key));
+    COOKIX_ASSIGN_OR_RETURN(tls.certificate_pem, ReadFile(prefix + "_cert", cert));
+    COOKIX_ASSIGN_OR_RETURN(tls.key_pem, ReadFile(prefix + "_key", key));
   }
-  return grpc::SslCredentials(ssl);
+  return tls;
 }
 
 absl::StatusOr<std::string> ReadFirstLine(std::string_view setting, const std::string& path) {

@@ -81,7 +81,7 @@ const Setting kSettings[] = {
      "this new file, readable by the owner only."},
     {"Identity", COOKIX_INT(requests_per_minute, "calls/min"),
      "Calls a minute of each key that has no rate of its own, and of each address without keys; 0 "
-     "= no limit.",
+     "= no limit. What replicas ask of their primary does not count.",
      0, kBillion},
     {"Identity", COOKIX_BOOL(allow_anonymous_health),
      "Answers the gRPC health service without a key."},
@@ -97,6 +97,11 @@ const Setting kSettings[] = {
     {"Store", COOKIX_TEXT(backup_dir),
      "Directory of this store's backups (`cookix backup`), best on another disk, with nothing else "
      "in it. Empty: backups are refused."},
+    {"Store", COOKIX_INT(archive_seconds, "s"),
+     "Archives the log into backup_dir so often, so that after the loss of the machine no more "
+     "than "
+     "that is missing; 0 = only when asked to (`cookix backup archive`).",
+     0, 86'400},
     {"Store", COOKIX_TEXT(sync_mode),
      "When an acknowledged write is on disk. full: before it is acknowledged. normal: within "
      "normal_sync_interval_ms; a crash of the machine may lose the last writes. off: whenever the "
@@ -688,6 +693,10 @@ absl::Status ValidateConfig(const Config& config) {
   if (!config.in_memory && config.data_dir.empty()) {
     return InvalidField("data_dir", "data_dir is empty",
                         "Name a directory, or set in_memory to keep nothing.");
+  }
+  if (config.archive_seconds > 0 && config.backup_dir.empty()) {
+    return InvalidField("archive_seconds", "archive_seconds needs backup_dir",
+                        "Name a directory for backups; the log is archived beside them.");
   }
   if (config.auth == "off" && !config.bootstrap_admin_key_file.empty()) {
     return InvalidField("bootstrap_admin_key_file",

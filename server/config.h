@@ -54,6 +54,7 @@ struct Config {
   bool in_memory = false;
   std::string checkpoint_dir;
   std::string backup_dir;
+  int64_t archive_seconds = 0;
   std::string sync_mode = "full";
   int64_t normal_sync_interval_ms = 1000;
   std::string compression = "lz4";

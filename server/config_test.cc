@@ -155,6 +155,11 @@ TEST(ConfigTest, FindsSettingsThatDoNotFitTogether) {
   config.replication_tls_cert = "cert.pem";
   EXPECT_EQ(FieldOf(ValidateConfig(config)), "replication_tls_ca");
   config = Config();
+  config.archive_seconds = 60;
+  EXPECT_EQ(FieldOf(ValidateConfig(config)), "archive_seconds");
+  config.backup_dir = "/backups";
+  EXPECT_TRUE(ValidateConfig(config).ok());
+  config = Config();
   config.sync_replicas = 1;
   EXPECT_TRUE(ValidateConfig(config).ok());
   config.sync_mode = "normal";

@@ -26,7 +26,10 @@ absl::StatusOr<DatabaseHandle> DatabaseSlot::Acquire() const {
   if (DatabaseHandle handle = Get(); handle != nullptr) return handle;
   return MakeError(absl::StatusCode::kUnavailable,
                    "The server is a replica and still receives its copy of the store",
-                   {"SEEDING", "", "Try again later, or call another server.", true});
+                   {"SEEDING", "",
+                    "Try again later, or call another server; the log of this one says what it "
+                    "waits for.",
+                    true});
 }
 
 void DatabaseSlot::Set(std::unique_ptr<engine::Database> database) {

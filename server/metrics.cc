@@ -29,6 +29,7 @@
 #include "server/rpc/method_table.h"
 #include "server/rpc/status.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 
 namespace cookix::server {
 namespace {
@@ -41,9 +42,10 @@ using Labels = std::map<std::string, std::string>;
 
 // What lanes of searches look by, and how.
 constexpr std::pair<std::string_view, std::string_view> kSearches[] = {
-    {"vector", "scan"},   {"vector", "graph"},    {"vector", "filtered_graph"},
-    {"vector", "cells"},  {"vector", "inverted"}, {"vector", "records"},
-    {"text", "inverted"}, {"text", "records"},    {"neighbourhood", "paths"},
+    {"vector", "scan"},         {"vector", "graph"},  {"vector", "filtered_graph"},
+    {"vector", "sketch"},       {"vector", "cells"},  {"vector", "inverted"},
+    {"vector", "records"},      {"text", "inverted"}, {"text", "records"},
+    {"neighbourhood", "paths"},
 };
 
 constexpr int kCodes = 17;
@@ -297,6 +299,9 @@ struct Metrics::Impl {
   prometheus::Counter* watch_messages = nullptr;
   prometheus::Counter* watch_changes = nullptr;
   prometheus::Counter* watches_dropped = nullptr;
+  prometheus::Gauge* archive_time = nullptr;
+  prometheus::Gauge* archived_commit = nullptr;
+  prometheus::Counter* archive_failures = nullptr;
   prometheus::Family<prometheus::Histogram>* search_durations = nullptr;
   std::array<prometheus::Histogram*, std::size(kSearches)> searches{};
   std::vector<Method> methods;
@@ -373,6 +378,25 @@ Metrics::Metrics() : impl_(std::make_unique<Impl>()) {
                                 .Help("Watches that ended because their clients were too slow.")
                                 .Register(registry)
                                 .Add({});
+  impl_->archive_time = &prometheus::BuildGauge()
+                             .Name("cookix_archive_last_success_timestamp_seconds")
+                             .Help(
+                                 "When the server last archived the log by itself, Unix "
+                                 "seconds; 0 = never.")
+                             .Register(registry)
+                             .Add({});
+  impl_->archived_commit = &prometheus::BuildGauge()
+                                .Name("cookix_archive_last_commit")
+                                .Help(
+                                    "The last commit that the server has archived by itself; "
+                                    "0 = none.")
+                                .Register(registry)
+                                .Add({});
+  impl_->archive_failures = &prometheus::BuildCounter()
+                                 .Name("cookix_archive_failures_total")
+                                 .Help("How often the server could not archive the log.")
+                                 .Register(registry)
+                                 .Add({});
   const auto table = MethodTable();
   impl_->methods = std::vector<Impl::Method>(table.size() + 1);
   for (size_t i = 0; i <= table.size(); ++i) {
@@ -405,6 +429,15 @@ void Metrics::LaneSearched(std::string_view lane, std::string_view strategy, dou
                                          ? *impl_->searches[known - std::begin(kSearches)]
                                          : impl_->SearchHistogram(lane, strategy);
   histogram.Observe(seconds);
+}
+
+void Metrics::LogArchived(bool ok, int64_t last) {
+  if (!ok) {
+    impl_->archive_failures->Increment();
+    return;
+  }
+  impl_->archive_time->Set(static_cast<double>(WallClockMs()) / 1000);
+  if (last > 0) impl_->archived_commit->Set(static_cast<double>(last));
 }
 
 void Metrics::WatchBegan() { impl_->watches->Increment(); }

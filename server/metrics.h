@@ -41,6 +41,10 @@ class Metrics {
   void WatchSent(int64_t changes);
   void WatchEnded(bool too_slow);
 
+  // The server has archived the log by itself, up to commit `last` (0 = there was nothing new),
+  // or failed to.
+  void LogArchived(bool ok, int64_t last);
+
   int64_t calls_in_flight() const;
 
   // What is read from the database at each scrape, at most once a second. Set

@@ -142,23 +142,31 @@ class ReplicationTest : public testing::Test {
     ASSERT_TRUE(Eventually([&] { return replica_.Follows(); }));
   }
 
-  // Starts both, and stops the replica; then the primary makes so much log that it no longer
-  // reaches back to what the replica has. `position` is of its last commit, which put "last".
+  // Puts an object of 200,000 bytes on the primary.
+  void PutLarge(const std::string& name) {
+    v1::PutObjectRequest request;
+    v1::Object& object = *request.mutable_write()->mutable_object();
+    object.mutable_ref()->set_key(name);
+    object.set_content(std::string(200'000, 'x'));
+    v1::PutObjectResponse response;
+    const auto put =
+        primary_.Stub<v1::ObjectService>()->PutObject(primary_.Context().get(), request, &response);
+    ASSERT_TRUE(put.ok()) << put.error_message();
+  }
+
+  // Starts both, and stops the replica, which has 16 MB by then; then the primary makes so much
+  // log that it no longer reaches back to what the replica has. `position` is of its last
+  // commit, which put "last".
   void LetTheLogGoWhileTheReplicaIsAway(std::string* position) {
     primary_.config().wal_keep_mb = 1;
     primary_.config().log_ring_mb = 1;
     StartPair();
+    for (int i = 0; i < 80; ++i) PutLarge("kept" + std::to_string(i));
+    ASSERT_TRUE(primary_.Put("also kept", position).ok());
+    ASSERT_TRUE(Eventually([&] { return replica_.Get("also kept", *position).ok(); }));
     replica_.Stop();
-    const std::string large(200'000, 'x');
     for (int i = 0; i < 60; ++i) {
-      v1::PutObjectRequest request;
-      v1::Object& object = *request.mutable_write()->mutable_object();
-      object.mutable_ref()->set_key("large" + std::to_string(i));
-      object.set_content(large);
-      v1::PutObjectResponse response;
-      const auto put = primary_.Stub<v1::ObjectService>()->PutObject(primary_.Context().get(),
-                                                                     request, &response);
-      ASSERT_TRUE(put.ok()) << put.error_message();
+      PutLarge("large" + std::to_string(i));
       if (i % 10 == 9) {
         v1::CompactRequest compact;
         v1::CompactResponse compacted;
@@ -256,6 +264,14 @@ TEST_F(ReplicationTest, GoesOnWhereItWasAfterARestart) {
   EXPECT_EQ(replica_.Keys(), primary_.Keys());
 }
 
+TEST_F(ReplicationTest, TheRateOfCallsDoesNotHoldReplicasUp) {
+  primary_.config().requests_per_minute = 1;
+  StartPair();
+  // Everybody else has one call.
+  EXPECT_TRUE(primary_.Put("a").ok());
+  EXPECT_EQ(ErrorInfoOf(primary_.Put("b")).reason(), "RATE_LIMITED");
+}
+
 TEST_F(ReplicationTest, BeginsAgainWhenTheLogNoLongerReachesBack) {
   std::string position;
   LetTheLogGoWhileTheReplicaIsAway(&position);
@@ -279,6 +295,26 @@ TEST_F(ReplicationTest, AWatchMakesWayForACopy) {
   EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE) << ended.error_message();
   EXPECT_EQ(ErrorInfoOf(ended).reason(), "SEEDING");
   EXPECT_TRUE(Eventually([&] { return replica_.Get("last", position).ok(); }));
+}
+
+TEST_F(ReplicationTest, AnUnfinishedReadMakesWayForACopyAndMayBeRepeated) {
+  std::string position;
+  LetTheLogGoWhileTheReplicaIsAway(&position);
+  primary_.Stop();
+  replica_.Start();
+  const auto context = replica_.Context();
+  const auto stub = replica_.Stub<v1::ObjectService>();
+  const auto reader = stub->StreamObjects(context.get(), v1::StreamObjectsRequest());
+  v1::StreamObjectsResponse message;
+  ASSERT_TRUE(reader->Read(&message));
+  // The rest is more than what is under way when nobody reads.
+  primary_.Start();
+  ASSERT_TRUE(Eventually([&] { return replica_.Get("last", position).ok(); }));
+  while (reader->Read(&message)) {
+  }
+  const auto ended = reader->Finish();
+  EXPECT_EQ(ended.error_code(), grpc::StatusCode::UNAVAILABLE) << ended.error_message();
+  EXPECT_EQ(ErrorInfoOf(ended).reason(), "SEEDING");
 }
 
 TEST_F(ReplicationTest, WatchesGoOnAtTheNextPrimary) {

@@ -22,6 +22,7 @@
 #include "server/environment.h"
 #include "server/executor.h"
 #include "server/listen_address.h"
+#include "server/log_archiver.h"
 #include "server/replication/grpc_primary_link.h"
 #include "server/replication/replication.h"
 #include "server/rpc/admin_service.h"
@@ -197,6 +198,7 @@ struct Server::Impl {
   QueryRegistry queries;
   DatabaseSlot databases;
   std::optional<Replication> replication;
+  std::optional<LogArchiver> archiver;
   std::optional<Authenticator> authenticator;
   Router router;
   std::optional<Environment> environment;
@@ -346,6 +348,10 @@ absl::Status Server::Impl::Start() {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("pid_file", config.pid_file, getpid()));
     wrote_pid_file = true;
   }
+  if (config.archive_seconds > 0) {
+    archiver.emplace(std::chrono::seconds(config.archive_seconds), databases, queries, metrics,
+                     log);
+  }
   health.SetServing(databases.Get() != nullptr);
   if (!config.port_file.empty()) {
     COOKIX_RETURN_IF_ERROR(WriteLineFile("port_file", config.port_file, port));
@@ -479,6 +485,7 @@ void Server::Impl::Shutdown() {
   std::lock_guard<std::mutex> lock(shutdown_mutex);
   if (std::exchange(shut_down, true)) return;
   health.SetServing(false);
+  archiver.reset();
   if (replication.has_value()) replication->Stop();
   if (calls != nullptr) {
     if (listening) {

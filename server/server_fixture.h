@@ -124,6 +124,11 @@ class ServerFixture : public testing::Test {
 
   std::string target() const { return "127.0.0.1:" + std::to_string(server_->port()); }
 
+  // REQUIRES: metrics_listen.
+  std::string MetricsText() const {
+    return HttpGet(server_->metrics_port(), "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n");
+  }
+
   // With a connection of its own.
   std::shared_ptr<grpc::Channel> NewChannel() const {
     grpc::ChannelArguments arguments;

@@ -443,8 +443,7 @@ TEST_F(ServerTest, MetricsCountCallsAndShowTheStore) {
   ASSERT_TRUE(Get("a", &response).ok());
   ASSERT_FALSE(Get("b", &response).ok());
   EXPECT_EQ(Get("a", &response, "wrong").error_code(), grpc::StatusCode::UNAUTHENTICATED);
-  const std::string text =
-      HttpGet(server_->metrics_port(), "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n");
+  const std::string text = MetricsText();
   EXPECT_THAT(text, HasSubstr("200 OK"));
   for (const char* line :
        {"cookix_rpc_calls_total{code=\"OK\",method=\"cookix.v1.ObjectService/GetObject\"} 1",
@@ -477,8 +476,7 @@ TEST_F(ServerTest, MetricsTellSearchesByLaneAndStrategy) {
   execute.mutable_query()->set_search_text("SEARCH default 'rain'");
   v1::ExecuteResponse executed;
   ASSERT_TRUE(Stub<v1::QueryService>()->Execute(Context().get(), execute, &executed).ok());
-  const std::string text =
-      HttpGet(server_->metrics_port(), "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n");
+  const std::string text = MetricsText();
   const std::string count = "cookix_search_duration_seconds_count";
   EXPECT_THAT(text, HasSubstr(count + "{lane=\"text\",strategy=\"inverted\"} 3\n"));
   EXPECT_THAT(text, HasSubstr(count + "{lane=\"neighbourhood\",strategy=\"paths\"} 1\n"));

@@ -3,66 +3,27 @@
 
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <string>
 
 #include "server/server_fixture.h"
+#include "server/test_certificates.h"
 #include "storage/base/status.h"
 
 namespace cookix::server {
 namespace {
 
-namespace fs = std::filesystem;
-
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-}
-
 class TlsTest : public ServerFixture {
  protected:
-  void SetUp() override {
-    directory_ = testing::TempDir() + "/tls_" +
-                 testing::UnitTest::GetInstance()->current_test_info()->name();
-    fs::remove_all(directory_);
-    fs::create_directories(directory_);
-    MakeAuthority("ca");
-    MakeCertificate("ca", "server");
-  }
-  void TearDown() override {
-    Stop();
-    fs::remove_all(directory_);
-  }
-
-  std::string Path(const std::string& name) const { return directory_ + "/" + name; }
-
-  void Run(const std::string& command) {
-    const std::string line = "cd '" + directory_ + "' && " + command + " >> openssl.log 2>&1";
-    ASSERT_EQ(std::system(line.c_str()), 0) << command << "\n" << ReadFile(Path("openssl.log"));
-  }
-
-  void MakeAuthority(const std::string& name) {
-    Run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        " -subj /CN=" +
-        name + " -keyout " + name + ".key -out " + name + ".crt");
-  }
-
-  // <name>.crt and <name>.key, good for localhost.
-  void MakeCertificate(const std::string& authority, const std::string& name) {
-    Run("openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=" + name +
-        " -keyout " + name + ".key -out " + name + ".csr");
-    std::ofstream(Path("ext")) << "subjectAltName=DNS:localhost,IP:127.0.0.1\n";
-    Run("openssl x509 -req -days 2 -in " + name + ".csr -CA " + authority + ".crt -CAkey " +
-        authority + ".key -CAcreateserial -extfile ext -out " + name + ".crt");
+  TlsTest() {
+    certificates_.MakeAuthority("ca");
+    certificates_.Make("ca", "server");
   }
 
   Config TlsConfig() const {
     Config config = TestConfig();
-    config.tls_cert = Path("server.crt");
-    config.tls_key = Path("server.key");
+    config.tls_cert = certificates_.Path("server.crt");
+    config.tls_key = certificates_.Path("server.key");
     config.tls_reload_seconds = 1;
     return config;
   }
@@ -71,10 +32,10 @@ class TlsTest : public ServerFixture {
   // `client` names one.
   grpc::Status Call(const std::string& authority, const std::string& client = "") {
     grpc::SslCredentialsOptions options;
-    options.pem_root_certs = ReadFile(Path(authority + ".crt"));
+    options.pem_root_certs = certificates_.Read(authority + ".crt");
     if (!client.empty()) {
-      options.pem_cert_chain = ReadFile(Path(client + ".crt"));
-      options.pem_private_key = ReadFile(Path(client + ".key"));
+      options.pem_cert_chain = certificates_.Read(client + ".crt");
+      options.pem_private_key = certificates_.Read(client + ".key");
     }
     return CallWith(grpc::SslCredentials(options));
   }
@@ -89,11 +50,11 @@ class TlsTest : public ServerFixture {
                                                        v1::GetInfoRequest(), &response);
   }
 
-  std::string directory_;
+  TestCertificates certificates_;
 };
 
 TEST_F(TlsTest, ClientsThatTrustTheAuthorityGetIn) {
-  MakeAuthority("stranger");
+  certificates_.MakeAuthority("stranger");
   Start(TlsConfig());
   const grpc::Status trusted = Call("ca");
   EXPECT_TRUE(trusted.ok()) << trusted.error_message();
@@ -105,18 +66,18 @@ TEST_F(TlsTest, TlsAloneAllowsOtherMachinesOnlyWithKeys) {
   Config config = TlsConfig();
   config.listen = "0.0.0.0:0";
   EXPECT_FALSE(Server::Start(config, *log_).ok());
-  config.bootstrap_admin_key_file = Path("admin.key.txt");
+  config.bootstrap_admin_key_file = certificates_.Path("admin.key.txt");
   Start(config);
   EXPECT_EQ(Call("ca").error_code(), grpc::StatusCode::UNAUTHENTICATED);
 }
 
 TEST_F(TlsTest, MutualTlsAsksForACertificateOfTheAuthority) {
-  MakeAuthority("clients");
-  MakeAuthority("stranger");
-  MakeCertificate("clients", "good");
-  MakeCertificate("stranger", "bad");
+  certificates_.MakeAuthority("clients");
+  certificates_.MakeAuthority("stranger");
+  certificates_.Make("clients", "good");
+  certificates_.Make("stranger", "bad");
   Config config = TlsConfig();
-  config.tls_client_ca = Path("clients.crt");
+  config.tls_client_ca = certificates_.Path("clients.crt");
   Start(config);
   const grpc::Status good = Call("ca", "good");
   EXPECT_TRUE(good.ok()) << good.error_message();
@@ -127,10 +88,9 @@ TEST_F(TlsTest, MutualTlsAsksForACertificateOfTheAuthority) {
 TEST_F(TlsTest, NewCertificatesAreTakenUpWithoutARestart) {
   Start(TlsConfig());
   ASSERT_TRUE(Call("ca").ok());
-  MakeAuthority("next");
-  MakeCertificate("next", "replacement");
-  fs::rename(Path("replacement.key"), Path("server.key"));
-  fs::rename(Path("replacement.crt"), Path("server.crt"));
+  certificates_.MakeAuthority("next");
+  certificates_.Make("next", "replacement");
+  certificates_.Replace("server", "replacement");
   EXPECT_TRUE(Eventually([&] { return Call("next").ok(); }));
   EXPECT_FALSE(Call("ca").ok());
 }
@@ -142,13 +102,14 @@ TEST_F(TlsTest, BadFilesAreNamedAtStart) {
     return detail.has_value() ? detail->field : std::string();
   };
   Config config = TlsConfig();
-  config.tls_cert = Path("missing.crt");
+  config.tls_cert = certificates_.Path("missing.crt");
   EXPECT_EQ(field(config), "tls_cert");
   config = TlsConfig();
-  config.tls_key = Path("server.crt");
+  config.tls_key = certificates_.Path("server.crt");
   EXPECT_EQ(field(config), "tls_key");
   config = TlsConfig();
-  config.tls_client_ca = Path("ext");
+  std::ofstream(certificates_.Path("text")) << "no certificate\n";
+  config.tls_client_ca = certificates_.Path("text");
   EXPECT_EQ(field(config), "tls_client_ca");
 }
 

@@ -88,10 +88,6 @@ class WatchServiceTest : public ServerFixture {
     request.set_after_position(position);
     return request;
   }
-
-  std::string MetricsText() {
-    return HttpGet(server_->metrics_port(), "GET /metrics HTTP/1.0\r\nHost: x\r\n\r\n");
-  }
 };
 
 TEST_F(WatchServiceTest, TellsWritesAsTheyHappenAndGoesOn) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <random>
 #include <thread>
@@ -287,8 +288,8 @@ absl::Status RocksDbStore::Open() {
   view_files_->RemoveTemporary();
   // Copies that nobody reads any more.
   RemoveTree(*fs_, path_ + "/" + std::string(kCopyDirectory)).IgnoreError();
-  latest_ =
-      std::make_shared<RocksDbSnapshot>(db_.get(), families_, Position{id_, epoch(), last_.commit});
+  latest_ = std::make_shared<RocksDbSnapshot>(
+      db_.get(), families_, Position{id_, EpochOf(epochs_, last_.commit), last_.commit});
   ring_ = std::make_unique<LogRing>(std::max<int64_t>(options_.ring_bytes, 0), last_.commit);
   if (options_.sync_mode == SyncMode::kNormal) {
     sync_thread_ = std::thread([this] { SyncPeriodically(); });
@@ -596,6 +597,7 @@ absl::Status RocksDbStore::LoadState(bool* initialised) {
     return Damaged("the file COOKIX and the data in " + path_ + " belong to different stores");
   }
   COOKIX_ASSIGN_OR_RETURN(last_, ReadLastCommit(db_.get(), system));
+  EpochHistory epochs;
   auto iterator = NewIterator(db_.get(), system, nullptr, PrefixBounds(kEpochPrefix));
   for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
     EpochStart epoch_record;
@@ -603,12 +605,13 @@ absl::Status RocksDbStore::LoadState(bool* initialised) {
         !Decode(iterator->value(), &epoch_record)) {
       return Damaged("the epochs of the store are damaged");
     }
-    AddEpoch(epoch_record);
+    epochs.push_back(epoch_record);
   }
   COOKIX_RETURN_IF_ERROR(iterator->status());
-  if (epochs_.empty() || epochs_.back().epoch != last_.epoch) {
+  if (epochs.empty() || epochs.back().epoch != last_.epoch) {
     return Damaged("the epochs of the store do not reach to its last commit");
   }
+  SetEpochs(std::move(epochs));
   const uint64_t sequence = db_->GetLatestSequenceNumber();
   if (last_.commit < scan_report_.last_commit || sequence < scan_durable_sequence_ ||
       sequence + 1 < scan_next_sequence_) {
@@ -626,7 +629,9 @@ absl::Status RocksDbStore::BeginSession(const StoreFile& file, bool initialised)
   const auto begin_epoch = [&](uint64_t number) {
     const EpochStart begun{number, last_.commit + 1, now};
     operations.Put(system, EpochKey(number), Encode(begun));
-    AddEpoch(begun);
+    EpochHistory epochs = epochs_;
+    epochs.push_back(begun);
+    SetEpochs(std::move(epochs));
     last_.epoch = number;
   };
   if (!initialised) {
@@ -798,7 +803,7 @@ absl::StatusOr<CommitResult> RocksDbStore::RunOne(
   // A request id is remembered also when its request changed nothing: repeated later it
   // might change something.
   if (batch.operations.Count() == 0 && request_key.empty()) {
-    result.position = {id_, epoch(), last_.commit};
+    result.position = {id_, EpochOf(epochs_, last_.commit), last_.commit};
     result.response = std::move(batch.response);
     return result;
   }
@@ -872,7 +877,7 @@ absl::Status RocksDbStore::Settle() {
 
 void RocksDbStore::Publish() {
   const auto snapshot = std::make_shared<const RocksDbSnapshot>(
-      db_.get(), families_, Position{id_, epoch(), unsettled_.back()->commit});
+      db_.get(), families_, Position{id_, unsettled_.back()->epoch, unsettled_.back()->commit});
   commits_ += unsettled_.size();
   ++commit_groups_;
   if (listener_ != nullptr) listener_->OnPublish(unsettled_, snapshot);
@@ -1141,6 +1146,10 @@ absl::Status RocksDbStore::ResumeInLead() {
   // all families at once, and a new log begins.
   // RocksDB begins a new one only when it believes that there is something in the old one.
   rocksdb::WriteBatch nothing_new;
+  // An epoch whose record failed may be in them too, and the store goes on without it.
+  rocksdb::ColumnFamilyHandle* const system = Handle(Family::kSystem);
+  nothing_new.DeleteRange(system, EpochKey(0), EpochKey(std::numeric_limits<uint64_t>::max()));
+  for (const EpochStart& one : epochs_) nothing_new.Put(system, EpochKey(one.epoch), Encode(one));
   std::string record = BookkeepingRecord(LogKind::kBookkeeping, &nothing_new);
   status = ApplyRecord(&record);
   if (!status.ok()) return FromRocksDb(status, "beginning a new log");

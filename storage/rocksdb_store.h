@@ -18,6 +18,7 @@
 #include "rocksdb/file_system.h"
 #include "storage/background_errors.h"
 #include "storage/commit_queue.h"
+#include "storage/epoch_history.h"
 #include "storage/guarded_file_system.h"
 #include "storage/log_header.h"
 #include "storage/log_index.h"
@@ -46,9 +47,9 @@ class RocksDbStore : public Store {
   absl::Status CheckPosition(const Position& position) const override;
   const StoreId& id() const override { return id_; }
   uint64_t epoch() const override { return epoch_.load(); }
-  std::vector<EpochStart> Epochs() const override;
+  EpochHistory Epochs() const override;
   bool follower() const override { return follower_.load(); }
-  absl::Status Replicate(const std::vector<EpochStart>& history,
+  absl::Status Replicate(const EpochHistory& history,
                          const std::vector<std::string_view>& records) override;
   absl::Status BeginEpoch(uint64_t epoch) override;
   absl::Status BecomeFollower() override;
@@ -124,17 +125,17 @@ class RocksDbStore : public Store {
   // After a failed write or flush the disk is tried again by itself, from time to time.
   void ResumeByItself();
   // Repeats one commit, without settling it. `bytes` of the log are added to.
-  absl::Status ReplicateOne(const std::vector<EpochStart>& history, std::string_view record,
-                            size_t* bytes);
-  // Takes over the epochs of `history` that begin right after the last commit.
-  absl::Status TakeOverEpochs(const std::vector<EpochStart>& history);
+  absl::Status ReplicateOne(const EpochHistory& history, std::string_view record, size_t* bytes);
+  // Takes over the epochs of `history` that begin right after the last commit, and gives up
+  // those of its own that are not in it. REQUIRES: CheckHistory().
+  absl::Status TakeOverEpochs(const EpochHistory& history);
   // OK when what this store holds is a part of `history`.
-  absl::Status CheckHistory(const std::vector<EpochStart>& history) const;
-  // Adds `begun` to the epochs, in one record of the log. It is not synced.
-  absl::Status WriteEpochs(const std::vector<EpochStart>& begun);
+  absl::Status CheckHistory(const EpochHistory& history) const;
+  // Keeps the first `kept` epochs and adds `begun`, in one record of the log. It is not synced.
+  absl::Status WriteEpochs(size_t kept, const EpochHistory& begun);
   // Says in the file COOKIX whether the store is a copy.
   absl::Status MarkCopy(bool copy);
-  void AddEpoch(const EpochStart& begun);
+  void SetEpochs(EpochHistory epochs);
   // Tells readers and the listener of a commit that was written.
   void AddUnsettled(LogCommitPtr commit);
   // Whether as much can be written as resuming may need.
@@ -195,7 +196,7 @@ class RocksDbStore : public Store {
   StoreId id_{};
   // Rising; never empty after Open(). Changes while leading only.
   mutable std::mutex epochs_mutex_;
-  std::vector<EpochStart> epochs_;
+  EpochHistory epochs_;
   // The last of them.
   std::atomic<uint64_t> epoch_{0};
   // Changes while leading only.

@@ -28,66 +28,64 @@ std::string Name(uint64_t epoch, uint64_t commit) {
 
 }  // namespace
 
-std::vector<EpochStart> RocksDbStore::Epochs() const {
+EpochHistory RocksDbStore::Epochs() const {
   const std::lock_guard lock(epochs_mutex_);
   return epochs_;
 }
 
-void RocksDbStore::AddEpoch(const EpochStart& begun) {
+void RocksDbStore::SetEpochs(EpochHistory epochs) {
   const std::lock_guard lock(epochs_mutex_);
-  epochs_.push_back(begun);
-  epoch_.store(begun.epoch);
+  epochs_ = std::move(epochs);
+  epoch_.store(epochs_.back().epoch);
 }
 
-absl::Status RocksDbStore::WriteEpochs(const std::vector<EpochStart>& begun) {
+absl::Status RocksDbStore::WriteEpochs(size_t kept, const EpochHistory& begun) {
+  // Only the leader changes epochs_.
+  EpochHistory epochs(epochs_.begin(), epochs_.begin() + static_cast<ptrdiff_t>(kept));
+  epochs.insert(epochs.end(), begun.begin(), begun.end());
   rocksdb::WriteBatch operations;
-  const LastCommitRecord before = last_;
+  for (size_t i = kept; i < epochs_.size(); ++i) {
+    operations.Delete(Handle(Family::kSystem), EpochKey(epochs_[i].epoch));
+  }
   for (const EpochStart& one : begun) {
     operations.Put(Handle(Family::kSystem), EpochKey(one.epoch), Encode(one));
-    last_.epoch = one.epoch;
   }
+  const LastCommitRecord before = last_;
+  last_.epoch = epochs.back().epoch;
   const absl::Status status = WriteBookkeeping(LogKind::kBookkeeping, &operations, /*sync=*/false);
   if (!status.ok()) {
+    // It may have been written even so: resuming undoes it.
     last_ = before;
     return status;
   }
-  for (const EpochStart& one : begun) AddEpoch(one);
+  SetEpochs(std::move(epochs));
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::CheckHistory(const std::vector<EpochStart>& history) const {
-  // Only the leader changes epochs_.
-  for (size_t i = 0; i < history.size(); ++i) {
-    if (i > 0 && (history[i].epoch <= history[i - 1].epoch ||
-                  history[i].first_commit < history[i - 1].first_commit)) {
+absl::Status RocksDbStore::CheckHistory(const EpochHistory& history) const {
+  for (size_t i = 1; i < history.size(); ++i) {
+    if (history[i].epoch <= history[i - 1].epoch ||
+        history[i].first_commit < history[i - 1].first_commit) {
       return Diverged("its epochs are not in order");
     }
-    if (i < epochs_.size() && history[i] != epochs_[i]) {
-      return Diverged("epoch " + std::to_string(epochs_[i].epoch) + ", which began here with " +
-                      Name(epochs_[i].epoch, epochs_[i].first_commit) + ", is not in its history");
-    }
   }
-  if (history.size() < epochs_.size()) {
-    return Diverged("it knows nothing of epoch " + std::to_string(epochs_[history.size()].epoch));
-  }
-  if (history.size() > epochs_.size() && history[epochs_.size()].first_commit <= last_.commit) {
-    return Diverged("there, " + Name(history[epochs_.size()].epoch, last_.commit) +
-                    " is another than " + Name(last_.epoch, last_.commit) + " here");
-  }
-  return absl::OkStatus();
+  const std::string why = WhyDiverged(epochs_, last_.commit, history);
+  return why.empty() ? absl::OkStatus() : Diverged(why);
 }
 
-absl::Status RocksDbStore::TakeOverEpochs(const std::vector<EpochStart>& history) {
-  std::vector<EpochStart> begun;
-  for (size_t i = epochs_.size(); i < history.size(); ++i) {
+absl::Status RocksDbStore::TakeOverEpochs(const EpochHistory& history) {
+  const size_t common = CommonEpochs(epochs_, history);
+  EpochHistory begun;
+  for (size_t i = common; i < history.size(); ++i) {
     if (history[i].first_commit != last_.commit + 1) break;
     begun.push_back(history[i]);
   }
-  return begun.empty() ? absl::OkStatus() : WriteEpochs(begun);
+  const bool unchanged = begun.empty() && common == epochs_.size();
+  return unchanged ? absl::OkStatus() : WriteEpochs(common, begun);
 }
 
-absl::Status RocksDbStore::ReplicateOne(const std::vector<EpochStart>& history,
-                                        std::string_view record, size_t* bytes) {
+absl::Status RocksDbStore::ReplicateOne(const EpochHistory& history, std::string_view record,
+                                        size_t* bytes) {
   LogRecord decoded;
   switch (DecodeLogRecord(record, &decoded)) {
     case LogDecodeResult::kOk:
@@ -135,7 +133,7 @@ absl::Status RocksDbStore::ReplicateOne(const std::vector<EpochStart>& history,
   return status;
 }
 
-absl::Status RocksDbStore::Replicate(const std::vector<EpochStart>& history,
+absl::Status RocksDbStore::Replicate(const EpochHistory& history,
                                      const std::vector<std::string_view>& records) {
   absl::Status status;
   queue_.RunExclusive([&] {
@@ -166,6 +164,8 @@ absl::Status RocksDbStore::Replicate(const std::vector<EpochStart>& history,
 absl::Status RocksDbStore::BeginEpoch(uint64_t epoch) {
   absl::Status status;
   queue_.RunExclusive([&] {
+    // Where nobody leads there is no commit that would try.
+    ResumeByItself();
     status = Failure();
     if (!status.ok()) return;
     if (epoch <= last_.epoch) {
@@ -175,10 +175,18 @@ absl::Status RocksDbStore::BeginEpoch(uint64_t epoch) {
                             "Give a greater one.");
       return;
     }
-    status = WriteEpochs({{epoch, last_.commit + 1, std::max(Now(), last_.time_ms)}});
+    const EpochHistory before = epochs_;
+    status =
+        WriteEpochs(epochs_.size(), {{epoch, last_.commit + 1, std::max(Now(), last_.time_ms)}});
     if (status.ok()) status = SyncLog();
+    if (!status.ok()) {
+      // It goes on following in the epoch that it had; resuming writes that down.
+      SetEpochs(before);
+      last_.epoch = before.back().epoch;
+      return;
+    }
     // From here on the history is its own.
-    if (status.ok()) status = MarkCopy(false);
+    status = MarkCopy(false);
     if (!status.ok()) return;
     // Builders must see what was repeated.
     Abort();

@@ -181,8 +181,9 @@ class Store {
   // request ids, published to the listener and to readers as the store's own are.
   // `records` are LogCommit::batch, one after the other without a gap; `history` are the
   // epochs of the other store. Returns when all are durable (see SyncMode). Epochs that begin
-  // where the store now ends are taken over also when no commit of theirs came yet. What
-  // comes before an error stays. Errors:
+  // where the store now ends are taken over also when no commit of theirs came yet; own ones
+  // in which nothing was committed give way to a later history. What comes before an error
+  // stays. Errors:
   //   kDataLoss            a record is damaged
   //   kFailedPrecondition  HISTORY_DIVERGED: the records are not the continuation of what
   //                        the store holds: of another store, a commit missing or repeated,

@@ -108,9 +108,11 @@ class Node {
 
   uint64_t last() const { return store_->Latest()->commit(); }
 
+  void Wait(int64_t ms) { now_ms_ += ms; }
+
   // The records after what `follower` has, at most `most`.
   std::vector<LogCommitPtr> After(const Node& follower, size_t most) {
-    auto reader = store_->ReadLog({store_->id(), follower->epoch(), follower.last()});
+    auto reader = store_->ReadLog(follower->Latest()->position());
     if (!reader.ok()) {
       ADD_FAILURE() << reader.status();
       return {};
@@ -342,6 +344,87 @@ TEST_F(StoreReplicationTest, CommitsThatTheNewHistoryLacksAreNeverMixedIn) {
   EXPECT_EQ(Reason(follower->Take(primary_->Epochs(), {})), "HISTORY_DIVERGED");
 }
 
+TEST_F(StoreReplicationTest, AnEpochWithoutCommitsGivesWayToALaterHistory) {
+  std::mt19937_64 random(6);
+  for (int i = 0; i < 5; ++i) primary_.Change(random);
+  auto promoted = primary_.Seed(1);
+  ASSERT_TRUE((*promoted)->BeginEpoch(1000).ok());
+  auto second = promoted->Seed(2);
+  EXPECT_EQ((*second)->epoch(), 1000u);
+  // Positions that it hands out are known to those who know nothing of its epoch.
+  ASSERT_TRUE(promoted->Open(false).ok());
+  EXPECT_TRUE(primary_->CheckPosition((*promoted)->Latest()->position()).ok());
+  ASSERT_TRUE((*promoted)->BecomeFollower().ok());
+  // What went on meanwhile is no later history yet.
+  primary_.Change(random);
+  EXPECT_EQ(Reason(promoted->Take(primary_->Epochs(), primary_.After(*promoted, 1))),
+            "HISTORY_DIVERGED");
+  ASSERT_TRUE(primary_->BeginEpoch(2000).ok());
+  primary_.Change(random);
+  for (Node* node : {promoted.get(), second.get()}) {
+    ASSERT_TRUE(node->CatchUp(primary_, 1).ok());
+    ExpectSame(*node, primary_);
+    ASSERT_TRUE(node->Open(true).ok());
+    ExpectSame(*node, primary_);
+    EXPECT_TRUE((*node)->VerifyLog()->damage.empty());
+  }
+  // With a commit in it, it does not.
+  ASSERT_TRUE((*second)->BeginEpoch(2001).ok());
+  second->Change(random);
+  ASSERT_TRUE((*second)->BecomeFollower().ok());
+  ASSERT_TRUE(primary_->BeginEpoch(3000).ok());
+  EXPECT_EQ(Reason(second->Take(primary_->Epochs(), {})), "HISTORY_DIVERGED");
+}
+
+TEST_F(StoreReplicationTest, AnEpochThatTheDiskDidNotTakeIsForgotten) {
+  std::mt19937_64 random(8);
+  for (int i = 0; i < 5; ++i) primary_.Change(random);
+  int number = 0;
+  for (const uint32_t operation : {Fs::kAppend, Fs::kSync}) {
+    for (const bool another_led : {false, true}) {
+      auto follower = primary_.Seed(++number);
+      const uint64_t epoch = primary_->epoch();
+      follower->fs().FailAt(operation, 0, Fs::Fault::kNoSpace, /*sticky=*/true, ".log");
+      EXPECT_EQ(Reason((*follower)->BeginEpoch(epoch + 1)), "DISK_LOW");
+      EXPECT_TRUE((*follower)->follower());
+      EXPECT_EQ((*follower)->epoch(), epoch);
+      if (another_led) {
+        ASSERT_TRUE(primary_->BeginEpoch(epoch + 2).ok());
+      }
+      primary_.Change(random);
+      follower->fs().Heal();
+      follower->Wait(2000);
+      ASSERT_TRUE(follower->CatchUp(primary_, 1).ok());
+      ExpectSame(*follower, primary_);
+      const absl::Status opened = follower->Open(true);
+      ASSERT_TRUE(opened.ok()) << opened;
+      ExpectSame(*follower, primary_);
+      EXPECT_TRUE((*follower)->VerifyLog()->damage.empty());
+    }
+  }
+}
+
+TEST_F(StoreReplicationTest, AnEpochBeginsOnceTheDiskHasRoomAgain) {
+  ASSERT_TRUE(primary_.Put("name1", "a").ok());
+  for (const uint32_t operation : {Fs::kAppend, Fs::kSync}) {
+    auto follower = primary_.Seed(static_cast<int>(operation));
+    follower->fs().FailAt(operation, 0, Fs::Fault::kNoSpace, /*sticky=*/true, ".log");
+    EXPECT_EQ(Reason((*follower)->BeginEpoch(1000)), "DISK_LOW");
+    follower->Wait(2000);
+    EXPECT_EQ(Reason((*follower)->BeginEpoch(1001)), "DISK_LOW");
+    follower->fs().Heal();
+    follower->Wait(2000);
+    // There is nobody to follow, and nobody writes.
+    const absl::Status begun = (*follower)->BeginEpoch(1002);
+    ASSERT_TRUE(begun.ok()) << begun;
+    ASSERT_TRUE(follower->Put("name1", "b").ok());
+    const std::vector<EpochStart> epochs = (*follower)->Epochs();
+    const absl::Status opened = follower->Open(false);
+    ASSERT_TRUE(opened.ok()) << opened;
+    EXPECT_EQ((*follower)->Epochs(), epochs);
+  }
+}
+
 TEST_F(StoreReplicationTest, AFollowerThatIsOpenedAsAnythingElseBeginsAnEpoch) {
   ASSERT_TRUE(primary_.Put("name1", "a").ok());
   auto follower = primary_.Seed(1);
@@ -362,6 +445,12 @@ TEST_F(StoreReplicationTest, WhatWasRepeatedSurvivesPowerFailures) {
     for (uint64_t i = random() % 5 + 1; i > 0; --i) primary_.Change(random);
     if (random() % 5 == 0) {
       ASSERT_TRUE(primary_->BeginEpoch(primary_->epoch() + 1).ok());
+    }
+    if (random() % 5 == 0) {
+      // It led for a while and took no writes.
+      ASSERT_TRUE((*follower)->BeginEpoch(primary_->epoch() + 1).ok());
+      ASSERT_TRUE((*follower)->BecomeFollower().ok());
+      ASSERT_TRUE(primary_->BeginEpoch(primary_->epoch() + 2).ok());
     }
     // Some way, and then the power goes, perhaps while it writes.
     for (uint64_t i = random() % 3; i > 0; --i) {

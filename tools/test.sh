@@ -111,7 +111,8 @@ else
     --build_tests_only "${node_environment[@]}"
   tests "Address and undefined behaviour sanitizers" //storage/... //engine/... \
     //server/replication/... //tests/fuzz/... --config=asan --test_tag_filters=-benchmark,-no_asan --build_tests_only
-  tests "Thread sanitizer" //storage/... //engine/... //server/replication/... --config=tsan \
+  tests "Thread sanitizer" //storage/... //engine/... //server/election/... \
+    //server/replication/... --config=tsan \
     --test_tag_filters=tsan --build_tests_only
   check "Formatting (.clang-format)" format_is_clean
 fi

@@ -65,8 +65,7 @@ class FollowingTest : public testing::Test {
   static absl::Status CatchUp(Database& follower, Database& primary) {
     while (true) {
       storage::Store& store = follower.store();
-      COOKIX_ASSIGN_OR_RETURN(auto reader, primary.store().ReadLog({store.id(), store.epoch(),
-                                                                    store.Latest()->commit()}));
+      COOKIX_ASSIGN_OR_RETURN(auto reader, primary.store().ReadLog(store.Latest()->position()));
       COOKIX_ASSIGN_OR_RETURN(const auto commits, reader->Next(3, absl::ZeroDuration()));
       std::vector<std::string_view> records;
       for (const storage::LogCommitPtr& commit : commits) records.push_back(commit->batch);
@@ -287,6 +286,25 @@ TEST_F(FollowingTest, RefusesWritesAndWaitsForPositions) {
   // In the past of another history.
   get.mutable_options()->set_min_position(storage::EncodePosition({Primary().store().id(), 3, 1}));
   EXPECT_EQ(Reason(Follower().objects().GetObject(context, get, &got)), "POSITION_UNKNOWN");
+}
+
+TEST_F(FollowingTest, PositionsFromAnEpochWithoutCommitsAreKnownToAll) {
+  ASSERT_TRUE(PutObject(Primary(), "a").ok());
+  Follow();
+  ASSERT_TRUE(Follower().store().BeginEpoch(5).ok());
+  CallContext context;
+  v1::GetObjectRequest get;
+  get.mutable_ref()->set_key("a");
+  v1::GetObjectResponse got;
+  ASSERT_TRUE(Follower().objects().GetObject(context, get, &got).ok());
+  // What was read there is here, and stays when that epoch gives way to a later one.
+  get.mutable_options()->set_min_position(got.position());
+  EXPECT_EQ(Reason(Primary().objects().GetObject(context, get, &got)), "");
+  ASSERT_TRUE(Follower().store().BecomeFollower().ok());
+  ASSERT_TRUE(Primary().store().BeginEpoch(6).ok());
+  ASSERT_TRUE(PutObject(Primary(), "b").ok());
+  ASSERT_TRUE(CatchUp(Follower(), Primary()).ok());
+  EXPECT_EQ(Reason(Follower().objects().GetObject(context, get, &got)), "");
 }
 
 TEST_F(FollowingTest, GoesOnAsThePrimary) {

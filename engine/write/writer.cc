@@ -386,7 +386,7 @@ absl::Status Writer::Commit(CallContext& context, const storage::CommitOptions& 
 
 absl::Status Writer::ConfirmLatest(const CallContext& context) const {
   if (replicated_ == nullptr) return absl::OkStatus();
-  return replicated_(context, {store_.id(), store_.epoch(), store_.Latest()->commit()});
+  return replicated_(context, store_.Latest()->position());
 }
 
 absl::Status Writer::Apply(CallContext& context, std::string_view namespace_name,

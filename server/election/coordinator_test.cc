@@ -2,17 +2,11 @@
 #include "server/election/coordinator.h"
 
 #include <grpcpp/grpcpp.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -23,95 +17,20 @@
 
 #include "gtest/gtest.h"
 #include "server/election/etcd_coordinator.h"
+#include "server/election/etcd_process.h"
 #include "server/election/scripted_coordinator.h"
 #include "storage/base/status.h"
 #include "third_party/etcd/etcd.grpc.pb.h"
-
-extern char** environ;
 
 namespace cookix::server {
 namespace {
 
 using std::chrono::milliseconds;
 
-int FreePort() {
-  const int fd = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t length = sizeof(address);
-  EXPECT_EQ(bind(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
-  EXPECT_EQ(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &length), 0);
-  close(fd);
-  return ntohs(address.sin_port);
-}
-
-// A process of etcd with a directory of its own.
-class Etcd {
- public:
-  Etcd() : directory_(std::filesystem::path(testing::TempDir()) / "etcd") {
-    std::filesystem::remove_all(directory_);
-    // A port that is free now may be taken a moment later.
-    for (int attempt = 0; attempt < 5 && !running_; ++attempt) Launch();
-  }
-  ~Etcd() {
-    Signal(SIGKILL);
-    waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(directory_);
-  }
-
-  const std::string& address() const { return address_; }
-  bool running() const { return running_; }
-  void Signal(int signal) const { kill(pid_, signal); }
-
- private:
-  void Launch() {
-    address_ = "127.0.0.1:" + std::to_string(FreePort());
-    const std::string client = "http://" + address_;
-    const std::string peer = "http://127.0.0.1:" + std::to_string(FreePort());
-    std::vector<std::string> words = {"etcd",
-                                      "--data-dir",
-                                      directory_.string(),
-                                      "--listen-client-urls",
-                                      client,
-                                      "--advertise-client-urls",
-                                      client,
-                                      "--listen-peer-urls",
-                                      peer,
-                                      "--initial-advertise-peer-urls",
-                                      peer,
-                                      "--initial-cluster",
-                                      "default=" + peer,
-                                      "--log-level",
-                                      "error"};
-    std::vector<char*> argv;
-    for (std::string& word : words) argv.push_back(word.data());
-    argv.push_back(nullptr);
-    ASSERT_EQ(posix_spawnp(&pid_, "etcd", nullptr, nullptr, argv.data(), environ), 0)
-        << "etcd is not installed";
-    EtcdOptions options;
-    options.endpoints = address_;
-    options.prefix = "/probe";
-    const auto coordinator = NewEtcdCoordinator(options);
-    ASSERT_TRUE(coordinator.ok()) << coordinator.status();
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
-    while (std::chrono::steady_clock::now() < deadline) {
-      if (waitpid(pid_, nullptr, WNOHANG) == pid_) return;
-      running_ = (*coordinator)->Read().ok();
-      if (running_) return;
-      std::this_thread::sleep_for(milliseconds(20));
-    }
-  }
-
-  const std::filesystem::path directory_;
-  std::string address_;
-  pid_t pid_ = -1;
-  bool running_ = false;
-};
-
 // One coordinator and two connections to it.
 struct Subject {
-  std::unique_ptr<Etcd> etcd;
+  std::unique_ptr<TestCertificates> certificates;
+  std::unique_ptr<EtcdProcess> etcd;
   std::unique_ptr<ScriptedCoordinator> scripted;
   std::shared_ptr<Coordinator> one;
   std::shared_ptr<Coordinator> two;
@@ -119,7 +38,7 @@ struct Subject {
 
 Subject MakeEtcd() {
   Subject subject;
-  subject.etcd = std::make_unique<Etcd>();
+  subject.etcd = std::make_unique<EtcdProcess>();
   EXPECT_TRUE(subject.etcd->running());
   EtcdOptions options;
   // Nobody listens at the first.
@@ -131,6 +50,26 @@ Subject MakeEtcd() {
     *connection = *std::move(made);
     // After the first failure it is at the second.
     EXPECT_FALSE((*connection)->Read().ok());
+  }
+  return subject;
+}
+
+// With TLS that wants certificates of clients, and a user who may do nothing else.
+Subject MakeSecuredEtcd() {
+  Subject subject;
+  subject.certificates = std::make_unique<TestCertificates>();
+  subject.etcd = std::make_unique<EtcdProcess>(subject.certificates.get());
+  EXPECT_TRUE(subject.etcd->running());
+  subject.etcd->EnableUsers();
+  EtcdOptions options = subject.etcd->Options("/cookix/test");
+  subject.etcd->Grant("cookix", options.prefix);
+  options.user = "cookix";
+  options.password_file = subject.certificates->Path("password");
+  std::ofstream(options.password_file) << "cookix\n";
+  for (std::shared_ptr<Coordinator>* const connection : {&subject.one, &subject.two}) {
+    auto made = NewEtcdCoordinator(options);
+    EXPECT_TRUE(made.ok()) << made.status();
+    *connection = *std::move(made);
   }
   return subject;
 }
@@ -232,10 +171,11 @@ TEST_P(CoordinatorTest, ALeaseEndsUnlessItIsRenewed) {
   EXPECT_FALSE(late.ok() && *late > 0);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CoordinatorTest, testing::Values(MakeEtcd, MakeScripted),
-                         [](const auto& tested) {
-                           return tested.index == 0 ? "Etcd" : "Scripted";
-                         });
+constexpr const char* kSubjects[] = {"Etcd", "SecuredEtcd", "Scripted"};
+
+INSTANTIATE_TEST_SUITE_P(All, CoordinatorTest,
+                         testing::Values(MakeEtcd, MakeSecuredEtcd, MakeScripted),
+                         [](const auto& tested) { return kSubjects[tested.index]; });
 
 TEST(EtcdCoordinatorTest, SaysWhatIsWrong) {
   const auto field = [](const EtcdOptions& options) {
@@ -322,7 +262,7 @@ TEST(EtcdCoordinatorTest, WhoLedEtcdBeforeRenewsNothing) {
 }
 
 TEST(EtcdCoordinatorTest, NamesAreNotAlwaysText) {
-  Etcd etcd;
+  EtcdProcess etcd;
   ASSERT_TRUE(etcd.running());
   EtcdOptions options;
   options.endpoints = etcd.address();
@@ -340,7 +280,7 @@ TEST(EtcdCoordinatorTest, NamesAreNotAlwaysText) {
 }
 
 TEST(EtcdCoordinatorTest, WhatDoesNotAnswerCostsABoundedTime) {
-  Etcd etcd;
+  EtcdProcess etcd;
   ASSERT_TRUE(etcd.running());
   EtcdOptions options;
   options.endpoints = etcd.address();

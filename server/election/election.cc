@@ -194,6 +194,9 @@ std::string Election::WhyNot(const ClusterState& state, const ElectionHost::Self
     const std::lock_guard<std::mutex> lock(mutex_);
     if (wanted_) return "";
   }
+  if (options_.clock() < stands_back_until_) {
+    return absl::StrCat("it was elected and could not begin to lead: ", could_not_);
+  }
   if (options_.clock() - leaderless_since_ >= options_.courtesy) return "";
   if (!record.successor.empty() && record.successor != self.member) {
     return "the last leader made way for another";
@@ -274,9 +277,11 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision,
                                       "given up"));
   }
   if (const absl::Status begun = host_.Lead(record_.epoch); !begun.ok()) {
+    StandBack(begun);
     EndLeading(absl::StrCat("it cannot: ", begun.message()));
     return;
   }
+  stands_back_for_ = milliseconds(0);
   // It no longer changes by itself.
   if (host_.GetSelf().member != elected.id) {
     EndLeading("it was elected for the store that it had before");
@@ -291,6 +296,13 @@ void Election::BeginLeading(const ClusterRecord& record, int64_t revision,
   shown_.record = record_;
   shown_.leader = ClusterLeader{elected, self.address};
   wake_.notify_all();
+}
+
+void Election::StandBack(const absl::Status& why) {
+  stands_back_for_ =
+      std::clamp(stands_back_for_ * 2, options_.stand_back, options_.longest_stand_back);
+  stands_back_until_ = options_.clock() + stands_back_for_;
+  could_not_ = std::string(why.message());
 }
 
 void Election::EndLeading(std::string_view why) {

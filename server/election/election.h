@@ -51,6 +51,10 @@ struct ElectionOptions {
   // others go first; how long one may be away before another takes its place.
   std::chrono::milliseconds courtesy{1'500};
   std::chrono::milliseconds patience{1'000};
+  // How long a member that was elected and could not begin to lead lets others go first: the
+  // first time, and at most. It doubles.
+  std::chrono::milliseconds stand_back{5'000};
+  std::chrono::milliseconds longest_stand_back{60'000};
   std::function<std::chrono::milliseconds()> clock = BootClock;
 };
 
@@ -88,7 +92,7 @@ class ElectionHost {
   virtual Self GetSelf() = 0;
   // Creates a store if there is none.
   virtual absl::Status Found() = 0;
-  // Becomes the primary, in this epoch.
+  // Becomes the primary, in this epoch. After an error others are let go first for a while.
   virtual absl::Status Lead(uint64_t epoch) = 0;
   // Takes no writes from now on.
   virtual void StandDown() = 0;
@@ -145,6 +149,8 @@ class Election {
   // As `elected`.
   void BeginLeading(const ClusterRecord& record, int64_t revision, const ClusterMember& elected);
   void EndLeading(std::string_view why);
+  // After it was elected in vain.
+  void StandBack(const absl::Status& why);
   // Takes no more writes, and gives one that may lead next the time to have them all.
   void HandOver();
   bool Renew();
@@ -178,6 +184,11 @@ class Election {
   // last look.
   std::map<std::string, std::chrono::milliseconds> seen_;
   std::map<std::string, uint64_t> received_;
+  // Until then, and for how long, it lets others go first. 0 = it could lead.
+  std::chrono::milliseconds stands_back_until_{0};
+  std::chrono::milliseconds stands_back_for_{0};
+  // Why it could not begin to lead.
+  std::string could_not_;
   std::chrono::milliseconds leaderless_since_{-1};
   // Whether somebody waits for replicas.
   bool hurried_ = false;

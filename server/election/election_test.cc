@@ -42,6 +42,8 @@ class ScriptedHost final : public ElectionHost {
   absl::Status Found() override { return absl::OkStatus(); }
   absl::Status Lead(uint64_t epoch) override {
     const std::lock_guard<std::mutex> lock(mutex_);
+    ++attempts_;
+    if (!disk_.ok()) return disk_;
     self_.epoch = epoch;
     self_.primary = true;
     if (!becomes_.empty()) self_.member = becomes_;
@@ -72,11 +74,19 @@ class ScriptedHost final : public ElectionHost {
     const std::lock_guard<std::mutex> lock(mutex_);
     becomes_ = member;
   }
+  void SetDisk(const absl::Status& disk) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    disk_ = disk;
+  }
   int looks() const { return looks_; }
+  // How often it was to lead.
+  int attempts() const { return attempts_; }
 
  private:
   std::atomic<int> looks_{0};
+  std::atomic<int> attempts_{0};
   std::mutex mutex_;
+  absl::Status disk_;  // guarded by mutex_
   // With ten commits; guarded by mutex_.
   Self self_{"a1", "store", 1, 10, 10, "a:1", false, ""};
   std::vector<Follower> followers_;  // guarded by mutex_
@@ -101,7 +111,13 @@ class ElectionThreadsTest : public testing::Test {
     options.follow_tick = milliseconds(5);
     options.courtesy = milliseconds(20);
     options.patience = patience;
-    connection_ = coordinator_.Connect([this] { return fate_.load(); });
+    options.stand_back = milliseconds(500);
+    options.longest_stand_back = milliseconds(1500);
+    options.clock = [this] { return now_ms_ < 0 ? BootClock() : milliseconds(now_ms_); };
+    connection_ = coordinator_.Connect([this] {
+      ++calls_;
+      return fate_.load();
+    });
     election_ = std::make_unique<Election>(options, *connection_, host_);
     election_->Start();
   }
@@ -121,6 +137,10 @@ class ElectionThreadsTest : public testing::Test {
     return in_sync == ids;
   }
 
+  // Of questions to the coordinator.
+  std::atomic<int> calls_{0};
+  // What the clock says; -1 = it goes.
+  std::atomic<int64_t> now_ms_{-1};
   std::atomic<CallFate> fate_{CallFate::kAnswered};
   ScriptedCoordinator coordinator_;
   ScriptedHost host_;
@@ -194,6 +214,35 @@ TEST_F(ElectionThreadsTest, WhoBecameAnotherDoesNotLead) {
   EXPECT_FALSE(election_->MayAcknowledge());
   EXPECT_FALSE(host_.GetSelf().primary);
   EXPECT_FALSE(coordinator_.State().leader.has_value());
+}
+
+TEST_F(ElectionThreadsTest, WhoCannotBeginToLeadLetsOthersTry) {
+  host_.SetDisk(absl::ResourceExhaustedError("the disk is full"));
+  now_ms_ = 1'000'000;
+  Start(0);
+  const auto waits = [this] {
+    v1::ClusterStatus status;
+    election_->Describe("a1", &status);
+    return status.waiting_for().find("the disk is full") != std::string::npos;
+  };
+  // Twice as long each time, until it is long enough.
+  for (const auto& [attempts, pause_ms] : {std::pair{1, 500}, {2, 1000}, {3, 1500}, {4, 1500}}) {
+    ASSERT_TRUE(Soon([&] { return host_.attempts() == attempts && waits(); })) << attempts;
+    now_ms_ += pause_ms - 1;
+    const int calls = calls_;
+    ASSERT_TRUE(Soon([&] { return calls_ > calls + 5; }));
+    EXPECT_EQ(host_.attempts(), attempts);
+    EXPECT_FALSE(coordinator_.State().leader.has_value());
+    ++now_ms_;
+  }
+  // An operator need not wait.
+  ASSERT_TRUE(Soon([&] { return host_.attempts() == 5 && waits(); }));
+  const auto soon = std::chrono::steady_clock::now() + std::chrono::milliseconds(50);
+  EXPECT_FALSE(election_->Campaign(false, soon).ok());
+  EXPECT_GT(host_.attempts(), 5);
+  host_.SetDisk(absl::OkStatus());
+  now_ms_ += 1'500;
+  EXPECT_TRUE(Leads());
 }
 
 TEST_F(ElectionThreadsTest, WritersInAHurryDoNotKeepAProcessorBusy) {

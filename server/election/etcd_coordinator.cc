@@ -7,9 +7,11 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/rpc_error.h"
+#include "client/tls_diagnosis.h"
 #include "nlohmann/json.hpp"
 #include "server/channel_credentials.h"
 #include "server/listen_address.h"
@@ -88,16 +90,44 @@ absl::StatusOr<ClusterLeader> DecodeLeader(const std::string& key, const std::st
   return ClusterLeader{ToMember(json["member"]), Text(json, "address")};
 }
 
+using Clock = std::chrono::steady_clock;
+
+// A channel that fails is replaced after so long.
+constexpr std::chrono::seconds kChannelAge{1};
+
+// One member of etcd. What is shown to it is read from its files for each channel, and there is a
+// new one after one that failed: whoever renews a certificate need not restart the server.
+struct Endpoint {
+  std::string address;
+  std::shared_ptr<grpc::Channel> channel;
+  std::shared_ptr<client::TlsDiagnosis> diagnosis;
+  Clock::time_point made;
+};
+
+absl::StatusOr<Endpoint> Connect(const EtcdOptions& options, const std::string& address) {
+  COOKIX_ASSIGN_OR_RETURN(
+      const client::TlsSettings tls,
+      ReadTlsSettings("etcd_tls", options.tls_ca, options.tls_cert, options.tls_key));
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  return Endpoint{address,
+                  grpc::CreateCustomChannel(address, client::ToCredentials(tls), arguments),
+                  std::make_shared<client::TlsDiagnosis>(address, tls), Clock::now()};
+}
+
+// What etcd answers to a token that it does not know, or no longer: it was restarted, the token's
+// time is over, or users were changed. Nothing was done then.
+bool WantsAnotherToken(const grpc::Status& status) {
+  return status.error_code() == grpc::StatusCode::UNAUTHENTICATED ||
+         status.error_message() == "etcdserver: revision of auth store is old";
+}
+
 class EtcdCoordinator final : public Coordinator {
  public:
-  struct Endpoint {
-    std::string address;
-    std::shared_ptr<grpc::Channel> channel;
-  };
-
-  EtcdCoordinator(EtcdOptions options, std::string password, std::vector<Endpoint> endpoints)
+  EtcdCoordinator(EtcdOptions options, std::vector<Endpoint> endpoints)
       : options_(std::move(options)),
-        password_(std::move(password)),
         record_key_(options_.prefix + "/record"),
         leader_key_(options_.prefix + "/leader"),
         endpoints_(std::move(endpoints)) {}
@@ -219,21 +249,75 @@ class EtcdCoordinator final : public Coordinator {
   // try again at once could do twice what is done once.
   template <typename Function>
   absl::Status WithToken(Function call) {
-    Endpoint endpoint;
+    COOKIX_ASSIGN_OR_RETURN(const Endpoint endpoint, Present());
     std::string token;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
-      endpoint = endpoints_[present_ % endpoints_.size()];
       token = token_;
     }
     WaitForConnection(*endpoint.channel);
+    absl::Status ready;
+    const bool known = !token.empty();
+    if (!options_.user.empty() && !known) ready = Authenticate(endpoint, &token);
     grpc::Status status;
-    if (!options_.user.empty() && token.empty()) status = Authenticate(endpoint, &token);
-    if (status.ok()) status = call(endpoint, token);
+    if (ready.ok()) status = call(endpoint, token);
+    if (ready.ok() && known && WantsAnotherToken(status)) {
+      ready = Authenticate(endpoint, &token);
+      if (ready.ok()) status = call(endpoint, token);
+    }
+    if (ready.ok()) ready = FromEtcd(status, endpoint);
     const std::lock_guard<std::mutex> lock(mutex_);
-    token_ = status.ok() ? token : std::string();
-    if (!status.ok()) ++present_;
-    return client::FromRpcStatus(status, absl::StrCat("etcd at ", endpoint.address));
+    token_ = ready.ok() ? token : std::string();
+    if (ready.ok()) return ready;
+    ++present_;
+    const bool replace = ready.code() == absl::StatusCode::kUnavailable &&
+                         Clock::now() - endpoint.made >= kChannelAge;
+    for (Endpoint& one : endpoints_) {
+      if (replace && one.channel == endpoint.channel) one.channel = nullptr;
+    }
+    return ready;
+  }
+
+  // The endpoint whose turn it is, with a channel.
+  absl::StatusOr<Endpoint> Present() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Endpoint& endpoint = endpoints_[present_ % endpoints_.size()];
+    if (endpoint.channel == nullptr) {
+      COOKIX_ASSIGN_OR_RETURN(endpoint, Connect(options_, endpoint.address));
+    }
+    return endpoint;
+  }
+
+  // An error that says which etcd and which user, and what to do about it.
+  absl::Status FromEtcd(const grpc::Status& status, const Endpoint& endpoint) const {
+    const std::string at = absl::StrCat("etcd at ", endpoint.address);
+    const auto error = [&](absl::StatusCode code, const std::string& what, std::string field,
+                           std::string remedy) {
+      return MakeError(code, absl::StrCat(at, " ", what, ": ", status.error_message()),
+                       {"IO_ERROR", std::move(field), std::move(remedy), true});
+    };
+    const std::string& message = status.error_message();
+    if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) {
+      return error(absl::StatusCode::kPermissionDenied,
+                   absl::StrCat("does not let user \"", options_.user, "\" read and write below ",
+                                options_.prefix, "/"),
+                   "etcd_user", "Grant a role of the user readwrite on that prefix.");
+    }
+    if (message == "etcdserver: user name is empty") {
+      return error(absl::StatusCode::kUnauthenticated, "wants a user", "etcd_user",
+                   "Set etcd_user and etcd_password_file.");
+    }
+    if (message == "etcdserver: authentication is not enabled") {
+      return error(absl::StatusCode::kFailedPrecondition, "knows no users", "etcd_user",
+                   "Enable authentication there, or leave etcd_user empty.");
+    }
+    if (absl::StrContains(message, "authentication failed") ||
+        status.error_code() == grpc::StatusCode::UNAUTHENTICATED) {
+      return error(absl::StatusCode::kUnauthenticated,
+                   absl::StrCat("does not accept user \"", options_.user, "\" with the password"),
+                   "etcd_password_file", "Write the user's password into that file.");
+    }
+    return client::FromRpcStatus(status, *endpoint.diagnosis);
   }
 
   // Leases are renewed by etcd's leader alone, without the others: also by one that was stopped
@@ -251,17 +335,19 @@ class EtcdCoordinator final : public Coordinator {
     return {grpc::StatusCode::UNAVAILABLE, "etcd has another leader than before"};
   }
 
-  grpc::Status Authenticate(const Endpoint& endpoint, std::string* token) {
+  // With the password as it is in its file now.
+  absl::Status Authenticate(const Endpoint& endpoint, std::string* token) {
     etcd::AuthenticateRequest request;
     request.set_name(options_.user);
-    request.set_password(password_);
+    COOKIX_ASSIGN_OR_RETURN(*request.mutable_password(),
+                            ReadFirstLine("etcd_password_file", options_.password_file));
     etcd::AuthenticateResponse response;
     grpc::ClientContext context;
     Prepare(context, "");
     const grpc::Status status =
         etcd::Auth::NewStub(endpoint.channel)->Authenticate(&context, request, &response);
     *token = response.token();
-    return status;
+    return FromEtcd(status, endpoint);
   }
 
   // Until there is one, the attempt failed, or half of the time is over. gRPC makes connections
@@ -285,14 +371,13 @@ class EtcdCoordinator final : public Coordinator {
   }
 
   const EtcdOptions options_;
-  const std::string password_;
   const std::string record_key_;
   const std::string leader_key_;
-  const std::vector<Endpoint> endpoints_;
 
   std::mutex mutex_;
-  size_t present_ = 0;  // guarded by mutex_
-  std::string token_;   // guarded by mutex_
+  std::vector<Endpoint> endpoints_;  // guarded by mutex_
+  size_t present_ = 0;               // guarded by mutex_
+  std::string token_;                // guarded by mutex_
 };
 
 }  // namespace
@@ -306,26 +391,16 @@ absl::StatusOr<std::unique_ptr<Coordinator>> NewEtcdCoordinator(EtcdOptions opti
     return InvalidField("etcd_user", "the password would travel to etcd in plain text",
                         "Set etcd_tls_ca.");
   }
-  std::string password;
   if (!options.user.empty()) {
-    COOKIX_ASSIGN_OR_RETURN(password, ReadFirstLine("etcd_password_file", options.password_file));
+    COOKIX_RETURN_IF_ERROR(ReadFirstLine("etcd_password_file", options.password_file).status());
   }
-  COOKIX_ASSIGN_OR_RETURN(
-      const auto credentials,
-      MakeChannelCredentials("etcd_tls", options.tls_ca, options.tls_cert, options.tls_key));
-  std::vector<EtcdCoordinator::Endpoint> endpoints;
+  std::vector<Endpoint> endpoints;
   for (const std::string& text : std::vector<std::string>(absl::StrSplit(options.endpoints, ','))) {
     COOKIX_ASSIGN_OR_RETURN(const ListenAddress address,
                             ParseListenAddress(text, "etcd_endpoints", /*allow_unix=*/false));
-    grpc::ChannelArguments arguments;
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    endpoints.push_back({address.ToString(),
-                         grpc::CreateCustomChannel(address.ToString(), credentials, arguments)});
+    COOKIX_ASSIGN_OR_RETURN(endpoints.emplace_back(), Connect(options, address.ToString()));
   }
-  return std::make_unique<EtcdCoordinator>(std::move(options), std::move(password),
-                                           std::move(endpoints));
+  return std::make_unique<EtcdCoordinator>(std::move(options), std::move(endpoints));
 }
 
 }  // namespace cookix::server

@@ -100,6 +100,20 @@ TEST_F(FailoverThreadsTest, AnotherLeadsWhenTheLeaderIsGone) {
   EXPECT_EQ(cluster_["a"].Status().seeds(), 0);
 }
 
+TEST_F(FailoverThreadsTest, ALeaderThatTookNoWritesGoesOnWithWhatItHas) {
+  StartThree(1);
+  cluster_["a"].Stop(/*power_failure=*/true);
+  ASSERT_TRUE(Soon([&] { return !Leader().empty(); }));
+  const std::string second = Leader();
+  ASSERT_TRUE(Soon([&] { return InSync({second, second == "b" ? "c" : "b"}); }));
+  cluster_[second].Stop(/*power_failure=*/true);
+  ASSERT_TRUE(cluster_["a"].StartElecting().ok());
+  ASSERT_TRUE(PutSoon("after"));
+  ASSERT_TRUE(cluster_[second].StartElecting().ok());
+  EXPECT_TRUE(Soon([&] { return Equal() && Leader() != second; }));
+  for (const char* name : {"a", "b", "c"}) EXPECT_EQ(cluster_[name].Status().seeds(), 0) << name;
+}
+
 TEST_F(FailoverThreadsTest, ALeaderThatIsStartedAnewLeadsAtOnce) {
   StartThree(0);
   const auto epoch = cluster_["a"].Status().epoch();
@@ -213,6 +227,37 @@ TEST_F(FailoverThreadsTest, AForcedPromotionLeadsWithWhatThereIs) {
   EXPECT_TRUE(Has("c", "by b"));
 }
 
+TEST_F(FailoverThreadsTest, ClocksThatJumpDecideNothing) {
+  StartThree(1);
+  std::mt19937_64 random(9);
+  const auto jump = [&](const std::string& name) {
+    constexpr int64_t kDayMs = 86'400'000;
+    const auto ahead = static_cast<int64_t>(random() % (60 * kDayMs)) - 30 * kDayMs;
+    cluster_[name].SetClockAhead(std::chrono::milliseconds(ahead));
+  };
+  std::vector<std::string> acknowledged;
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 25; ++i) {
+      for (const char* name : {"a", "b", "c"}) jump(name);
+      const std::string key = "k" + std::to_string(round) + "." + std::to_string(i);
+      ASSERT_TRUE(PutSoon(key));
+      acknowledged.push_back(key);
+    }
+    const std::string leader = Leader();
+    ASSERT_FALSE(leader.empty());
+    cluster_[leader].Stop(/*power_failure=*/true);
+    ASSERT_TRUE(PutSoon("after" + std::to_string(round)));
+    ASSERT_TRUE(cluster_[leader].StartElecting().ok());
+    ASSERT_TRUE(Soon([&] { return Equal(); }));
+    for (const char* name : {"a", "b", "c"}) {
+      const auto status = cluster_[name].Status();
+      EXPECT_GE(status.lag_ms(), 0) << name;
+      EXPECT_LT(status.lag_ms(), 120'000) << name;
+    }
+  }
+  for (const std::string& key : acknowledged) EXPECT_TRUE(Has("b", key)) << key;
+}
+
 TEST_F(FailoverThreadsTest, APlannedChangeLosesNothing) {
   StartThree(1);
   std::atomic<bool> stop{false};
@@ -293,6 +338,22 @@ TEST_F(FailoverThreadsTest, ALeaderWhoseKeyWasRemovedGivesUp) {
   }));
   EXPECT_TRUE(PutSoon("after"));
   EXPECT_TRUE(Soon([&] { return Equal(); }));
+}
+
+TEST_F(FailoverThreadsTest, WhoWasPromotedOutsideTheClusterLeadsNobodyAstray) {
+  StartThree(1);
+  ASSERT_TRUE(cluster_.Add("stray").Start("a").ok());
+  ASSERT_TRUE(Soon([&] { return Has("stray", "first"); }));
+  v1::PromoteRequest request;
+  request.set_force(true);
+  v1::PromoteResponse response;
+  ASSERT_TRUE(cluster_["stray"].replication().Promote(request, &response).ok());
+  ASSERT_TRUE(cluster_["stray"].Put("astray").ok());
+  // It goes on telling the leader of its later epoch.
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(PutSoon("k" + std::to_string(i)));
+  EXPECT_EQ(Leader(), "a");
+  EXPECT_TRUE(Soon([&] { return Equal(); }));
+  EXPECT_FALSE(Has("a", "astray"));
 }
 
 TEST_F(FailoverThreadsTest, AnEmptyDiskIsNotWhatWasInSync) {

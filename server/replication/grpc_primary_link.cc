@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/rpc_error.h"
+#include "client/tls_diagnosis.h"
 #include "cookix/internal/v1/replication.grpc.pb.h"
 #include "server/channel_credentials.h"
 #include "server/listen_address.h"
@@ -59,9 +60,10 @@ class Cancellation {
 
 class GrpcFollowStream final : public FollowStream {
  public:
-  GrpcFollowStream(ReplicationService::Stub& stub, Cancellation& cancellation, std::string target,
-                   std::unique_ptr<grpc::ClientContext> context, const FollowRequest& hello)
-      : target_(std::move(target)),
+  GrpcFollowStream(ReplicationService::Stub& stub, Cancellation& cancellation,
+                   client::TlsDiagnosis& server, std::unique_ptr<grpc::ClientContext> context,
+                   const FollowRequest& hello)
+      : server_(server),
         context_(std::move(context)),
         use_(cancellation, *context_),
         stream_(stub.PrepareAsyncFollow(context_.get(), &queue_)) {
@@ -88,7 +90,7 @@ class GrpcFollowStream final : public FollowStream {
         case grpc::CompletionQueue::TIMEOUT:
           return MakeError(
               absl::StatusCode::kUnavailable,
-              absl::StrCat("nothing came from ", target_, " for ", timeout.count(), " ms"),
+              absl::StrCat("nothing came from ", server_.target(), " for ", timeout.count(), " ms"),
               {"IO_ERROR", "", "It is tried again.", true});
         case grpc::CompletionQueue::SHUTDOWN:
           return absl::CancelledError("the stream was closed");
@@ -119,10 +121,10 @@ class GrpcFollowStream final : public FollowStream {
           if (ok) Write();
           break;
         case kFinish: {
-          const absl::Status status = client::FromRpcStatus(status_, target_);
+          const absl::Status status = client::FromRpcStatus(status_, server_);
           if (!status.ok()) return status;
           return MakeError(absl::StatusCode::kUnavailable,
-                           absl::StrCat(target_, " has ended the stream"),
+                           absl::StrCat(server_.target(), " has ended the stream"),
                            {"IO_ERROR", "", "It is tried again.", true});
         }
       }
@@ -159,7 +161,7 @@ class GrpcFollowStream final : public FollowStream {
     stream_->Finish(&status_, Tag(kFinish));
   }
 
-  const std::string target_;
+  client::TlsDiagnosis& server_;
   grpc::CompletionQueue queue_;
   const std::unique_ptr<grpc::ClientContext> context_;
   const Cancellation::Use use_;
@@ -175,9 +177,9 @@ class GrpcFollowStream final : public FollowStream {
 
 class GrpcPrimaryLink final : public PrimaryLink {
  public:
-  GrpcPrimaryLink(std::string address, std::string key, std::chrono::milliseconds timeout,
-                  std::shared_ptr<grpc::Channel> channel)
-      : address_(std::move(address)),
+  GrpcPrimaryLink(std::string address, client::TlsSettings tls, std::string key,
+                  std::chrono::milliseconds timeout, std::shared_ptr<grpc::Channel> channel)
+      : server_(std::move(address), std::move(tls)),
         key_(std::move(key)),
         timeout_(timeout),
         stub_(ReplicationService::NewStub(std::move(channel))) {}
@@ -190,7 +192,7 @@ class GrpcPrimaryLink final : public PrimaryLink {
   absl::StatusOr<std::unique_ptr<FollowStream>> Follow(const FollowRequest& hello) override {
     auto context = std::make_unique<grpc::ClientContext>();
     AddKey(*context);
-    return std::make_unique<GrpcFollowStream>(*stub_, cancellation_, address_, std::move(context),
+    return std::make_unique<GrpcFollowStream>(*stub_, cancellation_, server_, std::move(context),
                                               hello);
   }
 
@@ -211,7 +213,7 @@ class GrpcPrimaryLink final : public PrimaryLink {
     while (status.ok() && reader->Read(&piece)) status = take(piece);
     if (!status.ok()) context.TryCancel();
     const grpc::Status ended = reader->Finish();
-    return status.ok() ? client::FromRpcStatus(ended, address_) : status;
+    return status.ok() ? client::FromRpcStatus(ended, server_) : status;
   }
 
   absl::Status EndCopy(const internal::v1::EndCopyRequest& request) override {
@@ -230,14 +232,14 @@ class GrpcPrimaryLink final : public PrimaryLink {
     AddKey(context);
     context.set_deadline(std::chrono::system_clock::now() + timeout);
     const Cancellation::Use use(cancellation_, context);
-    return client::FromRpcStatus(((*stub_).*method)(&context, request, response), address_);
+    return client::FromRpcStatus(((*stub_).*method)(&context, request, response), server_);
   }
 
   void AddKey(grpc::ClientContext& context) const {
     if (!key_.empty()) context.AddMetadata("authorization", "Bearer " + key_);
   }
 
-  const std::string address_;
+  client::TlsDiagnosis server_;
   const std::string key_;
   const std::chrono::milliseconds timeout_;
   const std::unique_ptr<ReplicationService::Stub> stub_;
@@ -259,8 +261,9 @@ absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& opti
     }
   }
   COOKIX_ASSIGN_OR_RETURN(
-      const auto credentials,
-      MakeChannelCredentials("replication_tls", options.tls_ca, options.tls_cert, options.tls_key));
+      client::TlsSettings tls,
+      ReadTlsSettings("replication_tls", options.tls_ca, options.tls_cert, options.tls_key));
+  tls.server_name = options.tls_name;
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(-1);
@@ -270,10 +273,10 @@ absl::StatusOr<std::unique_ptr<PrimaryLink>> Connect(const GrpcLinkOptions& opti
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-  if (!options.tls_name.empty()) arguments.SetSslTargetNameOverride(options.tls_name);
-  return std::make_unique<GrpcPrimaryLink>(
-      address, std::move(key), options.timeout,
-      grpc::CreateCustomChannel(address, credentials, arguments));
+  if (!tls.server_name.empty()) arguments.SetSslTargetNameOverride(tls.server_name);
+  auto channel = grpc::CreateCustomChannel(address, client::ToCredentials(tls), arguments);
+  return std::make_unique<GrpcPrimaryLink>(address, std::move(tls), std::move(key), options.timeout,
+                                           std::move(channel));
 }
 
 }  // namespace

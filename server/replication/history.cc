@@ -15,10 +15,6 @@ absl::Status Refuse(std::string_view reason, std::string_view message, std::stri
                    {std::string(reason), "", std::string(remedy), false});
 }
 
-absl::Status Diverged(std::string_view message) {
-  return Refuse("HISTORY_DIVERGED", message, "Begin again with a copy of the other store.");
-}
-
 std::string Hex(const std::string& id) {
   storage::StoreId store{};
   std::copy_n(id.begin(), std::min(id.size(), store.size()), store.begin());
@@ -41,8 +37,8 @@ void DescribeStore(const storage::Store& store, ServerState* state) {
   }
 }
 
-std::vector<storage::EpochStart> EpochsOf(const ServerState& state) {
-  std::vector<storage::EpochStart> epochs;
+storage::EpochHistory EpochsOf(const ServerState& state) {
+  storage::EpochHistory epochs;
   for (const internal::v1::Epoch& epoch : state.epochs()) {
     epochs.push_back({epoch.epoch(), epoch.first_commit(), epoch.time_ms()});
   }
@@ -102,18 +98,10 @@ absl::Status CheckSource(const ServerState& follower, const ServerState& source)
 }
 
 absl::Status CheckContinues(const ServerState& follower, const ServerState& source) {
-  const std::vector<storage::EpochStart> mine = EpochsOf(follower);
-  const std::vector<storage::EpochStart> theirs = EpochsOf(source);
-  for (size_t i = 0; i < mine.size(); ++i) {
-    if (i >= theirs.size() || mine[i] != theirs[i]) {
-      return Diverged(absl::StrCat("epoch ", mine[i].epoch, ", which began with commit ",
-                                   mine[i].first_commit, ", is not in the history of the other"));
-    }
-  }
-  if (theirs.size() > mine.size() && theirs[mine.size()].first_commit <= follower.commit()) {
-    return Diverged(absl::StrCat("epoch ", theirs[mine.size()].epoch, " began with commit ",
-                                 theirs[mine.size()].first_commit, ", and commit ",
-                                 follower.commit(), " here is of another history"));
+  const std::string why =
+      storage::WhyDiverged(EpochsOf(follower), follower.commit(), EpochsOf(source));
+  if (!why.empty()) {
+    return Refuse("HISTORY_DIVERGED", why, "Begin again with a copy of the other store.");
   }
   if (follower.commit() > source.commit()) {
     return MakeError(absl::StatusCode::kUnavailable,

@@ -5,11 +5,10 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "cookix/internal/v1/replication.pb.h"
-#include "storage/position.h"
+#include "storage/epoch_history.h"
 #include "storage/store.h"
 
 namespace cookix::server {
@@ -20,7 +19,7 @@ inline constexpr int64_t kCatchingUpMs = 1000;
 // Fills identity, epochs, last commit and format of `store`. The epochs cover the commit.
 void DescribeStore(const storage::Store& store, internal::v1::ServerState* state);
 
-std::vector<storage::EpochStart> EpochsOf(const internal::v1::ServerState& state);
+storage::EpochHistory EpochsOf(const internal::v1::ServerState& state);
 
 // The last epoch; 0 when there is none.
 uint64_t LastEpoch(const internal::v1::ServerState& state);
@@ -41,9 +40,10 @@ bool SameStore(const internal::v1::ServerState& a, const internal::v1::ServerSta
 absl::Status CheckSource(const internal::v1::ServerState& follower,
                          const internal::v1::ServerState& source);
 
-// OK when all that `follower` holds is in the history of `source`, so that it can go on with
-// the commit after. FAILED_PRECONDITION HISTORY_DIVERGED when it is not: a new copy is needed.
-// UNAVAILABLE when the source itself is behind in the same epoch. REQUIRES: CheckSource().
+// OK when all that `follower` holds is in the history of `source` (storage::WhyDiverged()), so
+// that it can go on with the commit after. FAILED_PRECONDITION HISTORY_DIVERGED when it is not: a
+// new copy is needed. UNAVAILABLE when the source itself is behind in the same epoch. REQUIRES:
+// CheckSource().
 absl::Status CheckContinues(const internal::v1::ServerState& follower,
                             const internal::v1::ServerState& source);
 

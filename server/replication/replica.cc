@@ -64,7 +64,6 @@ Replica::Replica(std::string address, ReplicaOptions options, DatabaseSlot& data
       host_(host),
       connect_(std::move(connect)),
       pause_(options_.first_pause),
-      shown_{.current_ms = WallClockMs()},
       thread_([this] { Run(); }) {}
 
 Replica::~Replica() { Stop(); }
@@ -308,15 +307,16 @@ absl::Status Replica::Take(engine::Database& database, const FollowResponse& res
                                    "; what arrived ends with commit ", commit),
                       "It is asked for again.");
   }
-  const int64_t now = WallClockMs();
+  const auto now = std::chrono::steady_clock::now();
   Show([&](Shown& shown) {
-    shown.contact_ms = now;
+    shown.contact_ms = WallClockMs();
     shown.source_commit = response.commit();
     shown.current = commit == response.commit();
-    if (shown.current) shown.current_ms = now;
-    shown.state = shown.current || now - shown.current_ms <= kCatchingUpMs
-                      ? v1::REPLICA_STATE_FOLLOWING
-                      : v1::REPLICA_STATE_CATCHING_UP;
+    if (shown.current) shown.current_at = now;
+    shown.state =
+        shown.current || now - shown.current_at <= std::chrono::milliseconds(kCatchingUpMs)
+            ? v1::REPLICA_STATE_FOLLOWING
+            : v1::REPLICA_STATE_CATCHING_UP;
   });
   return absl::OkStatus();
 }
@@ -366,7 +366,10 @@ void Replica::Describe(v1::GetReplicationStatusResponse* status) const {
   status->set_state(shown_.state);
   status->set_lag_commits(
       static_cast<int64_t>(shown_.source_commit - std::min(shown_.source_commit, commit)));
-  if (!shown_.current) status->set_lag_ms(std::max<int64_t>(0, WallClockMs() - shown_.current_ms));
+  if (!shown_.current) {
+    const auto lag = std::chrono::steady_clock::now() - shown_.current_at;
+    status->set_lag_ms(std::chrono::duration_cast<std::chrono::milliseconds>(lag).count());
+  }
   status->set_last_contact_ms(shown_.contact_ms);
   status->set_last_error(shown_.error);
   status->set_last_error_ms(shown_.error_ms);

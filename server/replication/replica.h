@@ -78,8 +78,9 @@ class Replica {
     v1::ReplicaState state = v1::REPLICA_STATE_CONNECTING;
     uint64_t source_commit = 0;
     int64_t contact_ms = 0;
-    // When it last had everything that the other said it had; before that, when it began.
-    int64_t current_ms = 0;
+    // When it last had everything that the other said it had; before that, when it began. By a
+    // clock that does not jump.
+    std::chrono::steady_clock::time_point current_at = std::chrono::steady_clock::now();
     bool current = false;
     std::string error;
     int64_t error_ms = 0;

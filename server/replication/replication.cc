@@ -178,11 +178,23 @@ absl::Status Replication::WriteNote(const Note& note) {
   COOKIX_RETURN_IF_ERROR(storage::WriteNote(options_.replica.file_system, options_.replica.data_dir,
                                             storage::kReplicationNote, json.dump() + "\n"));
   note_ = note;
+  owed_.reset();
+  ActBy(note);
+  return absl::OkStatus();
+}
+
+void Replication::ActBy(const Note& note) {
   const std::lock_guard<std::mutex> lock(mutex_);
   role_ = note.role;
   follows_ = note.follows;
   tell_ = note.tell;
-  return absl::OkStatus();
+}
+
+void Replication::WriteOwedNote() {
+  const std::unique_lock<std::mutex> change(change_mutex_, std::try_to_lock);
+  if (!change.owns_lock() || !owed_.has_value()) return;
+  const Note owed = *owed_;
+  if (WriteNote(owed).ok()) Say("info", "the part that this server has is noted again");
 }
 
 // --- What it is ---
@@ -346,6 +358,8 @@ void Replication::StartReplica(const std::string& address) {
 }
 
 void Replication::Meet(const ServerState& other) {
+  // Members of a cluster hear from its coordinator whom to follow.
+  if (election_ != nullptr) return;
   const auto later = [&] {
     const ServerState self = Describe();
     return SameStore(self, other) && LastEpoch(other) > LastEpoch(self) &&
@@ -491,7 +505,7 @@ absl::Status Replication::PromoteAlone(const v1::PromoteRequest& request,
 
 absl::Status Replication::BecomePrimary(const std::string& former, uint64_t first_epoch) {
   const std::lock_guard<std::mutex> change(change_mutex_);
-  const Note before = note_;
+  const Note before = owed_.value_or(note_);
   // Nothing of the store is held while it stops: it may be replacing it.
   StopReplica();
   const absl::Status begun = [&] {
@@ -516,10 +530,11 @@ absl::Status Replication::BecomePrimary(const std::string& former, uint64_t firs
     return absl::OkStatus();
   }();
   if (begun.ok()) return begun;
-  if (note_.role != before.role) {
-    if (const absl::Status back = WriteNote(before); !back.ok()) {
-      Say("error", absl::StrCat("the part before cannot be noted: ", back.message()));
-    }
+  // A note that could not be written may be there even so.
+  if (const absl::Status back = WriteNote(before); !back.ok()) {
+    Say("error", absl::StrCat("the part before cannot be noted yet: ", back.message()));
+    owed_ = before;
+    ActBy(before);
   }
   if (before.role == Role::kReplica && !before.follows.empty()) StartReplica(before.follows);
   return begun;
@@ -733,6 +748,7 @@ void Replication::Run() {
     const std::string former = tell_;
     lock.unlock();
     source_.RemoveIdleCopies();
+    WriteOwedNote();
     if (!former.empty() && Tell(former)) ForgetToTell(former);
     lock.lock();
   }

@@ -17,6 +17,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -138,11 +139,16 @@ class Replication : private ReplicaHost, private ElectionHost {
   absl::Status LoadMember(bool renew);
   // A store that a cluster is founded with.
   absl::Status PrepareExisting(engine::Database& database);
-  // Told of another server of this one's store, by itself.
+  // Told of another server of this one's store, by itself. Gives way to a later epoch, unless
+  // servers elect their primary.
   void Meet(const internal::v1::ServerState& other);
   absl::StatusOr<Note> ReadNote() const;
   // REQUIRES: change_mutex_ is held.
   absl::Status WriteNote(const Note& note);
+  // Takes the part that `note` says.
+  void ActBy(const Note& note);
+  // Tries again to note the part that it has, if that failed.
+  void WriteOwedNote();
   // Takes no writes from now on. REQUIRES: change_mutex_ is held.
   absl::Status StepDown();
   // The same, unless it takes none already. REQUIRES: change_mutex_ is held.
@@ -167,7 +173,7 @@ class Replication : private ReplicaHost, private ElectionHost {
   std::string KnownPrimary() const;
   // The same, or else where it is likely to be.
   std::string PrimaryAddress() const;
-  // Works on what takes time or has to be tried again: idle copies, former primaries.
+  // Works on what takes time or has to be tried again: idle copies, notes, former primaries.
   void Run();
   // Whether the former primary knows now.
   bool Tell(const std::string& former);
@@ -181,6 +187,8 @@ class Replication : private ReplicaHost, private ElectionHost {
   // Held while the part changes, which may take a while; never while others are spoken with.
   std::mutex change_mutex_;
   Note note_;  // guarded by change_mutex_
+  // What it acts by where that could not be noted; guarded by change_mutex_.
+  std::optional<Note> owed_;
 
   mutable std::mutex mutex_;
   std::condition_variable wake_;

@@ -168,15 +168,17 @@ absl::Status ReplicationSource::Feed::Follow(absl::FunctionRef<bool(const Follow
   COOKIX_ASSIGN_OR_RETURN(const DatabaseHandle database, source_.databases_.Acquire());
   COOKIX_RETURN_IF_ERROR(CheckContinues(hello_.state(), source_.describe_()));
   storage::Store& store = database->store();
+  // Of its epochs those without commits may be unknown here.
+  const uint64_t after = hello_.state().commit();
   COOKIX_ASSIGN_OR_RETURN(
       const std::unique_ptr<storage::LogReader> reader,
-      store.ReadLog({store.id(), LastEpoch(hello_.state()), hello_.state().commit()}));
+      store.ReadLog({store.id(), storage::EpochOf(store.Epochs(), after), after}));
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     if (stopped_) return Closing();
     reader_ = reader.get();
     // Its history is a part of this one.
-    last_sent_ = received_ = hello_.state().commit();
+    last_sent_ = received_ = after;
   }
   absl::Status status;
   bool going = SendCommits({}, send);

@@ -12,6 +12,7 @@
 #include "server/replication/history.h"
 #include "server/replication/scripted_cluster.h"
 #include "storage/base/status.h"
+#include "storage/note_file.h"
 
 namespace cookix::server {
 namespace {
@@ -241,6 +242,42 @@ TEST_F(ReplicationDiskTest, AReplicaWithAFullDiskSaysSoAndGoesOn) {
   EXPECT_TRUE(Soon([&] { return !cluster_["b"].Status().last_error().empty(); }));
   cluster_["b"].files().Heal();
   EXPECT_TRUE(Soon([&] { return Same("a", "b"); }));
+}
+
+TEST_F(ReplicationDiskTest, APromotionThatTheDiskCutShortCanBeRepeated) {
+  using Fs = storage::FaultInjectionFileSystem;
+  ASSERT_TRUE(cluster_.Add("a").Start("").ok());
+  ASSERT_TRUE(cluster_["a"].Put("first").ok());
+  v1::PromoteRequest request;
+  request.set_force(true);
+  v1::PromoteResponse response;
+  bool failed = true;
+  for (int nth = 0; failed; ++nth) {
+    const std::string name = "b" + std::to_string(nth);
+    ScriptedNode& node = cluster_.Add(name);
+    ASSERT_TRUE(node.Start("a").ok());
+    ASSERT_TRUE(Soon([&] { return Same("a", name); }));
+    cluster_.CutBoth("a", name);
+    node.files().FailAt(Fs::kAnyWrite, nth, Fs::Fault::kNoSpace, /*sticky=*/true);
+    failed = !node.replication().Promote(request, &response).ok();
+    node.files().Heal();
+    node.SetClockAhead(std::chrono::seconds(10));
+    if (failed) {
+      // Started anew it would be what it was before, too.
+      EXPECT_TRUE(Soon([&] {
+        const ReplicaOptions& options = node.options().replica;
+        const auto note =
+            storage::ReadNote(options.file_system, options.data_dir, storage::kReplicationNote);
+        return note.ok() && note->find("\"replica\"") != std::string::npos;
+      })) << nth;
+      EXPECT_EQ(node.Status().role(), v1::REPLICATION_ROLE_REPLICA) << nth;
+    }
+    const absl::Status repeated = node.replication().Promote(request, &response);
+    EXPECT_TRUE(repeated.ok()) << nth << " " << repeated;
+    const absl::Status put = node.Put("mine");
+    EXPECT_TRUE(put.ok()) << nth << " " << put;
+    node.Stop();
+  }
 }
 
 // Whether so many followers have the commit and keep it.
@@ -516,6 +553,8 @@ TEST(HistoryTest, TellsWhatContinues) {
   EXPECT_EQ(reason(State("f", {{1, 1}, {3, 11}}, 15)), "");
   EXPECT_EQ(reason(State("f", {{1, 1}, {3, 12}}, 11)), "HISTORY_DIVERGED");
   EXPECT_EQ(reason(State("f", {{1, 1}, {2, 5}}, 8)), "HISTORY_DIVERGED");
+  // It led before the source did and took no writes.
+  EXPECT_EQ(reason(State("f", {{1, 1}, {2, 9}}, 8)), "");
   EXPECT_EQ(reason(State("f", {{1, 1}, {3, 11}}, 21)), "POSITION_NOT_REACHED");
 }
 

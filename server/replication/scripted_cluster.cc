@@ -7,6 +7,7 @@
 #include "cookix/v1/object_service.pb.h"
 #include "engine/database.h"
 #include "storage/base/status.h"
+#include "storage/base/wall_clock.h"
 #include "storage/column_families.h"
 #include "storage/note_file.h"
 
@@ -81,7 +82,8 @@ class ScriptedStream final : public FollowStream {
   }
 
   void Send(const FollowRequest& request) override {
-    if (cluster_.Passes(from_, to_)) feed_->OnReceived(request.received().commit());
+    if (!cluster_.Passes(from_, to_)) return;
+    feed_->OnReceived(cluster_.Carry(from_, request).received().commit());
   }
 
   void Cancel() {
@@ -100,8 +102,9 @@ class ScriptedStream final : public FollowStream {
     pipe_.changed.notify_all();
   }
 
-  bool Deliver(FollowResponse response) {
+  bool Deliver(const FollowResponse& sent) {
     if (!cluster_.Passes(to_, from_)) return Wait();
+    FollowResponse response = cluster_.Carry(to_, sent);
     const Fate fate = cluster_.NextFate();
     std::unique_lock<std::mutex> lock(pipe_.mutex);
     // A network holds only so much.
@@ -146,13 +149,15 @@ class ScriptedLink final : public PrimaryLink {
   absl::Status Introduce(const internal_v1::IntroduceRequest& request,
                          internal_v1::IntroduceResponse* response) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
-    COOKIX_RETURN_IF_ERROR(other->Introduce(request, response));
+    COOKIX_RETURN_IF_ERROR(other->Introduce(cluster_.Carry(from_, request), response));
+    *response = cluster_.Carry(to_, *response);
     return Reply();
   }
 
   absl::StatusOr<std::unique_ptr<FollowStream>> Follow(const FollowRequest& hello) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
-    COOKIX_ASSIGN_OR_RETURN(auto feed, other->source().Follow(hello.hello()));
+    COOKIX_ASSIGN_OR_RETURN(auto feed,
+                            other->source().Follow(cluster_.Carry(from_, hello).hello()));
     auto stream = std::make_unique<Cancelled>(*this, cluster_, from_, to_, other, std::move(feed));
     return stream;
   }
@@ -160,7 +165,8 @@ class ScriptedLink final : public PrimaryLink {
   absl::Status BeginCopy(const internal_v1::BeginCopyRequest& request,
                          internal_v1::BeginCopyResponse* response) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
-    COOKIX_RETURN_IF_ERROR(other->source().BeginCopy(request, response));
+    COOKIX_RETURN_IF_ERROR(other->source().BeginCopy(cluster_.Carry(from_, request), response));
+    *response = cluster_.Carry(to_, *response);
     return Reply();
   }
 
@@ -169,8 +175,9 @@ class ScriptedLink final : public PrimaryLink {
       absl::FunctionRef<absl::Status(const internal_v1::ReadCopyResponse&)> take) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
     absl::Status taken;
-    const absl::Status sent =
-        other->source().ReadCopy(request, [&](const internal_v1::ReadCopyResponse& piece) {
+    const absl::Status ended =
+        other->source().ReadCopy(cluster_.Carry(from_, request), [&](const auto& sent) {
+          const internal_v1::ReadCopyResponse piece = cluster_.Carry(to_, sent);
           switch (cluster_.NextFate()) {
             case Fate::kArrives:
             case Fate::kLate:
@@ -188,12 +195,12 @@ class ScriptedLink final : public PrimaryLink {
           if (taken.ok()) taken = take(piece);
           return taken.ok();
         });
-    return taken.ok() ? sent : taken;
+    return taken.ok() ? ended : taken;
   }
 
   absl::Status EndCopy(const internal_v1::EndCopyRequest& request) override {
     COOKIX_ASSIGN_OR_RETURN(const auto other, Reach());
-    other->source().EndCopy(request);
+    other->source().EndCopy(cluster_.Carry(from_, request));
     return absl::OkStatus();
   }
 
@@ -297,7 +304,9 @@ ScriptedNode::ScriptedNode(ScriptedCluster& cluster, std::string name)
     options.storage.must_exist = store.follower;
     options.storage.memory_budget_bytes = 16 << 20;
     options.storage.low_disk_bytes = 0;
+    options.storage.clock_ms = [this] { return WallClockMs() + clock_ahead_ms_.load(); };
     options.background_work = false;
+    options.backup_dir = backup_dir_;
     options.replicated = [this](const engine::CallContext& context,
                                 const storage::Position& position) {
       return replication_->Confirm(context, position);
@@ -462,6 +471,16 @@ CallFate ScriptedCluster::NextCallFate(const std::string& from) {
 void ScriptedCluster::SetScript(std::function<Fate()> script) {
   const std::lock_guard<std::mutex> lock(mutex_);
   script_ = std::move(script);
+}
+
+void ScriptedCluster::SetTranslator(Translator translator) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  translator_ = std::move(translator);
+}
+
+ScriptedCluster::Translator ScriptedCluster::GetTranslator() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return translator_;
 }
 
 bool ScriptedCluster::Passes(const std::string& from, const std::string& to) const {

@@ -166,7 +166,10 @@ absl::Status Call::Admit() {
         absl::StatusCode::kUnimplemented, "The server has no such method",
         {"UNKNOWN_METHOD", "", "Check the method's name and the server's version.", false});
   }
-  COOKIX_RETURN_IF_ERROR(scope.TakeFromRate());
+  // Replicas copy and follow as fast as they can.
+  const bool replica =
+      scope.method.role == v1::ROLE_REPLICA && scope.identity.HasEverywhere(v1::ROLE_REPLICA);
+  if (!replica) COOKIX_RETURN_IF_ERROR(scope.TakeFromRate());
   if (scope.method.access == Access::kEverywhere) {
     COOKIX_RETURN_IF_ERROR(scope.RequireEverywhere(scope.method.role));
   }
@@ -267,7 +270,7 @@ void Call::RunUnary() {
 void Call::FinishUnary(absl::Status status) {
   grpc::ByteBuffer bytes;
   if (status.ok()) status = invocation_->Serialize(&bytes);
-  scope_->ReleaseDatabase();
+  status = scope_->ReleaseDatabase(std::move(status));
   if (!status.ok()) {
     FinishWith(status);
     return;

@@ -52,6 +52,15 @@ absl::Status CallScope::TakeDatabase() {
   return absl::OkStatus();
 }
 
+absl::Status CallScope::ReleaseDatabase(absl::Status status) {
+  // While it is held the next one cannot be there yet.
+  if (status.code() == absl::StatusCode::kCancelled && context.cancelled()) {
+    if (const auto next = env.databases.Acquire(); !next.ok()) status = next.status();
+  }
+  handle_.reset();
+  return status;
+}
+
 absl::Status CallScope::TakeFromRate() {
   int64_t per_minute = env.config.requests_per_minute;
   if (identity.key.has_value() && identity.key->requests_per_minute() > 0) {

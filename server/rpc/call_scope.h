@@ -30,10 +30,12 @@ struct CallScope {
   // call began. For streams, before each piece of work.
   absl::Status RequireActiveKey() const;
 
-  // The database for one piece of work, from now until Release(): UNAVAILABLE SEEDING when
-  // there is none. Unary calls have it while they run; streams take it for each message.
+  // The database for one piece of work, from now until it is released: UNAVAILABLE SEEDING
+  // when there is none. Unary calls have it while they run; streams take it for each message.
   absl::Status TakeDatabase();
-  void ReleaseDatabase() { handle_.reset(); }
+  // After a piece of work that ended with `status`. Returns what to tell the caller: UNAVAILABLE
+  // SEEDING where it was stopped since the database is being replaced, `status` otherwise.
+  absl::Status ReleaseDatabase(absl::Status status);
   // REQUIRES: it was taken.
   engine::Database& database() const { return *handle_; }
 

@@ -37,8 +37,7 @@ absl::Status StreamObjectsSession::Run(grpc::ByteBuffer bytes) {
         if (chunk_status.ok()) chunk_status = SerializeMessage(response, &chunk);
         return chunk_status.ok() && port_.SendAndWait(std::move(chunk));
       });
-  scope_.ReleaseDatabase();
-  return chunk_status.ok() ? status : chunk_status;
+  return scope_.ReleaseDatabase(chunk_status.ok() ? status : chunk_status);
 }
 
 }  // namespace cookix::server

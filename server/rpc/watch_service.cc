@@ -72,22 +72,18 @@ class WatchSession final : public Session {
     COOKIX_RETURN_IF_ERROR(scope_.TakeDatabase());
     scope_.env.metrics.WatchBegan();
     absl::Status sent;
-    const absl::Status status = scope_.database().watch().Watch(
-        scope_.context, request, [&](const v1::WatchResponse& response) {
-          sent = Send(response);
-          return sent.ok();
-        });
+    absl::Status status = scope_.database().watch().Watch(scope_.context, request,
+                                                          [&](const v1::WatchResponse& response) {
+                                                            sent = Send(response);
+                                                            return sent.ok();
+                                                          });
     scope_.env.metrics.WatchEnded(stalled_);
-    scope_.ReleaseDatabase();
+    status = scope_.ReleaseDatabase(sent.ok() ? std::move(status) : std::move(sent));
     if (stopping_.load()) {
       return MakeError(absl::StatusCode::kUnavailable, "The server is shutting down",
                        {"SHUTTING_DOWN", "",
                         "Watch another server, or this one later, after the last position.", true});
     }
-    if (!sent.ok()) return sent;
-    // A replica that begins again with a copy stops all calls.
-    if (scope_.context.cancelled()) COOKIX_RETURN_IF_ERROR(scope_.TakeDatabase());
-    scope_.ReleaseDatabase();
     return status;
   }
 

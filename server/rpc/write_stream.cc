@@ -102,10 +102,8 @@ absl::Status WriteStreamSession::WriteOne(grpc::ByteBuffer bytes) {
   if (!std::exchange(first_, false)) COOKIX_RETURN_IF_ERROR(scope_.TakeFromRate());
   grpc::ByteBuffer answer;
   COOKIX_RETURN_IF_ERROR(scope_.TakeDatabase());
-  const absl::Status applied = Apply(scope_, &bytes, &answer);
   // Not kept while the client is waited for.
-  scope_.ReleaseDatabase();
-  COOKIX_RETURN_IF_ERROR(applied);
+  COOKIX_RETURN_IF_ERROR(scope_.ReleaseDatabase(Apply(scope_, &bytes, &answer)));
   if (!port_.SendAndWait(std::move(answer))) {
     return MakeError(absl::StatusCode::kCancelled, "The client takes no answers",
                      {"QUERY_CANCELLED", "", "Read the answers while sending.", false});

@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "storage/backup/backup_file.h"
-#include "storage/backup/epoch_history.h"
 #include "storage/backup/log_archive.h"
+#include "storage/epoch_history.h"
 
 namespace cookix::storage {
 

@@ -62,7 +62,7 @@ absl::StatusOr<BackupDirectory::BackedUp> BackupDirectory::FindBackedUp(const St
     const auto manifest = ReadBackupManifest(fs(), options_.path, number, nullptr);
     if (!manifest.ok()) continue;
     const Position& position = manifest->position;
-    if (!Holds(epochs, manifest->epochs, position.epoch, position.commit)) continue;
+    if (!WhyDiverged(manifest->epochs, position.commit, epochs).empty()) continue;
     if (!found.has_value()) found = BackedUp{position.commit, position.commit};
     found->first = std::min(found->first, position.commit);
     found->last = std::max(found->last, position.commit);

@@ -11,7 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/file_system.h"
-#include "storage/backup/epoch_history.h"
+#include "storage/epoch_history.h"
 #include "storage/position.h"
 #include "storage/store_copy.h"
 

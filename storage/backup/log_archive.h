@@ -15,8 +15,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rocksdb/file_system.h"
-#include "storage/backup/epoch_history.h"
 #include "storage/checked_file.h"
+#include "storage/epoch_history.h"
 #include "storage/log.h"
 
 namespace cookix::storage {

@@ -179,7 +179,7 @@ class Restorer {
 
   bool Fits(const BackupManifest& manifest) const {
     const Position& position = manifest.position;
-    return Holds(history_, manifest.epochs, position.epoch, position.commit) &&
+    return WhyDiverged(manifest.epochs, position.commit, history_).empty() &&
            (!target_.commit.has_value() || position.commit <= *target_.commit) &&
            (!target_.time_ms.has_value() || manifest.commit_time_ms <= *target_.time_ms);
   }

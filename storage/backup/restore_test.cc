@@ -3,7 +3,12 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <memory>
+#include <string_view>
+#include <utility>
+#include <vector>
 
+#include "absl/time/time.h"
 #include "storage/backup/backup_fixture.h"
 #include "storage/note_file.h"
 
@@ -129,6 +134,38 @@ TEST_F(RestoreTest, EpochsWithAndWithoutCommitsAreRepeated) {
   const auto to = Fs::InMemory();
   ASSERT_TRUE(RestoreTo({}, to).ok());
   EXPECT_EQ((*OpenRestored(to))->Epochs(), store_->Epochs());
+}
+
+TEST_F(RestoreTest, ABackupOfAnEpochWithoutCommitsIsGoneOnFrom) {
+  Commits(5);
+  // Another server has the same.
+  ASSERT_TRUE(store_->Checkpoint("/cookix-test/other").ok());
+  Options options = OptionsFor(store_options_.file_system, "/cookix-test/other");
+  options.follower = true;
+  auto opened = Store::Open(options);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  std::unique_ptr<Store> other = *std::move(opened);
+  // This one leads, is backed up, and took no writes when the other one leads.
+  ASSERT_TRUE(store_->BeginEpoch(1000).ok());
+  ASSERT_TRUE(Backup().ok());
+  ASSERT_TRUE(store_->BecomeFollower().ok());
+  ASSERT_TRUE(other->BeginEpoch(2000).ok());
+  std::swap(store_, other);
+  Commits(3);
+  const auto reader = store_->ReadLog(other->Latest()->position());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  const auto commits = (*reader)->Next(10, absl::ZeroDuration());
+  ASSERT_TRUE(commits.ok()) << commits.status();
+  std::vector<std::string_view> records;
+  for (const LogCommitPtr& commit : *commits) records.push_back(commit->batch);
+  ASSERT_TRUE(other->Replicate(store_->Epochs(), records).ok());
+  // Its backups are those of the history that it is a part of now.
+  const auto archived = Backups().ArchiveLog(*other, Go);
+  ASSERT_TRUE(archived.ok()) << archived.status();
+  EXPECT_EQ(archived->last, 8u);
+  for (uint64_t commit = 5; commit <= 8; ++commit) ExpectRestores({.commit = commit}, commit);
+  ExpectRestores({}, 8);
+  ExpectRestores({.epoch = 2000}, 8);
 }
 
 TEST_F(RestoreTest, AGapSaysUpToWhereTheStoreCanBeBrought) {

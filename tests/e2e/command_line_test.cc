@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "nlohmann/json.hpp"
+#include "server/test_certificates.h"
 #include "tests/support/requests.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/test_server.h"
@@ -102,6 +103,24 @@ TEST_F(CommandLineTest, UsageErrorsAndServersThatAreNotThere) {
   EXPECT_GT(gone.exit.code, 0);
   EXPECT_NE(gone.exit.code, usage.exit.code);
   EXPECT_THAT(gone.output, HasSubstr("127.0.0.1"));
+}
+
+TEST_F(CommandLineTest, ACertificateThatIsNotGoodIsNamed) {
+  server::TestCertificates certificates;
+  certificates.MakeAuthority("ca");
+  certificates.Make("ca", "old", server::TestCertificates::Expired());
+  TestServerOptions options;
+  options.flags = {"--tls_cert=" + certificates.Path("old.crt"),
+                   "--tls_key=" + certificates.Path("old.key")};
+  const auto server = TestServer::Start(options);
+  ASSERT_TRUE(server.ok()) << server.status();
+  const ProgramResult result =
+      Run({"--server", (*server)->target(), "--ca", certificates.Path("ca.crt"), "info"});
+  EXPECT_EQ(result.output,
+            "error  cannot reach the server at " + (*server)->target() +
+                ": its certificate (CN = old) expired on Jan  2 00:00:00 2020 GMT\n"
+                "fix    check the certificates, and the TLS settings of both sides\n");
+  EXPECT_GT(result.exit.code, 0);
 }
 
 TEST_F(CommandLineTest, AMalformedTripleNamesItsLineAndTheRestCanBeResumed) {

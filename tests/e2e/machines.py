@@ -5,7 +5,9 @@ their services - ssh, scp, sudo, systemctl, journalctl - are small programs here
 trees and daemons what the real ones do to machines; cookix and cookixd are the real programs.
 """
 import os
+import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -71,12 +73,43 @@ def _write(path, text, mode=0o600):
     os.chmod(path, mode)
 
 
-class Machines:
-    """Use in a with block: the daemons are gone after it."""
+def _free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
-    def __init__(self, root, cookixd, cookix, make_certificates):
+
+class Etcd:
+    """One member, the only one of its cluster."""
+
+    def __init__(self, root):
+        self.target = f"127.0.0.1:{_free_port()}"
+        self._directory = os.path.join(root, "etcd")
+        peer = f"http://127.0.0.1:{_free_port()}"
+        os.makedirs(self._directory)
+        with open(os.path.join(self._directory, "log"), "wb") as log:
+            self._process = subprocess.Popen(
+                ["etcd", "--name=one", f"--data-dir={self._directory}/data",
+                 f"--listen-client-urls=http://{self.target}",
+                 f"--advertise-client-urls=http://{self.target}",
+                 f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}",
+                 f"--initial-cluster=one={peer}", "--log-level=error"],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait()
+
+
+class Machines:
+    """Use in a with block: the daemons are gone after it. With `elects` db1 is the first that the
+    servers elect, in an etcd beside them; else it is the primary of the others."""
+
+    def __init__(self, root, cookixd, cookix, make_certificates, elects=False):
         self.root = root
         self.address = {}
+        self._elects = elects
+        self._etcd = None
         self._programs = {"cookixd": cookixd, "cookix": cookix}
         self._make_certificates = make_certificates
 
@@ -104,6 +137,8 @@ class Machines:
     def __exit__(self, *unused):
         for name in NAMES:
             self.kill(name)
+        if self._etcd is not None:
+            self._etcd.kill()
 
     def _build(self, name, certificates):
         for path in PATHS + ("/var/lib/cookix/checkpoints",):
@@ -144,21 +179,53 @@ class Machines:
                 "replication_key_file": self.path(name, "/etc/cookix/replica.key"),
                 "replica_name": name,
                 "auth": "on",
-                "sync_mode": "normal",
+                "sync_mode": "full" if self._elects else "normal",
                 "memory_budget_mb": "64",
                 "adjacency_mb": "64",
                 "low_disk_mb": "0",
                 "port_file": self.path(name, "port"),
             })
-        self.settings("db1", {"bootstrap_admin_key_file": os.path.join(admin, "admin.key")})
+        if self._elects:
+            self._etcd = Etcd(self.root)
+        for name in NAMES:
+            self.elect(name, self._elects)
+        self.settings("db1", {"bootstrap_admin_key_file": os.path.join(admin, "admin.key"),
+                              "found_cluster": "true" if self._elects else "false"})
         self.start("db1")
+        self.await_status("db1", '"role": *"primary"')
         secret = self.run("cookix keys create replicas --grant '*:replica'")
         for name in NAMES:
             _write(self.path(name, "/etc/cookix/replica.key"), secret)
         for name in NAMES[1:]:
-            self.settings(name, {"replica_of": self.address["db1"]})
+            if not self._elects:
+                self.settings(name, {"replica_of": self.address["db1"]})
             self.start(name)
-        self.settings("db1", {"bootstrap_admin_key_file": '""'})
+        self.settings("db1", {"bootstrap_admin_key_file": '""', "found_cluster": "false"})
+        if self._elects:
+            self.await_status("db1", '"in_sync": *\\["db[123]","db[123]","db[123]"\\]')
+
+    def elect(self, name, elects):
+        """Whether this server takes part in elections, from its next start on."""
+        if not elects:
+            self.settings(name, {"etcd_endpoints": '""'})
+            return
+        address = self.address.get(name, f"127.0.0.1:{_free_port()}")
+        self.settings(name, {"listen": address, "advertise_address": address,
+                             "etcd_endpoints": self._etcd.target, "lease_seconds": "2",
+                             "lease_margin_ms": "500", "failover_max_lag": "1"})
+
+    def await_status(self, name, pattern):
+        """Until what a server says of itself has this in it."""
+        deadline = time.monotonic() + 60
+        while True:
+            result = self.run(f"cookix --server {self.address[name]} replication status --json",
+                              check=False)
+            if re.search(pattern, result.stdout):
+                return
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{name} does not say {pattern}: {result.stdout}"
+                                     f"{result.stderr}\n{self.journal(name)}")
+            time.sleep(0.05)
 
     def environment(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("COOKIX")}

@@ -188,6 +188,57 @@ def expire(authority, certificate):
                         "-out", certificate], **quiet)
 
 
+def leader_lost(recipe):
+    recipe.at("db1", "put kept")
+    recipe.machines.kill("db1")
+    recipe.follow()
+    for name in NAMES:
+        recipe.at(name, "get kept")
+    recipe.expect_role("db1", "replica")
+    recipe.machines.run("cookix put after")
+
+
+def all_in_sync_lost(recipe):
+    recipe.at("db1", "put kept")
+    for name in ("db2", "db3"):
+        recipe.await_following(name)
+    recipe.machines.kill("db3")
+    # More than it may lack.
+    for number in range(3):
+        recipe.at("db1", f"put lost{number}")
+    recipe.machines.await_status("db1", '"in_sync": *\\["db[12]","db[12]"\\]')
+    for name in ("db1", "db2"):
+        recipe.machines.kill(name)
+    recipe.machines.start("db3")
+    recipe.machines.await_status("db3", "it may lack what was acknowledged")
+    recipe.follow()
+    recipe.expect_role("db3", "primary")
+    recipe.machines.run("cookix put after")
+    for name in ("db1", "db2"):
+        recipe.expect_object(name, "kept")
+        recipe.expect_object(name, "after")
+        recipe.expect(recipe.at(name, "get lost2", check=False).returncode == 3, "it is not lost")
+
+
+def promoted_outside(recipe):
+    recipe.at("db1", "put kept")
+    recipe.await_following("db3")
+    recipe.machines.run("ssh db3 systemctl stop cookixd")
+    recipe.machines.elect("db3", False)
+    recipe.machines.start("db3")
+    recipe.at("db3", "replication promote --force")
+    recipe.at("db3", "put outside")
+    recipe.machines.run("ssh db3 systemctl stop cookixd")
+    recipe.machines.elect("db3", True)
+    recipe.machines.start("db3")
+    recipe.machines.await_status("db3", '"state": *"failed".*this one has seen epoch')
+    recipe.follow()
+    recipe.expect_object("db3", "kept")
+    recipe.expect(recipe.at("db3", "get outside", check=False).returncode == 3,
+                  "what was written outside is still there")
+    recipe.machines.await_status("db1", '"in_sync": *\\["db[123]","db[123]","db[123]"\\]')
+
+
 def rolling_upgrade(recipe):
     for name in ("db2", "db3"):
         recipe.await_following(name)
@@ -219,11 +270,17 @@ def rolling_upgrade(recipe):
             recipe.expect_object(name, key)
 
 
+# Where the servers elect their primary.
+ELECTED = {leader_lost, all_in_sync_lost, promoted_outside}
+
 RECIPES = {
     "Before anything else": first_look,
     "A replica lags": lags,
     "A replica receives a copy again": receives_a_copy,
     "The primary is lost": primary_lost,
+    "The leader of an election is lost": leader_lost,
+    "All members in sync are lost": all_in_sync_lost,
+    "A member was promoted outside the election": promoted_outside,
     "A disk fills": disk_fills,
     "A backup must be restored": backup_restored,
     "A certificate expired": certificate_expired,
@@ -243,7 +300,7 @@ def main(runbook, *programs):
         if heading not in RECIPES:
             continue
         with tempfile.TemporaryDirectory(dir=os.environ.get("TEST_TMPDIR")) as root:
-            machines = Machines(root, *programs)
+            machines = Machines(root, *programs, elects=RECIPES[heading] in ELECTED)
             begun = len(output)
             try:
                 with machines:

@@ -143,7 +143,9 @@ class LeaderKiller:
         if self.kind == "etcd killed":
             self._cluster.etcd.kill()
             time.sleep(self._random.uniform(0, 2 * self._lease_seconds))
-            self._cluster.etcd.start()
+            self._cluster.etcd.start_and_wait()
+            # A lease that could not be renewed ends in this cycle, not in the next one.
+            time.sleep(self._lease_seconds)
         elif self.kind == "leader paused":
             leader.pause()
             time.sleep(self._random.uniform(0.5, 2) * self._lease_seconds)

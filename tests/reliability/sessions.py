@@ -17,9 +17,8 @@ WORDS = ("rain snow hail storm cloud wind river lake ocean spring valley mountai
          "stone sand clay iron copper silver").split()
 # A server that is gone, is going, or is not reached, or that a write did not get beyond.
 PASSING = {"POSITION_NOT_REACHED", "NOT_REPLICATED", "SHUTTING_DOWN", "SEEDING"}
-# Another server became the primary, and went on from where it was. A server that had more begins
-# again with a copy, which ends the reads under way there.
-PROMOTION = {"NOT_PRIMARY", "POSITION_UNKNOWN", "QUERY_CANCELLED"}
+# Another server became the primary, and went on from where it was.
+PROMOTION = {"NOT_PRIMARY", "POSITION_UNKNOWN"}
 BROKEN = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED,
           grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL}
 

@@ -124,8 +124,9 @@ ProgramResult RunProgram(const std::vector<std::string>& argv,
 
 std::vector<std::string> TestServer::CommandLine(const Options& options) {
   const char* binary = std::getenv("COOKIXD");
+  const std::string usual = binary != nullptr ? binary : RunfilePath("server/cookixd");
   std::vector<std::string> argv = {
-      binary != nullptr ? binary : RunfilePath("server/cookixd"),
+      options.program.empty() ? usual : options.program,
       "--listen=127.0.0.1:0",
       "--metrics_listen=",
       "--data_dir=" + options.data_dir,

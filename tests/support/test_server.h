@@ -49,6 +49,8 @@ ProgramResult RunProgram(const std::vector<std::string>& argv,
                          int64_t timeout_ms = 60'000);
 
 struct TestServerOptions {
+  // The daemon; empty = as said above.
+  std::string program;
   // The data directory; empty = a new temporary one.
   std::string data_dir;
   // More flags, such as "--sync_mode=normal". They come last.

@@ -21,6 +21,8 @@ extern "C" const char* __tsan_default_suppressions() {
       "deadlock:librocksdb.so\n"
       // What it has decompressed goes from thread to thread through its cache.
       "called_from_lib:liblz4.so\n"
+      // Tables of normalisation are made once, by whoever comes first.
+      "called_from_lib:libicuuc.so\n"
       // Generated messages are created by one thread and freed by another inside
       // libprotobuf's arenas and default instances.
       "race:libprotobuf.so\n"

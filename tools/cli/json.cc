@@ -27,10 +27,10 @@ constexpr std::string_view kBytesName = "$bytes";
 // Left out when they have their default value: most answers have none of them.
 const std::set<std::string, std::less<>>& Optional() {
   static const auto* names = new std::set<std::string, std::less<>>{
-      "expires_ms",     "dangling",    "discriminator",    "valid_from_ms",
-      "valid_until_ms", "explanation", "virtual_relation", "description",
-      "error",          "vectors",     "revoked_ms",       "rotated_ms",
-      "components",     "lane_ranks",  "next_page_token",  "reason"};
+      "expires_ms",  "dangling",         "discriminator", "valid_from_ms", "valid_until_ms",
+      "explanation", "virtual_relation", "description",   "error",         "vectors",
+      "revoked_ms",  "rotated_ms",       "components",    "lane_ranks",    "next_page_token",
+      "reason",      "transition"};
   return *names;
 }
 
@@ -113,7 +113,10 @@ Json MapToJson(const Message& message, const FieldDescriptor* field) {
   return json;
 }
 
-bool IsDefault(const Json& json) {
+bool IsDefault(const Message& message, const FieldDescriptor* field, const Json& json) {
+  if (field->cpp_type() == FieldDescriptor::CPPTYPE_ENUM) {
+    return message.GetReflection()->GetEnumValue(message, field) == 0;
+  }
   return json.empty() || json == Json("") || json == Json(0) || json == Json(false);
 }
 
@@ -394,7 +397,7 @@ Json ToJson(const Message& message) {
       continue;
     }
     Json value = Scalar(message, field, -1);
-    if (Optional().count(name) != 0 && IsDefault(value)) continue;
+    if (Optional().count(name) != 0 && IsDefault(message, field, value)) continue;
     json[name] = std::move(value);
   }
   return json;

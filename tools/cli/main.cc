@@ -14,6 +14,8 @@ int main(int argc, char** argv) {
   std::ios::sync_with_stdio(false);
   // A reader that went away (| head) ends the program quietly.
   std::signal(SIGPIPE, SIG_DFL);
+  // What matters of what gRPC says is in the error that is shown.
+  setenv("GRPC_VERBOSITY", "NONE", /*overwrite=*/0);
   cookix::cli::Environment environment;
   environment.in = &std::cin;
   environment.out = &std::cout;

@@ -64,6 +64,14 @@ TEST_F(WatchCommandsTest, PrintsWhatChanged) {
   EXPECT_EQ(Told({"watch"}), Words{});
 }
 
+TEST_F(WatchCommandsTest, NamesATransitionWhereThereIsOne) {
+  const std::vector<Json> lines =
+      Lines({"watch", "--from", "0", "--objects", "--where", "price > 10", "--count", "2"});
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_FALSE(lines[0]["object"].contains("transition")) << lines[0];
+  EXPECT_EQ(lines[1]["object"]["transition"], "left");
+}
+
 TEST_F(WatchCommandsTest, GoesOnFromAPrintedPosition) {
   const std::vector<Json> lines =
       Lines({"watch", "--from", "0", "--objects", "--before", "--count", "2"});

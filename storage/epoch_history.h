@@ -3,8 +3,8 @@
 // Every store has epochs (Store::Epochs()). Copies of one store that went on by themselves
 // agree up to where their epochs differ; backups and archived log of several of them may lie
 // side by side, and only those of one history may be put together.
-#ifndef COOKIX_STORAGE_BACKUP_EPOCH_HISTORY_H_
-#define COOKIX_STORAGE_BACKUP_EPOCH_HISTORY_H_
+#ifndef COOKIX_STORAGE_EPOCH_HISTORY_H_
+#define COOKIX_STORAGE_EPOCH_HISTORY_H_
 
 #include <cstdint>
 #include <string>
@@ -26,6 +26,14 @@ bool Holds(const EpochHistory& history, const EpochHistory& of, uint64_t epoch, 
 // The epoch in which commit `commit` was made, or will be; 0 when there is none.
 uint64_t EpochOf(const EpochHistory& history, uint64_t commit);
 
+// How many epochs both begin with.
+size_t CommonEpochs(const EpochHistory& a, const EpochHistory& b);
+
+// Why a store with the epochs `mine`, whose last commit is `commit`, cannot go on with `theirs`;
+// empty when it can, since all its commits are in that history. An epoch of its own in which
+// nothing was committed does not count where theirs has a later one.
+std::string WhyDiverged(const EpochHistory& mine, uint64_t commit, const EpochHistory& theirs);
+
 // The epochs up to `epoch`, with it.
 EpochHistory UpTo(const EpochHistory& history, uint64_t epoch);
 
@@ -39,4 +47,4 @@ bool DecodeHistory(std::string_view* in, EpochHistory* history);
 
 }  // namespace cookix::storage
 
-#endif  // COOKIX_STORAGE_BACKUP_EPOCH_HISTORY_H_
+#endif  // COOKIX_STORAGE_EPOCH_HISTORY_H_

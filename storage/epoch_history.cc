@@ -1,4 +1,4 @@
-#include "storage/backup/epoch_history.h"
+#include "storage/epoch_history.h"
 
 #include <algorithm>
 #include <tuple>
@@ -28,6 +28,30 @@ uint64_t EpochOf(const EpochHistory& history, uint64_t commit) {
     if (start.first_commit <= commit) epoch = start.epoch;
   }
   return epoch;
+}
+
+size_t CommonEpochs(const EpochHistory& a, const EpochHistory& b) {
+  const auto parted = std::mismatch(a.begin(), a.end(), b.begin(), b.end());
+  return static_cast<size_t>(parted.first - a.begin());
+}
+
+std::string WhyDiverged(const EpochHistory& mine, uint64_t commit, const EpochHistory& theirs) {
+  const size_t common = CommonEpochs(mine, theirs);
+  if (common < mine.size()) {
+    const EpochStart& own = mine[common];
+    const bool superseded = common > 0 && own.first_commit > commit && !theirs.empty() &&
+                            theirs.back().epoch > mine.back().epoch;
+    if (!superseded) {
+      return "epoch " + std::to_string(own.epoch) + ", which began with commit " +
+             std::to_string(own.first_commit) + " here, is not in the history of the other";
+    }
+  }
+  if (common < theirs.size() && theirs[common].first_commit <= commit) {
+    return "epoch " + std::to_string(theirs[common].epoch) + " began with commit " +
+           std::to_string(theirs[common].first_commit) + " there, and commit " +
+           std::to_string(commit) + " here is of another history";
+  }
+  return "";
 }
 
 EpochHistory UpTo(const EpochHistory& history, uint64_t epoch) {

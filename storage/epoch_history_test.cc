@@ -1,4 +1,4 @@
-#include "storage/backup/epoch_history.h"
+#include "storage/epoch_history.h"
 
 #include <string>
 #include <string_view>
@@ -42,6 +42,31 @@ TEST(EpochHistoryTest, KnowsTheEpochOfEachCommit) {
   EXPECT_EQ(EpochOf(kThird, 119), 3u);
   EXPECT_EQ(EpochOf(kThird, 120), 5u);
   EXPECT_EQ(EpochOf({}, 1), 0u);
+}
+
+TEST(EpochHistoryTest, WhatAStoreHoldsIsPartOfAHistoryOrNot) {
+  EXPECT_EQ(CommonEpochs(kThird, kSecond), 2u);
+  EXPECT_EQ(CommonEpochs(kOther, kSecond), 1u);
+  EXPECT_EQ(CommonEpochs({}, kSecond), 0u);
+  EXPECT_EQ(WhyDiverged(kFirst, 100, kThird), "");
+  EXPECT_EQ(WhyDiverged(kThird, 130, kThird), "");
+  // Commit 101 of epoch 1 is another than that of epoch 2.
+  EXPECT_NE(WhyDiverged(kFirst, 101, kSecond), "");
+  EXPECT_NE(WhyDiverged(kOther, 60, kThird), "");
+  // An epoch that is unknown there, with commits and without.
+  const EpochHistory own = {{1, 1, 10}, {2, 101, 20}, {3, 101, 25}, {4, 110, 50}};
+  EXPECT_EQ(WhyDiverged(own, 109, kThird), "");
+  EXPECT_NE(WhyDiverged(own, 110, kThird), "");
+  // Without commits, but the other began before.
+  const EpochHistory early = {{1, 1, 10}, {2, 101, 20}, {3, 101, 25}, {5, 105, 60}};
+  EXPECT_NE(WhyDiverged(own, 109, early), "");
+  // Without commits, but the other has no later one: whoever it is has been replaced.
+  EXPECT_NE(WhyDiverged(own, 109, kSecond), "");
+  const EpochHistory same = {{1, 1, 10}, {2, 101, 20}, {3, 101, 25}, {4, 110, 70}};
+  EXPECT_NE(WhyDiverged(own, 109, same), "");
+  // Nothing in common at all.
+  EXPECT_NE(WhyDiverged({{1, 1, 11}}, 0, kThird), "");
+  EXPECT_NE(WhyDiverged(kFirst, 0, {}), "");
 }
 
 TEST(EpochHistoryTest, TheNewerOneWasBegunLast) {
