@@ -33,9 +33,10 @@ struct Ascending {
     row += 1;
     row += __builtin_shuffle(row, zero, Row{4, 0, 1, 2});
     row += __builtin_shuffle(row, zero, Row{4, 4, 0, 1});
-    row += sums;
-    sums = __builtin_shuffle(row, Row{3, 3, 3, 3});
-    return row;
+    // What the next row waits for is one addition.
+    const Row before = sums;
+    sums += __builtin_shuffle(row, Row{3, 3, 3, 3});
+    return row + before;
   }
 };
 

@@ -49,6 +49,8 @@ struct Candidates {
 struct SearchCounters {
   int64_t scored = 0;
   int64_t blocks_skipped = 0;
+  // Without those that nodes count themselves.
+  int64_t blocks_read = 0;
 };
 
 // For one thread. Ranges and documents that are asked for mostly ascend.

@@ -153,6 +153,11 @@ bool TextCollection::WorkSome() {
   return present != nullptr && present->WorkSome();
 }
 
+bool TextCollection::TidySome() {
+  TextIndex* const present = index_.load(std::memory_order_acquire);
+  return present != nullptr && present->TidySome();
+}
+
 size_t TextCollection::backlog() const { return index() == nullptr ? 0 : index()->backlog(); }
 
 uint64_t TextCollection::filled_buffers() const {

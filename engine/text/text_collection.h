@@ -60,6 +60,7 @@ class TextCollection {
 
   // As TextIndex; of a collection without a single text, nothing is there.
   bool WorkSome();
+  bool TidySome();
   size_t backlog() const;
   uint64_t filled_buffers() const;
   int64_t MemoryBytes() const;

@@ -219,6 +219,7 @@ TextIndex::Stats TextIndex::stats() const {
     for (; term != nullptr; term = term->previous) ++stats.fields[term->field].terms;
   }
   stats.segments = static_cast<int64_t>(impl_->segments.size());
+  stats.merged = impl_->merged.load(std::memory_order_relaxed);
   for (size_t i = 0; i < impl_->fields.size(); ++i) stats.fields[i].totals = impl_->totals[i];
   return stats;
 }

@@ -3,8 +3,8 @@
 // A document is found from the moment Apply() returns: it is in the buffer, inverted lists
 // in memory that readers go through beside the writer. A buffer that is full is made a
 // segment by WorkSome(): immutable, packed, in ascending order of ordinals. Segments of
-// about the same size are merged, which leaves out what was deleted. Deletion hides a
-// document at once, by a bit of its segment.
+// about the same size are merged, which leaves out what was deleted; where nothing is
+// written, TidySome() merges more. Deletion hides a document at once, by a bit of its segment.
 //
 // Statistics (documents, lengths, how many documents have a term) are always those of the
 // documents that live at the reader's commit, whatever segments hold: the terms of a
@@ -60,6 +60,8 @@ class TextIndex {
     size_t changes = 65'536;
     // Segments of about one size that are merged.
     size_t merge_width = 8;
+    // Documents that TidySome() may merge for each that was put into a segment.
+    size_t tidy_share = 2;
   };
 
   // At most 64 fields.
@@ -87,7 +89,12 @@ class TextIndex {
   // Makes a segment of a full buffer, or merges some segments; false when there is nothing
   // to do, or no memory to do it with. Several threads may work at the same time.
   bool WorkSome();
-  // The same also for a buffer that is not full, and merges all into one segment.
+  // For times in which nothing is written: makes a segment of a buffer that is fuller than a
+  // quarter, and of many segments few, which searches go through faster. False when there is
+  // nothing to do, or Options::tidy_share is used up: so what is written all the time is not
+  // merged all the time.
+  bool TidySome();
+  // WorkSome() also for a buffer that is not full, and merges all into one segment.
   void CompactForTest();
   // Documents in full buffers that wait to become segments.
   size_t backlog() const;
@@ -107,6 +114,8 @@ class TextIndex {
     // Documents deleted and not yet merged away.
     int64_t dead = 0;
     int64_t segments = 0;
+    // Documents that merges have written since the index was made or loaded.
+    int64_t merged = 0;
     int64_t memory_bytes = 0;
     std::vector<FieldStats> fields;
   };

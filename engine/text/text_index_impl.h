@@ -82,10 +82,13 @@ struct TextIndex::Impl {
   std::deque<TextChange> changes;
   size_t change_bytes = 0;
   uint64_t forgotten = 0;  // changes up to this commit may be missing
+  // Documents that may be merged without need, at most as many as there are.
+  uint64_t spare = 0;
 
   std::atomic<int64_t> live{0};
   std::atomic<size_t> waiting{0};   // documents in full buffers
   std::atomic<uint64_t> filled{0};  // buffers that have become full
+  std::atomic<int64_t> merged{0};   // documents that merges have written
 
   // Filters that were asked with, by segment.
   struct Accepted {
@@ -110,9 +113,15 @@ struct TextIndex::Impl {
   // ---- working (text_index_work.cc)
   template <typename Source>
   class Busy;
-  bool SealSome(bool always);
-  bool MergeSome(bool all);
-  std::vector<std::shared_ptr<TextSegmentSource>> PickMergeLocked(bool all) const;
+  using SegmentSources = std::vector<std::shared_ptr<TextSegmentSource>>;
+  // A buffer that is full, or has `enough` documents.
+  bool SealSome(size_t enough);
+  // What there is to merge: what must be, what may be in quiet times, everything.
+  enum class MergeKind : uint8_t { kDue, kSpare, kAll };
+  bool MergeSome(MergeKind kind);
+  SegmentSources PickMergeLocked(MergeKind kind);
+  SegmentSources PickDue(const SegmentSources& idle) const;
+  SegmentSources PickSpareLocked(const SegmentSources& idle);
   // Puts `made` where `sources` were, with what died in the meantime.
   template <typename Source>
   void Replace(std::vector<std::shared_ptr<Source>>* from,

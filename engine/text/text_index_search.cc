@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "engine/stopwatch.h"
+#include "engine/text/conjunction_search.h"
 #include "engine/text/document_scorer.h"
 #include "engine/text/range_search.h"
 #include "engine/text/search_nodes.h"
@@ -124,6 +125,10 @@ class TextSearcher {
   };
   std::unique_ptr<SearchNode> Build(const AnalyzedQuery& node, size_t source, Place* place);
   std::unique_ptr<SearchNode> BuildLeaf(size_t source, Place* place);
+  LeafScoring ScoringOf(size_t leaf, const SourceView& view) const;
+  // All of the query is that documents have all of some terms.
+  bool AsksForAllTerms() const;
+  absl::Status SearchAllTerms(size_t source);
   std::shared_ptr<const DocBits> AcceptOf(const SourceView& source) const;
   absl::Status Finish();
 
@@ -371,6 +376,15 @@ absl::Status TextSearcher::ScoreChanged() {
   return context_.Check();
 }
 
+LeafScoring TextSearcher::ScoringOf(size_t leaf, const SourceView& view) const {
+  const uint32_t field = leaves_[leaf]->field;
+  if (view.segment == nullptr) {
+    return MakeLeafScoring(scorers_[leaf], nullptr, view.buffer->lengths(field));
+  }
+  const DocLengths& lengths = view.segment->field(field).lengths();
+  return MakeLeafScoring(scorers_[leaf], lengths.shorts(), lengths.longs());
+}
+
 std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, Place* place) {
   SourceView& view = sources_[source];
   const size_t leaf = place->leaf++;
@@ -380,16 +394,7 @@ std::unique_ptr<SearchNode> TextSearcher::BuildLeaf(size_t source, Place* place)
   for (size_t word = begin; word < place->word; ++word) {
     if (!view.Has(word)) return nullptr;
   }
-  const uint16_t* shorts = nullptr;
-  const uint32_t* longs = nullptr;
-  if (view.segment != nullptr) {
-    const DocLengths& lengths = view.segment->field(query.field).lengths();
-    shorts = lengths.shorts();
-    longs = lengths.longs();
-  } else {
-    longs = view.buffer->lengths(query.field);
-  }
-  const LeafScoring scoring = MakeLeafScoring(scorers_[leaf], shorts, longs);
+  const LeafScoring scoring = ScoringOf(leaf, view);
   std::vector<LeafPostings> words;
   words.reserve(place->word - begin + 1);
   for (size_t word = begin; word < place->word; ++word) {
@@ -460,9 +465,37 @@ std::shared_ptr<const DocBits> TextSearcher::AcceptOf(const SourceView& source) 
   return bits;
 }
 
+bool TextSearcher::AsksForAllTerms() const {
+  return query_.kind == Kind::kAnd && query_.excluded.empty() && query_.children.size() > 1 &&
+         query_.children.size() <= kMostConjunctionTerms &&
+         std::all_of(query_.children.begin(), query_.children.end(),
+                     [](const AnalyzedQuery& child) { return child.kind == Kind::kTerm; });
+}
+
+// REQUIRES: AsksForAllTerms(), so that words are leaves.
+absl::Status TextSearcher::SearchAllTerms(size_t source) {
+  const SourceView& view = sources_[source];
+  for (const PackedPostings& postings : view.packed) {
+    if (postings.df == 0) return absl::OkStatus();
+  }
+  std::vector<ConjunctionTerm> terms;
+  terms.reserve(leaves_.size());
+  for (size_t i = 0; i < leaves_.size(); ++i) {
+    terms.push_back({view.packed[i], ScoringOf(i, view)});
+  }
+  const auto live = [&](DocId doc) { return Live(source, doc); };
+  const ConjunctionSearch search{
+      .terms = terms, .source = static_cast<uint32_t>(source), .accepts = live};
+  return SearchConjunction(context_, search, &top_, &counters_);
+}
+
 absl::Status TextSearcher::SearchSource(size_t source) {
   const SourceView& view = sources_[source];
   const bool all = search_.count || search_.exhaustive;
+  // With a filter, a tree looks up the few that are accepted.
+  if (!all && view.segment != nullptr && search_.accept == nullptr && AsksForAllTerms()) {
+    return SearchAllTerms(source);
+  }
   Place place;
   roots_[source] = Build(query_, source, &place);
   SearchNode* const root = roots_[source].get();
@@ -487,8 +520,11 @@ absl::Status TextSearcher::Finish() {
   });
   for (size_t i = 0; i < entries.size(); ++i) {
     if (i % 1024 == 1023) COOKIX_RETURN_IF_ERROR(context_.Check());
-    double score = 0;
-    roots_[entries[i].source]->Match(entries[i].doc, &score);
+    double score = entries[i].exact;
+    if (score == TopDocuments::kUnknown) {
+      score = 0;
+      roots_[entries[i].source]->Match(entries[i].doc, &score);
+    }
     hits_.push_back({sources_[entries[i].source].ordinal(entries[i].doc), score});
   }
   const size_t limit =
@@ -499,7 +535,7 @@ absl::Status TextSearcher::Finish() {
   result_.total = search_.count ? matched_ : -1;
   result_.scored = counters_.scored;
   result_.blocks_skipped = counters_.blocks_skipped;
-  result_.blocks_read = 0;
+  result_.blocks_read = counters_.blocks_read;
   for (const auto& root : roots_) {
     if (root != nullptr) result_.blocks_read += root->blocks_read();
   }

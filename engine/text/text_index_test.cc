@@ -319,6 +319,83 @@ TEST(TextIndexTest, RareAndFrequentWordsTogether) {
   }
 }
 
+// The best of many ties and of lists of all lengths, by segments and a buffer, with deletions
+// and for readers of before: to the last bit as by scoring everything, which goes another way.
+TEST(TextIndexTest, AllOfSomeTermsIsFoundAsByScoringEverything) {
+  ModelRandom random(21, 70, 2);
+  World world(2, {.buffer_documents = 5000, .merge_width = 8});
+  constexpr Ordinal kObjects = 18'000;
+  const auto set = [&](Ordinal ordinal) {
+    std::string text = random.Text(1 + random.Below(30));
+    for (const uint64_t one_in : {2, 7, 50, 300, 4000}) {
+      const uint64_t more = random.Below(one_in) == 0 ? 1 + random.Below(3) : 0;
+      for (uint64_t i = 0; i < more; ++i) text += " of" + std::to_string(one_in);
+    }
+    world.Set(ordinal, {{text}, {random.Text(3)}});
+  };
+  for (Ordinal ordinal = 1; ordinal <= kObjects; ++ordinal) {
+    set(ordinal);
+    if (ordinal % 2000 == 0) world.Commit();
+    world.index_->WorkSome();
+  }
+  const auto term = [&] {
+    static constexpr const char* kMarks[] = {"of2", "of7", "of50", "of300", "of4000"};
+    AnalyzedQuery leaf = random.Below(2) == 0 ? Term(kMarks[random.Below(5)])
+                                              : Term(random.Word(), random.Below(4) == 0);
+    if (random.Below(4) == 0) leaf.boost = 0.5 * static_cast<double>(1 + random.Below(20));
+    return leaf;
+  };
+  int64_t scored = 0, scored_of_all = 0;
+  for (int round = 0; round < 4; ++round) {
+    const uint64_t before = world.commit_;
+    for (int i = 0; i < 400; ++i) {
+      const Ordinal ordinal = 1 + random.Below(kObjects);
+      random.Below(2) == 0 ? world.Set(ordinal, {}) : set(ordinal);
+    }
+    world.Commit();
+    for (int i = 0; i < 120; ++i) {
+      AnalyzedQuery query{.kind = Kind::kAnd};
+      const uint64_t terms = i % 40 == 0 ? 15 + random.Below(4) : 2 + random.Below(3);
+      while (query.children.size() < terms) query.children.push_back(term());
+      SCOPED_TRACE(ToString(query, world.names_));
+      for (const uint64_t commit : {world.commit_, before}) {
+        for (const int64_t limit : {1, 10, 300}) {
+          const TextSearchResult best = world.Search(query, limit, commit);
+          const TextSearchResult all = world.Search(query, limit, commit, nullptr, true);
+          ASSERT_EQ(best.hits.size(), all.hits.size());
+          for (size_t hit = 0; hit < all.hits.size(); ++hit) {
+            ASSERT_EQ(best.hits[hit].ordinal, all.hits[hit].ordinal) << hit;
+            ASSERT_EQ(best.hits[hit].score, all.hits[hit].score) << hit;
+          }
+          scored += best.scored;
+          scored_of_all += all.scored;
+        }
+      }
+    }
+    if (round == 1) world.index_->CompactForTest();
+  }
+  EXPECT_LT(scored * 2, scored_of_all);
+}
+
+TEST(TextIndexTest, AllOfSomeTermsAsTheModel) {
+  ModelRandom random(22, 25, 2);
+  World world(2, {.buffer_documents = 300, .merge_width = 8});
+  for (Ordinal ordinal = 1; ordinal <= 700; ++ordinal) {
+    world.Set(ordinal, random.Texts());
+    if (ordinal % 100 == 0) world.Commit();
+    world.index_->WorkSome();
+  }
+  for (int i = 0; i < 40; ++i) {
+    AnalyzedQuery query{.kind = Kind::kAnd};
+    const uint64_t terms = 2 + random.Below(3);
+    for (uint64_t t = 0; t < terms; ++t) {
+      query.children.push_back(Term(random.Word(), static_cast<uint32_t>(random.Below(2))));
+    }
+    world.CheckNow(query);
+    if (i == 20) world.index_->CompactForTest();
+  }
+}
+
 TEST(TextIndexTest, PassesOverWhatCannotBeAmongTheBest) {
   World world(1, {.buffer_documents = 1 << 15});
   ModelRandom random(6, 100, 1);
@@ -473,6 +550,43 @@ TEST(TextIndexTest, MergedIsWhatIsBuiltAtOnce) {
   }
 }
 
+// ---- quiet times ---------------------------------------------------------------
+
+TEST(TextIndexTest, QuietTimesLeaveOneSegment) {
+  ModelRandom random(31, 60, 1);
+  World world(1, {.buffer_documents = 100, .merge_width = 8});
+  for (Ordinal ordinal = 1; ordinal <= 2050; ++ordinal) world.Set(ordinal, {{random.Text(5)}});
+  world.Commit();
+  while (world.index_->WorkSome()) {
+  }
+  EXPECT_GT(world.index_->stats().segments, 4);
+  while (world.index_->TidySome()) {
+  }
+  EXPECT_EQ(world.index_->stats().segments, 1);
+  // The buffer is fuller than a quarter.
+  EXPECT_EQ(world.index_->stats().indexed, 2050);
+  for (int i = 0; i < 5; ++i) world.CheckNow(random.Query(1));
+}
+
+TEST(TextIndexTest, QuietTimesMergeWithinWhatWasWritten) {
+  // Nothing has to be merged, and all is quiet after each commit.
+  World world(1, {.buffer_documents = 100, .merge_width = 1000});
+  ModelRandom random(32, 60, 1);
+  for (Ordinal ordinal = 1; ordinal <= 10'000; ++ordinal) {
+    world.Set(ordinal, {{random.Text(2)}});
+    if (ordinal % 100 != 0) continue;
+    world.Commit();
+    while (world.index_->WorkSome() || world.index_->TidySome()) {
+    }
+    const TextIndex::Stats stats = world.index_->stats();
+    ASSERT_EQ(stats.indexed, static_cast<int64_t>(ordinal));
+    ASSERT_LE(stats.merged, 2 * stats.indexed);
+  }
+  EXPECT_GT(world.index_->stats().merged, 10'000);
+  EXPECT_LT(world.index_->stats().segments, 50);
+  world.CheckNow(random.Query(1));
+}
+
 // ---- errors --------------------------------------------------------------------
 
 TEST(TextIndexTest, Errors) {
@@ -619,7 +733,7 @@ TEST(TextIndexThreadsTest, ReadersSeeWholeCommits) {
   for (int t = 0; t < 2; ++t) {
     threads.emplace_back([&] {
       while (!stop.load()) {
-        if (!world.index_->WorkSome()) std::this_thread::yield();
+        if (!world.index_->WorkSome() && !world.index_->TidySome()) std::this_thread::yield();
       }
     });
     threads.emplace_back([&, t] {
@@ -636,6 +750,10 @@ TEST(TextIndexThreadsTest, ReadersSeeWholeCommits) {
         const AnalyzedQuery words = Or({Term("commit" + std::to_string(commit)), Term("gone")});
         const TextSearch best{.query = &words, .limit = 100};
         ASSERT_TRUE(*world.index_->Search(CallContext(), best, commit, &result));
+        EXPECT_EQ(result.hits.size(), 10u);
+        const AnalyzedQuery both{.kind = Kind::kAnd, .children = {query, words.children[0]}};
+        const TextSearch all_words{.query = &both, .limit = 100};
+        ASSERT_TRUE(*world.index_->Search(CallContext(), all_words, commit, &result));
         EXPECT_EQ(result.hits.size(), 10u);
       }
     });

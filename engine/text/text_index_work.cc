@@ -10,6 +10,7 @@ namespace {
 
 // Deaths that are left for the hold of the lock in which a segment takes its place.
 constexpr size_t kFewDeaths = 64;
+constexpr size_t kOnlyFull = ~size_t{0};
 
 void ApplyDeaths(const std::vector<TextDeath>& deaths, TextSegmentSource* to) {
   for (const TextDeath& death : deaths) {
@@ -28,6 +29,20 @@ uint64_t Words(const TextSegmentSource& source) {
     words += static_cast<uint64_t>(source.segment->field(i).totals().words);
   }
   return words;
+}
+
+// The first of them, as many as one segment has room for.
+std::vector<std::shared_ptr<TextSegmentSource>> WhatFits(
+    std::span<const std::shared_ptr<TextSegmentSource>> sources) {
+  std::vector<std::shared_ptr<TextSegmentSource>> fit;
+  uint64_t documents = 0, words = 0;
+  for (const auto& source : sources) {
+    documents += source->segment->documents();
+    words += Words(*source);
+    if (documents > TextSegment::kMaxDocuments || words > TextSegment::kMaxWords) break;
+    fit.push_back(source);
+  }
+  return fit;
 }
 
 }  // namespace
@@ -96,7 +111,7 @@ void TextIndex::Impl::Replace(std::vector<std::shared_ptr<Source>>* from,
   }
 }
 
-bool TextIndex::Impl::SealSome(bool always) {
+bool TextIndex::Impl::SealSome(size_t enough) {
   Busy<TextBufferSource> busy(this);
   std::shared_ptr<const DocBits> dead;
   const TextBuffer::Term* newest = nullptr;
@@ -111,7 +126,7 @@ bool TextIndex::Impl::SealSome(bool always) {
       was_waiting = i + 1 < buffers.size();
       const bool full = was_waiting || buffer.documents() == buffer.capacity() ||
                         buffer.MemoryBytes() >= options.buffer_bytes;
-      if (full || (always && buffer.documents() > 0)) source = buffers[i];
+      if (full || buffer.documents() >= enough) source = buffers[i];
     }
     if (source == nullptr) return false;
     newest = source->buffer->newest();
@@ -128,42 +143,37 @@ bool TextIndex::Impl::SealSome(bool always) {
   dead.reset();
   Replace(&buffers, busy.sources(), std::move(made));
   waiting.fetch_sub(end, std::memory_order_relaxed);
+  std::lock_guard<std::shared_mutex> lock(mutex);
+  const auto documents = static_cast<uint64_t>(std::max<int64_t>(live.load(), 0));
+  spare = std::min(spare + end * options.tidy_share, documents);
   return true;
 }
 
-// Segments of about one size when there are `merge_width` of them, the smallest first; or
-// one of which more than a third is dead.
-std::vector<std::shared_ptr<TextSegmentSource>> TextIndex::Impl::PickMergeLocked(bool all) const {
-  std::vector<std::shared_ptr<TextSegmentSource>> idle;
+TextIndex::Impl::SegmentSources TextIndex::Impl::PickMergeLocked(MergeKind kind) {
+  SegmentSources idle;
   for (const auto& source : segments) {
     if (!source->busy) idle.push_back(source);
   }
   std::stable_sort(idle.begin(), idle.end(), [](const auto& a, const auto& b) {
     return LiveDocuments(*a) < LiveDocuments(*b);
   });
-  const auto take = [&](size_t begin, size_t end) {
-    std::vector<std::shared_ptr<TextSegmentSource>> taken;
-    uint64_t documents = 0, words = 0;
-    for (size_t i = begin; i < end; ++i) {
-      documents += idle[i]->segment->documents();
-      words += Words(*idle[i]);
-      if (documents > TextSegment::kMaxDocuments || words > TextSegment::kMaxWords) break;
-      taken.push_back(idle[i]);
-    }
-    return taken;
-  };
-  if (all) {
-    auto taken = take(0, idle.size());
-    const bool done = taken.empty() || (taken.size() == 1 && taken[0]->dead_count == 0);
-    return done ? std::vector<std::shared_ptr<TextSegmentSource>>() : taken;
-  }
+  if (kind == MergeKind::kDue) return PickDue(idle);
+  if (kind == MergeKind::kSpare) return PickSpareLocked(idle);
+  SegmentSources taken = WhatFits(std::span(idle));
+  const bool done = taken.empty() || (taken.size() == 1 && taken[0]->dead_count == 0);
+  return done ? SegmentSources() : taken;
+}
+
+// Segments of about one size when there are `merge_width` of them, the smallest first; or
+// one of which more than a third is dead.
+TextIndex::Impl::SegmentSources TextIndex::Impl::PickDue(const SegmentSources& idle) const {
   const size_t width = std::max<size_t>(options.merge_width, 2);
   // The smallest of a tier and what is less than `width` times its size.
   for (size_t begin = 0; begin + width <= idle.size(); ++begin) {
     const size_t limit =
         std::max(LiveDocuments(*idle[begin]), options.buffer_documents / 4) * width;
     if (LiveDocuments(*idle[begin + width - 1]) >= limit) continue;
-    auto taken = take(begin, begin + width);
+    SegmentSources taken = WhatFits(std::span(idle).subspan(begin, width));
     if (taken.size() > 1) return taken;
   }
   for (const auto& source : idle) {
@@ -172,13 +182,26 @@ std::vector<std::shared_ptr<TextSegmentSource>> TextIndex::Impl::PickMergeLocked
   return {};
 }
 
-bool TextIndex::Impl::MergeSome(bool all) {
+// As many of the smallest as `spare` pays for, which it does.
+TextIndex::Impl::SegmentSources TextIndex::Impl::PickSpareLocked(const SegmentSources& idle) {
+  uint64_t documents = 0;
+  size_t count = 0;
+  while (count < idle.size() && documents + LiveDocuments(*idle[count]) <= spare) {
+    documents += LiveDocuments(*idle[count++]);
+  }
+  SegmentSources taken = WhatFits(std::span(idle).first(count));
+  if (taken.size() < 2) return {};
+  spare -= documents;
+  return taken;
+}
+
+bool TextIndex::Impl::MergeSome(MergeKind kind) {
   Busy<TextSegmentSource> busy(this);
   std::vector<MergeSource> parts;
   std::vector<std::shared_ptr<const DocBits>> dead;
   {
     std::lock_guard<std::shared_mutex> lock(mutex);
-    auto picked = PickMergeLocked(all);
+    auto picked = PickMergeLocked(kind);
     if (picked.empty()) return false;
     for (const auto& source : picked) {
       dead.push_back(source->dead);
@@ -188,21 +211,31 @@ bool TextIndex::Impl::MergeSome(bool all) {
   }
   auto made = MergeSegments(parts, with_positions);
   dead.clear();
+  merged.fetch_add(made->documents(), std::memory_order_relaxed);
   Replace(&segments, busy.sources(), std::move(made));
   return true;
 }
 
 bool TextIndex::WorkSome() {
   try {
-    return impl_->SealSome(false) || impl_->MergeSome(false);
+    return impl_->SealSome(kOnlyFull) || impl_->MergeSome(Impl::MergeKind::kDue);
   } catch (const std::bad_alloc&) {
     // Everything is where it was, and found; the next time there may be memory.
     return false;
   }
 }
 
+bool TextIndex::TidySome() {
+  try {
+    return impl_->SealSome(impl_->options.buffer_documents / 4 + 1) ||
+           impl_->MergeSome(Impl::MergeKind::kSpare);
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
 void TextIndex::CompactForTest() {
-  while (impl_->SealSome(true) || impl_->MergeSome(true)) {
+  while (impl_->SealSome(1) || impl_->MergeSome(Impl::MergeKind::kAll)) {
   }
 }
 

@@ -64,30 +64,72 @@ size_t Select(const uint32_t* docs, const float* scores, size_t count, float cut
   return out;
 }
 
+size_t SelectWith(size_t count, float cut, uint32_t* docs, uint32_t* places, float* scores) {
+  const Floats df;
+  const Unsigned du;
+  const size_t lanes = hn::Lanes(df);
+  const auto least = hn::Set(df, cut);
+  size_t out = 0;
+  for (size_t i = 0; i < count; i += lanes) {
+    const auto score = hn::LoadU(df, scores + i);
+    auto mask = hn::Ge(score, least);
+    if (count - i < lanes) mask = hn::And(mask, hn::FirstN(df, count - i));
+    if (hn::AllFalse(df, mask)) continue;
+    const auto doc = hn::LoadU(du, docs + i);
+    const auto place = hn::LoadU(du, places + i);
+    hn::CompressStore(doc, hn::RebindMask(du, mask), du, docs + out);
+    hn::CompressStore(place, hn::RebindMask(du, mask), du, places + out);
+    out += hn::CompressStore(score, mask, df, scores + out);
+  }
+  return out;
+}
+
 // In the last documents of vectors, then in one vector; without branches, which could not be
 // foretold.
 size_t Find(const uint32_t* block, size_t size, const uint32_t* docs, size_t count, uint8_t* which,
             uint8_t* places) {
   const Unsigned du;
+  const Ints di;
   const size_t lanes = hn::Lanes(du);
   const size_t vectors = (size + lanes - 1) / lanes;
-  uint32_t lasts[kPostingBlock];
-  for (size_t i = 0; i + 1 < vectors; ++i) lasts[i] = block[(i + 1) * lanes - 1];
-  // Whatever is not in those before can only be in the last.
+  // Whatever is not in those before can only be in the last vector.
   const size_t searched = (vectors - 1 + lanes - 1) / lanes * lanes;
-  for (size_t i = vectors - 1; i < searched; ++i) lasts[i] = kNoDoc;
+  uint32_t lasts[kPostingBlock];
+  const auto limit = hn::Set(di, static_cast<int32_t>(vectors - 1));
+  const auto end = hn::Set(di, static_cast<int32_t>(size - 1));
+  for (size_t i = 0; i < searched; i += lanes) {
+    const auto vector = hn::Iota(di, static_cast<int32_t>(i));
+    const auto place = hn::Add(hn::Mul(vector, hn::Set(di, static_cast<int32_t>(lanes))),
+                               hn::Set(di, static_cast<int32_t>(lanes - 1)));
+    const auto last =
+        hn::GatherIndex(di, reinterpret_cast<const int32_t*>(block), hn::Min(place, end));
+    const auto inner = hn::Lt(vector, limit);
+    hn::StoreU(hn::BitCast(du, hn::IfThenElse(inner, last, hn::Set(di, -1))), du, lasts + i);
+  }
   size_t found = 0;
+  const auto look_up = [&](size_t i, size_t vector_of_doc, const auto& doc) {
+    const size_t begin = vector_of_doc * lanes;
+    const auto vector = hn::LoadU(du, block + begin);
+    which[found] = static_cast<uint8_t>(i);
+    places[found] = static_cast<uint8_t>(begin + hn::CountTrue(du, hn::Lt(vector, doc)));
+    // The padding may repeat it.
+    found += hn::AllFalse(du, hn::Eq(vector, doc)) ? 0 : 1;
+  };
+  if (searched == lanes) {
+    const auto all_lasts = hn::LoadU(du, lasts);
+    for (size_t i = 0; i < count; ++i) {
+      const auto doc = hn::Set(du, docs[i]);
+      look_up(i, hn::CountTrue(du, hn::Lt(all_lasts, doc)), doc);
+    }
+    return found;
+  }
   for (size_t i = 0; i < count; ++i) {
     const auto doc = hn::Set(du, docs[i]);
     size_t vector = 0;
     for (size_t at = 0; at < searched; at += lanes) {
       vector += hn::CountTrue(du, hn::Lt(hn::LoadU(du, lasts + at), doc));
     }
-    const auto equal = hn::Eq(hn::LoadU(du, block + vector * lanes), doc);
-    const intptr_t lane = hn::FindFirstTrue(du, equal);
-    which[found] = static_cast<uint8_t>(i);
-    places[found] = static_cast<uint8_t>(vector * lanes + static_cast<size_t>(lane));
-    found += lane >= 0;
+    look_up(i, vector, doc);
   }
   return found;
 }
@@ -152,6 +194,7 @@ namespace cookix::engine {
 
 HWY_EXPORT(Score);
 HWY_EXPORT(Select);
+HWY_EXPORT(SelectWith);
 HWY_EXPORT(Find);
 HWY_EXPORT(Harvest);
 HWY_EXPORT(Bound);
@@ -164,6 +207,10 @@ void ScorePostings(const FloatLeaf& leaf, uint32_t* docs, const uint32_t* tfs, s
 size_t SelectAbove(const uint32_t* docs, const float* scores, size_t count, float cut,
                    uint32_t* out_docs, float* out_scores) {
   return HWY_DYNAMIC_DISPATCH(Select)(docs, scores, count, cut, out_docs, out_scores);
+}
+
+size_t SelectAboveWith(size_t count, float cut, uint32_t* docs, uint32_t* places, float* scores) {
+  return HWY_DYNAMIC_DISPATCH(SelectWith)(count, cut, docs, places, scores);
 }
 
 size_t FindDocuments(const uint32_t* block, size_t size, const uint32_t* docs, size_t count,

@@ -41,6 +41,9 @@ void ScorePostings(const FloatLeaf& leaf, uint32_t* docs, const uint32_t* tfs, s
 size_t SelectAbove(const uint32_t* docs, const float* scores, size_t count, float cut,
                    uint32_t* out_docs, float* out_scores);
 
+// Leaves only what scores `cut` or more; returns how much that is.
+size_t SelectAboveWith(size_t count, float cut, uint32_t* docs, uint32_t* places, float* scores);
+
 // Looks up `count` documents in a block of `size`, at most 128, both ascending. Writes for
 // each that is there which of `docs` it is, and its place in the block; returns how many.
 // There is room for one more.

@@ -54,7 +54,7 @@ struct TextView::Impl {
 
   Impl(TextViewOptions o, storage::Store& store)
       : options(std::move(o)),
-        workers(options.threads),
+        workers(options.threads, options.quiet),
         builder(store,
                 {.gate = &gate,
                  .applied = &applied,

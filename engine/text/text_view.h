@@ -13,6 +13,7 @@
 #ifndef COOKIX_ENGINE_TEXT_TEXT_VIEW_H_
 #define COOKIX_ENGINE_TEXT_TEXT_VIEW_H_
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -39,6 +40,8 @@ struct TextViewOptions {
   int64_t bulk_tail_texts = 2'000'000;
   // Threads that seal and merge segments; 0 = one for each processor.
   int threads = 0;
+  // How long no buffer of an index has become full before its segments are made fewer.
+  std::chrono::milliseconds quiet{5'000};
   // Receives what a person should know, such as why an index is built again. Called from
   // any thread. Null = dropped. `level` is "info", "warning" or "error".
   std::function<void(std::string_view level, std::string_view message)> log;

@@ -621,6 +621,30 @@ TEST_F(TextViewTest, CrashesWhileSegmentsAreMadeMergedAndSaved) {
   EXPECT_GT(restored, 0);
 }
 
+// Three buffers become full: of 1,024 documents twice, then, in a larger index, of 2,048. Should
+// the machine be slow, some are merged before all is written; there are merges enough in store.
+TEST_F(TextViewTest, WhereNothingIsWrittenOneSegmentIsLeft) {
+  Open([](DatabaseOptions& options) { options.text.quiet = std::chrono::seconds(2); });
+  constexpr int kObjects = 4200;
+  constexpr int kCommit = 300;
+  for (int first = 0; first < kObjects; first += kCommit) {
+    const absl::Status status = Write(kCommit, [&](int i, v1::Object* object) {
+      object->mutable_ref()->set_key("object" + std::to_string(first + i));
+      object->set_content("Rain, " + RandomText(4));
+    });
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  const auto end = CallContext::Clock::now() + std::chrono::seconds(60);
+  const auto tidy = [&] {
+    auto counters = Status().counters;
+    return counters["documents"] == kObjects && counters["waiting"] == 0 &&
+           counters["segments"] == 1;
+  };
+  while (!tidy() && CallContext::Clock::now() < end) std::this_thread::yield();
+  EXPECT_TRUE(tidy()) << Status().counters["segments"] << " segments";
+  Compare();
+}
+
 TEST_F(TextViewTest, AnIndexOfAnotherAnalysisIsBuiltAgain) {
   Open();
   WriteSome(60);

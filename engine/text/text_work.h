@@ -1,8 +1,10 @@
-// The threads that seal and merge the segments of text indexes.
+// The threads that seal and merge the segments of text indexes. Where no buffer has become full
+// for a while, they also merge what need not be (TextIndex::TidySome).
 #ifndef COOKIX_ENGINE_TEXT_TEXT_WORK_H_
 #define COOKIX_ENGINE_TEXT_TEXT_WORK_H_
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -56,8 +58,8 @@ using TextEntryPtr = std::shared_ptr<TextEntry>;
 // Thread-safe.
 class TextWorkers {
  public:
-  // 0 = a thread for each processor.
-  explicit TextWorkers(int threads);
+  // 0 = a thread for each processor. `quiet`: how long an index rests before it is tidied.
+  TextWorkers(int threads, std::chrono::milliseconds quiet);
   ~TextWorkers();
 
   // There may be work to do for the entry.
@@ -70,13 +72,28 @@ class TextWorkers {
   size_t Backlog() const;
 
  private:
-  void Run();
+  using Clock = std::chrono::steady_clock;
+  struct Resting {
+    TextEntryPtr entry;
+    Clock::time_point until;
+  };
 
+  void Run();
+  // Held by `lock` before and after.
+  void WorkLocked(std::unique_lock<std::mutex>* lock);
+  void TidyLocked(std::unique_lock<std::mutex>* lock);
+  // What only `resting_` holds is freed by the caller.
+  TextEntryPtr WakeLocked(const TextEntry* entry);
+
+  const std::chrono::milliseconds quiet_;
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<TextEntryPtr> work_;  // guarded by mutex_
-  uint64_t added_ = 0;             // guarded by mutex_
-  bool stopping_ = false;          // guarded by mutex_
+  // Without work, the first to be tidied in front. Guarded by mutex_.
+  std::deque<Resting> resting_;
+  uint64_t added_ = 0;     // guarded by mutex_
+  uint64_t removals_ = 0;  // guarded by mutex_
+  bool stopping_ = false;  // guarded by mutex_
   std::vector<std::thread> threads_;
 };
 

@@ -21,7 +21,10 @@ class TopDocuments {
     // The segment or buffer, as the search counts them.
     uint32_t source;
     DocId doc;
+    // The score exactly; kUnknown: it has to be found out.
+    double exact;
   };
+  static constexpr double kUnknown = -1;
 
   // Scores are off by at most a quarter of `margin`, in parts of themselves.
   TopDocuments(size_t limit, float margin) : limit_(limit), margin_(margin) {
@@ -31,9 +34,9 @@ class TopDocuments {
   // What scores less is not among the best.
   float cut() const { return cut_; }
 
-  void Add(float score, uint32_t source, DocId doc) {
+  void Add(float score, uint32_t source, DocId doc, double exact = kUnknown) {
     if (score < cut_) return;
-    entries_.push_back({score, source, doc});
+    entries_.push_back({score, source, doc, exact});
     if (entries_.size() >= full_) Shrink();
     AddScore(score);
   }

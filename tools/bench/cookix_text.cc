@@ -115,7 +115,7 @@ absl::Status CookixText::Add(size_t first, std::span<const std::string> texts) {
 
 absl::Status CookixText::Finish() {
   StopWorker();
-  while (index_.WorkSome()) {
+  while (index_.WorkSome() || index_.TidySome()) {
   }
   return absl::OkStatus();
 }

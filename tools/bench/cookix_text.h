@@ -12,8 +12,8 @@
 namespace cookix::bench {
 
 // One field without a language, written by 1,000 documents a commit, while another thread
-// makes segments and merges them, as in the engine. Finish() lets both come to an end;
-// nothing is compacted but by Compact().
+// makes segments and merges them, as in the engine. Finish() lets both come to an end and
+// makes segments fewer, as the engine does when nothing is written for a while.
 class CookixText : public TextContestant {
  public:
   // The corpus is borrowed.

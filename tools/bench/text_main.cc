@@ -3,12 +3,12 @@
 //
 //   bazel run --config=release //tools/bench:text_bench -- [--documents=1000000] [--seed=1]
 //       [--rounds=3] [--queries=200] [--peers=xapian,fts5] [--data=DIR] [--dir=DIR]
-//       [--scenarios=index,or,and,phrase,top100,size,quality,hybrid] [--json=FILE]
+//       [--scenarios=index,or,and,phrase,top100,size,quality,log,hybrid] [--json=FILE]
 //
-// All but quality and hybrid index a made-up corpus of --documents documents; hybrid runs a
-// server with as many objects. quality needs DIR/cacm, DIR/cisi and DIR/cranfield, and says
-// so where they are not. Exit code: 0, 1 when an answer was wrong or something failed, 2 on bad
-// flags, 3 when a figure misses its target.
+// All but quality, log and hybrid index a made-up corpus of --documents documents in this process;
+// log and hybrid run a server with as many objects. quality needs DIR/cacm, DIR/cisi and
+// DIR/cranfield, and says so where they are not. Exit code: 0, 1 when an answer was wrong or
+// something failed, 2 on bad flags, 3 when a figure misses its target.
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -25,6 +25,7 @@
 #include "tools/bench/report.h"
 #include "tools/bench/text_bench.h"
 #include "tools/bench/text_peers.h"
+#include "tools/bench/text_server_bench.h"
 #include "tools/bench/vector_data.h"
 
 namespace cookix::bench {
@@ -43,8 +44,8 @@ const std::map<std::string, TextContestantFactory>& Peers() {
 }
 
 struct Flags {
-  std::set<std::string> scenarios = {"index",  "or",   "and",     "phrase",
-                                     "top100", "size", "quality", "hybrid"};
+  std::set<std::string> scenarios = {"index", "or",      "and", "phrase", "top100",
+                                     "size",  "quality", "log", "hybrid"};
   std::vector<std::string> peers = {"xapian", "fts5"};
   std::string data;
   std::string dir;
@@ -107,6 +108,12 @@ absl::Status InProcess(const Flags& flags, Report* report) {
   return wanted("size") ? bench.Size(report) : absl::OkStatus();
 }
 
+absl::Status IndexLog(const Flags& flags, Report* report) {
+  const TextCorpus texts(flags.options.corpus);
+  const Directory directory(flags.dir);
+  return RunTextServerBench(directory.path() + "/server", texts, flags.options.queries, report);
+}
+
 absl::Status Hybrid(const Flags& flags, Report* report) {
   TextCorpusOptions options = flags.options.corpus;
   options.mean_words = kWordsOfObject;
@@ -125,6 +132,9 @@ absl::Status Run(const Flags& flags, Report* report) {
     COOKIX_RETURN_IF_ERROR(Quality(flags.data, report));
   }
   COOKIX_RETURN_IF_ERROR(InProcess(flags, report));
+  if (flags.scenarios.count("log") > 0) {
+    COOKIX_RETURN_IF_ERROR(IndexLog(flags, report));
+  }
   return flags.scenarios.count("hybrid") > 0 ? Hybrid(flags, report) : absl::OkStatus();
 }
 
