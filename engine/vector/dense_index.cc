@@ -10,6 +10,7 @@
 #include "engine/vector/exact_distance.h"
 #include "engine/vector/index_support.h"
 #include "engine/vector/product_codec.h"
+#include "engine/vector/slot_sketches.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -59,7 +60,11 @@ void DenseIndex::Normalise(float* v, size_t n) {
   for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] * factor);
 }
 
-DenseIndex::DenseIndex(v1::VectorField field) : field_(std::move(field)) {}
+DenseIndex::DenseIndex(v1::VectorField field, std::optional<size_t> most_sketched)
+    : field_(std::move(field)),
+      most_sketched_(std::min(most_sketched.value_or(SIZE_MAX), MostSketched())) {}
+
+DenseIndex::~DenseIndex() = default;
 
 bool DenseIndex::keeps_all() const {
   if (!field_.multi() || field_.aggregate() == v1::VECTOR_AGGREGATE_FIRST) return false;
@@ -197,15 +202,17 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
 void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
   if (!hnsw()) return;
   std::lock_guard<std::mutex> lock(tail_mutex_);
-  for (const Slot slot : slots) {
-    if (!tail_.empty() && tail_.back().end == slot) {
-      ++tail_.back().end;
-    } else {
-      tail_.push_back({slot, slot + 1});
-    }
+  for (const Slot slot : slots) PushToTail(slot);
+  ChooseStructure();
+}
+
+void DenseIndex::PushToTail(Slot slot) {
+  if (!tail_.empty() && tail_.back().end == slot) {
+    ++tail_.back().end;
+  } else {
+    tail_.push_back({slot, slot + 1});
   }
-  tail_count_.fetch_add(slots.size());
-  if (tail_count_.load() > kScanBelow && !untrained_.load()) graph_wanted_.store(true);
+  tail_count_.fetch_add(1);
 }
 
 std::vector<DenseIndex::Range>::iterator DenseIndex::RunningFrom(Slot begin) {
@@ -395,8 +402,10 @@ bool DenseIndex::MostlyDead() const {
 
 bool DenseIndex::IndexSome() {
   if (training_wanted_.load()) return Train();
-  if (!graph_wanted_.load()) return false;
+  if (!graph_wanted_.load() && !sketches_wanted_.load()) return false;
   if (sampling_.load()) CheckCodec();
+  if (!graph_wanted_.load()) return SketchSome();
+  if (sketches_left_.load()) DropSketches();
   if (MostlyDead() && Maintain(true)) return true;
   Range block;
   {
@@ -476,11 +485,17 @@ bool DenseIndex::Maintain(bool always) {
     } else if (graph_ != nullptr) {
       linked = in_graph_.Copy(end);
       // Dead slots that wait in the tail are freed another time.
-      for (const Range& range : Tail()) {
-        for (Slot slot = range.begin; slot < range.end && slot < end; ++slot) {
-          dying.words()[slot >> 6] &= ~(uint64_t{1} << (slot & 63));
+      std::lock_guard<std::mutex> lock(tail_mutex_);
+      for (const auto& part : {std::vector<Range>(tail_.begin(), tail_.end()), running_}) {
+        for (const Range& range : part) {
+          for (Slot slot = range.begin; slot < range.end && slot < end; ++slot) {
+            dying.Clear(slot);
+          }
         }
       }
+      // Their sketches may stay: what does not live is not looked at, and who uses a slot
+      // again writes another one.
+      dying.ForEach([&](Slot slot) { sketched_.Clear(slot); });
     }
   }
   if (dying.Count() == 0) return false;
@@ -528,11 +543,13 @@ DenseIndex::Stats DenseIndex::stats() const {
                                                           static_cast<int64_t>(tail_count_.load()))
                       : stats.vectors;
   stats.codec_recall_permille = codec_recall_.load();
+  stats.sketch_recall_permille = sketch_recall_.load();
   if (ready_.load(std::memory_order_acquire)) {
     const size_t end = table_.end();
     const std::shared_ptr<VectorStorage> storage = Storage();
     stats.memory_bytes = storage->Bytes(end) + table_.Bytes();
     if (graph_wanted_.load()) stats.memory_bytes += graph_->Bytes(end);
+    stats.memory_bytes += sketch_bytes_.load();
     if (sampling_.load() && !storage->codec().exact()) {
       const auto dimension = static_cast<size_t>(field_.dimension());
       const size_t floats =
@@ -544,6 +561,7 @@ DenseIndex::Stats DenseIndex::stats() const {
       stats.memory_bytes += static_cast<int64_t>(8 * cached.slots->words().size());
       if (cached.copies == nullptr) continue;
       stats.memory_bytes += static_cast<int64_t>(cached.copies->Bytes());
+      if (cached.sketched != nullptr) stats.memory_bytes += cached.sketched->Bytes();
     }
   }
   return stats;
@@ -559,8 +577,6 @@ int64_t DenseIndex::BytesPerVector(const v1::VectorField& field) {
   const bool graph = field.index() == v1::VECTOR_INDEX_KIND_HNSW;
   return static_cast<int64_t>(bytes) + 24 + (graph ? 8 * field.hnsw().m() + 8 : 0);
 }
-
-// ---- searching --------------------------------------------------------------
 
 // ---- saving -----------------------------------------------------------------
 

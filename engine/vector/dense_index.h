@@ -4,8 +4,13 @@
 // the tail, which every search compares one by one. Below 2,048 vectors there is no graph.
 // The graph is built behind by IndexSome(), in as many threads as call it.
 //
+// Up to some 16,384 vectors (fewer where they are long) it takes less time to compare a sketch
+// of each than to walk through a graph. IndexSome() makes the sketches (dense_sketches.cc) and
+// measures whether they find what is near; where they do not, or not any more, the graph is
+// built as if there were none.
+//
 // How a search is answered, by what the filter lets through:
-//   no filter    the graph ("graph")
+//   no filter    the graph ("graph"), or sketches ("sketch")
 //   few          every one is compared ("scan"): up to 4,096, or a 64th of all
 //   otherwise    the graph is searched without the filter, which shows how much of what is
 //                near the query matches. If it is enough, that is the answer. If it is about
@@ -14,7 +19,8 @@
 //                query: one wider look is taken where that costs less than comparing all
 //                that matches, and where it does not find enough, all are compared ("scan").
 // What a filter lets through is kept, for the last four, and from the second use on the codes
-// of it too, where they take at most 4 MiB.
+// of it too, where they take at most 4 MiB. Later uses sketch them and try how well that finds
+// what is near (sketched_matches.h).
 //
 // Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
 // the graph and frees them.
@@ -38,6 +44,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <string>
@@ -52,6 +59,8 @@
 #include "engine/vector/code_copies.h"
 #include "engine/vector/hnsw_graph.h"
 #include "engine/vector/reader_gate.h"
+#include "engine/vector/sketch_codec.h"
+#include "engine/vector/sketched_matches.h"
 #include "engine/vector/slot_table.h"
 #include "engine/vector/vector_search.h"
 #include "engine/vector/vector_storage.h"
@@ -65,8 +74,13 @@ class DenseIndex {
   // Reads the vector of an object as stored at the reader's commit; false when it has none.
   using ReadStored = std::function<absl::StatusOr<bool>(Ordinal, v1::Vector*)>;
 
-  // `field` has its defaults filled in.
-  explicit DenseIndex(v1::VectorField field);
+  // Up to so many vectors there is neither a graph nor sketches: comparing all is as fast.
+  static constexpr size_t kScanBelow = 2048;
+
+  // `field` has its defaults filled in. No more than `most_sketched` vectors are searched by
+  // sketches; by default that follows from the dimension alone.
+  explicit DenseIndex(v1::VectorField field, std::optional<size_t> most_sketched = std::nullopt);
+  ~DenseIndex();
   DenseIndex(const DenseIndex&) = delete;
   DenseIndex& operator=(const DenseIndex&) = delete;
 
@@ -80,8 +94,8 @@ class DenseIndex {
                               uint64_t commit, const ReadStored& stored,
                               VectorSearchResult* result) const;
 
-  // Links some slots of the tail into the graph, or learns codebooks first; false when there
-  // is nothing to do. Any thread.
+  // Links some slots of the tail into the graph, or sketches them, or learns codebooks first;
+  // false when there is nothing to do. Any thread.
   bool IndexSome();
   // Takes dead slots out of the graph and frees them when there are many, or `always`.
   // False when there was nothing to do or another thread does it.
@@ -96,6 +110,9 @@ class DenseIndex {
     // vectors that came first; -1 where it was not measured (too few vectors yet, or codes
     // that are exact).
     int64_t codec_recall_permille = -1;
+    // The same of sketches, at the field's own `ef`, when they were looked at last; -1 where
+    // there are none.
+    int64_t sketch_recall_permille = -1;
   };
   Stats stats() const;
   // Vectors in the tail that are waiting for the graph; 0 where there will be none.
@@ -120,6 +137,9 @@ class DenseIndex {
   };
   struct Question;
   struct ObjectBounds;
+  // Sketches by slot, and how many of the nearest by them are compared by codes, for each
+  // candidate that a search asks for.
+  struct SlotSketches;
   class Scanner;
   // What a filter lets through, for its next search.
   struct AcceptCache {
@@ -128,10 +148,15 @@ class DenseIndex {
     std::shared_ptr<const SlotBits> slots;
     // Null until the filter is used again.
     std::shared_ptr<const CodeCopies> copies;
+    // Null where they are not worth it.
+    std::shared_ptr<SketchedMatches> sketched;
+  };
+  // What ScanMatching() has of a filter.
+  struct Copied {
+    std::shared_ptr<const CodeCopies> copies;
+    std::shared_ptr<SketchedMatches> sketched;
   };
 
-  // Up to so many vectors there is no graph: comparing them all is as fast.
-  static constexpr size_t kScanBelow = 2048;
   // Candidates compared again by their residues, beyond the hits wanted.
   static constexpr size_t kRefined = 16;
 
@@ -155,6 +180,8 @@ class DenseIndex {
   bool Recode(std::unique_ptr<const VectorCodec> codec);
   [[nodiscard]] bool Grow(size_t slots);
   void AddToTail(const std::vector<Slot>& slots);
+  // Puts a slot behind the tail. REQUIRES: tail_mutex_.
+  void PushToTail(Slot slot);
   // Whether so much of the graph is dead that what is linked now finds too few that live to
   // be linked to, and would not be found later.
   bool MostlyDead() const;
@@ -162,12 +189,30 @@ class DenseIndex {
   // Of running_. REQUIRES: tail_mutex_.
   std::vector<Range>::iterator RunningFrom(Slot begin);
 
+  // While the index is small (dense_sketches.cc). The most vectors that this field's index
+  // sketches; 0 where it never does.
+  size_t MostSketched() const;
+  // Looks whether it is time for sketches, or for a graph. REQUIRES: tail_mutex_.
+  void ChooseStructure();
+  // Goes over from sketches to a graph. REQUIRES: tail_mutex_.
+  void LinkAll();
+  // Sketches what is in the tail; false when there is nothing to do, or another thread does it.
+  bool SketchSome();
+  // Adds the sketches of `ranges`. False without memory.
+  bool SketchRanges(const std::vector<Range>& ranges, std::unique_ptr<SlotSketches>* sketches);
+  // Finds the least width at which sketches are good enough; false where there is none.
+  bool CheckSketches(SlotSketches* sketches);
+  // Frees sketches that are not used any more.
+  void DropSketches();
+
   // How a search goes (dense_search.cc). Makes the query ready for the codec.
   void Prepare(Question& question) const;
   // What may be among the nearest `more`, by codes.
   void FindCandidates(Question& question, size_t more) const;
   // Compares candidates again, by code and residue, until `more` are sure to be the nearest.
   void Refine(Question& question, size_t more) const;
+  // Tells what is being tried what comparing all found.
+  static void TrySketches(Question& question, size_t more);
   // Leaves of the candidates those that were there at the reader's commit, and adds those
   // that died since. False when that is forgotten.
   bool Rewind(Question& question) const;
@@ -180,8 +225,13 @@ class DenseIndex {
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
   void ScanCopies(Question& question, const CodeCopies& copies) const;
+  // False where too many that are near are dead.
+  bool ScanSketched(Question& question, const SketchedMatches& sketched) const;
   void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
+  // What is near by sketches, and the tail.
+  void ScanSketches(Question& question, const SlotSketches& sketches, size_t width,
+                    size_t kept) const;
   // By so much of what codes tell a scan may be wrong about which of two is nearer.
   static float MarginOf(const Question& question, const CodeParams& widest);
   // Makes the pool ready for a scan.
@@ -195,8 +245,8 @@ class DenseIndex {
 
   // Of the question's filter. Incomplete when nobody waits for the answer any more.
   std::shared_ptr<const SlotBits> AcceptedSlots(const Question& question) const;
-  // Null where they are not worth the memory, or not yet.
-  std::shared_ptr<const CodeCopies> CopiedMatches(const Question& question, size_t matches) const;
+  // Nulls where they are not worth the memory, or not yet.
+  Copied CopiedMatches(const Question& question, size_t matches) const;
   // The entry of a filter, or null. REQUIRES: accept_mutex_.
   AcceptCache* CachedMatches(const std::shared_ptr<const OrdinalSet>& accept, uint64_t stamp) const;
   // By how much the distance of a candidate may be wrong.
@@ -214,6 +264,7 @@ class DenseIndex {
   absl::Status LoadLists(const SlotBits& alive, storage::CheckedFileReader& reader);
 
   const v1::VectorField field_;
+  const size_t most_sketched_;
   mutable ReaderGate gate_;
   SlotTable table_;
   // Held by who writes vectors.
@@ -247,6 +298,20 @@ class DenseIndex {
   std::deque<Range> tail_;      // guarded by tail_mutex_
   std::vector<Range> running_;  // guarded by tail_mutex_: being inserted
   std::atomic<size_t> tail_count_{0};
+  // Slots that left the tail because they are sketched.
+  SlotBits sketched_;  // guarded by tail_mutex_
+
+  // Held by who makes sketches, or frees them.
+  std::mutex sketch_mutex_;
+  std::unique_ptr<const SketchCodec> sketch_codec_;  // guarded by sketch_mutex_
+  std::unique_ptr<SlotSketches> own_sketches_;       // guarded by sketch_mutex_
+  size_t check_sketches_at_ = 0;                     // guarded by sketch_mutex_
+  // What searches use: own_sketches_, or null. Set under tail_mutex_.
+  std::atomic<const SlotSketches*> sketches_{nullptr};
+  std::atomic<bool> sketches_wanted_{false};
+  std::atomic<bool> sketches_left_{false};
+  std::atomic<int64_t> sketch_bytes_{0};
+  std::atomic<int64_t> sketch_recall_{-1};
 
   std::mutex maintain_mutex_;
   // Saves that are under way. Dead slots are freed when there is none.

@@ -4,8 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <unordered_map>
-#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -13,8 +11,9 @@
 #include "engine/vector/accepted_slots.h"
 #include "engine/vector/code_copies.h"
 #include "engine/vector/dense_index.h"
+#include "engine/vector/dense_question.h"
 #include "engine/vector/exact_distance.h"
-#include "engine/vector/scan_pool.h"
+#include "engine/vector/slot_sketches.h"
 #include "storage/base/status.h"
 
 namespace cookix::engine {
@@ -81,54 +80,6 @@ void SortAndMerge(std::vector<Candidate>* candidates) {
 }
 
 }  // namespace
-
-// The least and the most that the distance of an object may be, as on the wire.
-struct DenseIndex::ObjectBounds {
-  double least = 0;
-  double most = 0;
-  size_t vectors = 0;
-};
-
-// One search under way. A thread keeps it for its next search, for the memory that it has.
-struct DenseIndex::Question {
-  const VectorSearch* search = nullptr;
-  const CallContext* context = nullptr;
-  const ReadStored* stored = nullptr;
-  VectorSearchResult* result = nullptr;
-  uint64_t commit = 0;
-  size_t limit = 0;
-  size_t ef = 0;
-  bool graph_wanted = false;
-  // Of several vectors of an object, the mean of their distances counts.
-  bool mean = false;
-
-  // Which the query is prepared for.
-  const VectorStorage* storage = nullptr;
-  PreparedQuery query;
-  std::vector<float> values;
-
-  // Of one round: so many are wanted by their codes, and with those that their codes do not
-  // tell from them at most `want`.
-  size_t near = 0;
-  size_t want = 0;
-  ScanPool pool;
-  std::vector<Range> tail;
-  // What may be a hit: ascending by the best distance there is without reading what is stored.
-  std::vector<Candidate> candidates;
-  // There was more.
-  bool truncated = false;
-  // Since `commit`, and the slots that it was about.
-  std::vector<SlotTable::Change> changes;
-  std::unordered_set<Slot> born;
-  std::unordered_set<Slot> died;
-  // Where the vectors of an object begin; with `mean`.
-  std::unordered_map<Ordinal, Slot> firsts;
-  std::unordered_set<Ordinal> seen;
-  // Of an exact search where objects have several vectors: how near each may be.
-  std::unordered_map<Ordinal, ObjectBounds> bounds;
-
-  const VectorCodec& codec() const { return storage->codec(); }
-};
 
 double DenseIndex::WireDistance(double distance) const {
   return field_.metric() == v1::VECTOR_METRIC_L2 ? std::sqrt(std::max(0.0, distance)) : distance;
@@ -259,33 +210,37 @@ std::shared_ptr<const SlotBits> DenseIndex::AcceptedSlots(const Question& questi
   });
   if (!done) return slots;
   std::lock_guard<std::mutex> lock(accept_mutex_);
-  accept_cache_.push_back({accept, stamp, slots, nullptr});
+  accept_cache_.push_back({accept, stamp, slots, nullptr, nullptr});
   if (accept_cache_.size() > kFiltersKept) accept_cache_.pop_front();
   return slots;
 }
 
-std::shared_ptr<const CodeCopies> DenseIndex::CopiedMatches(const Question& question,
-                                                            size_t matches) const {
+DenseIndex::Copied DenseIndex::CopiedMatches(const Question& question, size_t matches) const {
   const std::shared_ptr<const OrdinalSet>& accept = question.search->accept;
-  if (accept == nullptr || CodeCopies::Bytes(question.codec(), matches) > kMostCopied) {
-    return nullptr;
-  }
+  if (accept == nullptr || CodeCopies::Bytes(question.codec(), matches) > kMostCopied) return {};
   const uint64_t stamp = table_.stamp();
   std::shared_ptr<const SlotBits> slots;
   {
     std::lock_guard<std::mutex> lock(accept_mutex_);
     const AcceptCache* const cached = CachedMatches(accept, stamp);
-    if (cached == nullptr) return nullptr;
+    if (cached == nullptr) return {};
     if (cached->copies != nullptr && cached->copies->storage() == question.storage) {
-      return cached->copies;
+      return {cached->copies, cached->sketched};
     }
     slots = cached->slots;
   }
-  std::shared_ptr<const CodeCopies> copies = CodeCopies::Make(*question.storage, *slots);
+  Copied copied = {CodeCopies::Make(*question.storage, *slots), nullptr};
+  if (copied.copies != nullptr &&
+      SketchedMatches::Fit(question.codec(), copied.copies->slots().size())) {
+    copied.sketched = std::make_shared<SketchedMatches>(*question.storage, copied.copies);
+  }
   std::lock_guard<std::mutex> lock(accept_mutex_);
   AcceptCache* const cached = CachedMatches(accept, stamp);
-  if (cached != nullptr) cached->copies = copies;
-  return copies;
+  if (cached != nullptr) {
+    cached->copies = copied.copies;
+    cached->sketched = copied.sketched;
+  }
+  return {copied.copies, nullptr};
 }
 
 void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
@@ -302,12 +257,30 @@ void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const 
   question.result->candidates_considered += static_cast<int64_t>(slots.size());
 }
 
+bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketched) const {
+  const size_t ef = std::max(question.limit, question.ef) + question.changes.size();
+  const size_t count =
+      sketched.FindNear(question.values.data(), ef, &question.sketch, &question.sketched);
+  const Slot* const slots = question.sketched.near.data();
+  const auto living = static_cast<size_t>(
+      std::count_if(slots, slots + count, [&](Slot slot) { return table_.Alive(slot); }));
+  if (4 * living < 3 * count) return false;
+  question.distances.resize(std::max(count, question.distances.size()));
+  question.storage->Distances(question.query, slots, count, question.distances.data());
+  question.pool.Widen(MarginOf(question, sketched.copies().widest()));
+  question.pool.Insert(question.distances.data(), slots, count);
+  question.result->candidates_considered += static_cast<int64_t>(count);
+  question.result->strategy = "sketch";
+  question.left_out = true;
+  return true;
+}
+
 void DenseIndex::ScanMatches(Question& question, size_t matches) const {
   question.want += std::min(kMostRefined, matches / kRefinedPart);
   ResetPool(question);
+  question.result->strategy = "scan";
   ScanMatching(question, matches);
   TakePool(question);
-  question.result->strategy = "scan";
 }
 
 void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) const {
@@ -357,7 +330,7 @@ void DenseIndex::SearchGraph(Question& question) const {
     SearchFiltered(question, &stats);
   }
   question.result->candidates_considered += stats.distances;
-  if (question.result->strategy == "scan" || question.tail.empty()) return;
+  if (question.scanned() || question.tail.empty()) return;
   for (const Candidate& candidate : found) {
     question.pool.Insert(candidate.distance, candidate.slot);
   }
@@ -381,13 +354,19 @@ void DenseIndex::TakePool(Question& question) {
 void DenseIndex::ScanMatching(Question& question, size_t matches) const {
   if (question.search->accept != nullptr && matches * kSlotsPerMatch < table_.end()) {
     ScanAccepted(question);
-  } else if (const auto copies = CopiedMatches(question, matches); copies != nullptr) {
+  } else if (const Copied copied = CopiedMatches(question, matches); copied.copies != nullptr) {
     // The dead among them are found later, and take places.
     for (size_t* const count : {&question.near, &question.want}) {
       *count += *count * table_.dead_count() / std::max<size_t>(1, matches);
     }
     ResetPool(question);
-    ScanCopies(question, *copies);
+    SketchedMatches* const sketched = question.may_sketch ? copied.sketched.get() : nullptr;
+    if (sketched != nullptr && sketched->good()) {
+      if (ScanSketched(question, *sketched)) return;
+    } else if (sketched != nullptr && sketched->Prepare()) {
+      question.trial = copied.sketched;
+    }
+    ScanCopies(question, *copied.copies);
   } else {
     ScanAll(question);
   }
@@ -399,7 +378,8 @@ void DenseIndex::Prepare(Question& question) const {
     question.codec().PrepareQuery(vector.bits().data(), &question.query);
     return;
   }
-  question.values.assign(vector.values().begin(), vector.values().end());
+  const float* const values = vector.values().data();
+  question.values.assign(values, values + vector.values_size());
   if (field_.metric() == v1::VECTOR_METRIC_COSINE) {
     Normalise(question.values.data(), question.values.size());
   }
@@ -417,16 +397,32 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   const bool graph = hnsw() && question.graph_wanted && !search.exact && total > kScanBelow &&
                      in_graph_count_.load() > 0;
   question.truncated = false;
+  question.left_out = false;
+  question.trial.reset();
   question.tail.clear();
+  const SlotSketches* sketches = nullptr;
+  if (!graph && !search.exact && search.accept == nullptr && total > kScanBelow &&
+      sketches_.load() != nullptr) {
+    // In this order: what leaves the tail is sketched then. Where sketches were given up in
+    // between, all is compared.
+    question.tail = Tail();
+    sketches = sketches_.load();
+  }
   question.result->strategy = "scan";
-  question.result->exact = search.exact || (floats && !graph);
+  question.result->exact = search.exact || (floats && !graph && sketches == nullptr);
   // The nearest by their means need not have vectors that are among the nearest.
-  if ((search.exact && !floats) || (question.mean && !graph)) {
+  if ((search.exact && !floats) || (question.mean && !graph && sketches == nullptr)) {
     CollectAll(question, &question.candidates);
     return;
   }
 
   const size_t wanted = more * codec.refine_factor() + kRefined;
+  if (sketches != nullptr) {
+    const size_t width = std::max(more, question.ef) * sketches->width;
+    ScanSketches(question, *sketches, std::max(width, wanted),
+                 std::min(wanted, table_.end()) + question.changes.size());
+    return;
+  }
   const size_t of_matches = floats ? 0 : std::min(kMostRefined, matches / kRefinedPart);
   const bool few = !graph || (search.accept != nullptr &&
                               matches <= std::max({kScanMatches, total / kScanPart, more}));
@@ -458,16 +454,16 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   // What is compared again: the best.
   std::vector<Candidate>& candidates = question.candidates;
   const bool room_for_all = width >= end && table_.stamp() == stamp;
-  question.truncated =
-      question.pool.truncated() || (candidates.size() >= question.want && !room_for_all);
+  question.truncated = question.left_out || question.pool.truncated() ||
+                       (candidates.size() >= question.want && !room_for_all);
   candidates.resize(std::min(candidates.size(), question.want));
   if (floats) return;
-  if (question.result->strategy != "scan") {
+  if (!question.scanned()) {
     candidates.resize(std::min(candidates.size(), wanted + question.changes.size()));
   }
   for (size_t i = 0; i < std::min(candidates.size(), kFetched); ++i) {
     // What was compared in a copy is not at hand where it lies.
-    if (question.result->strategy == "scan") question.storage->PrefetchCode(candidates[i].slot);
+    if (question.scanned()) question.storage->PrefetchCode(candidates[i].slot);
     question.storage->PrefetchResidue(candidates[i].slot);
   }
 }
@@ -479,6 +475,10 @@ void DenseIndex::Refine(Question& question, size_t more) const {
     float worst = -std::numeric_limits<float>::infinity();
     for (size_t i = 0; i < candidates.size(); ++i) {
       Candidate& candidate = candidates[i];
+      if (i + kFetched < candidates.size()) {
+        storage.PrefetchCode(candidates[i + kFetched].slot);
+        storage.PrefetchResidue(candidates[i + kFetched].slot);
+      }
       // Of those that came after as many as are wanted, most are too far away to become one
       // of them.
       if (i >= more && !keeps_all()) {
@@ -495,6 +495,15 @@ void DenseIndex::Refine(Question& question, size_t more) const {
     }
   }
   SortAndMerge(&candidates);
+}
+
+void DenseIndex::TrySketches(Question& question, size_t more) {
+  std::vector<Slot> nearest;
+  for (const Candidate& candidate : question.candidates) {
+    if (nearest.size() < more) nearest.push_back(candidate.slot);
+  }
+  question.trial->Try(question.values.data(), std::max(question.limit, question.ef), nearest);
+  question.trial.reset();
 }
 
 bool DenseIndex::Rewind(Question& question) const {
@@ -663,11 +672,14 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
   size_t more = question.mean ? 8 * question.limit : question.limit;
   for (int round = 0; round < kRounds; ++round, more *= 4) {
     COOKIX_RETURN_IF_ERROR(context.Check());
+    // Where that is not enough, all is compared.
+    question.may_sketch = round == 0;
     FindCandidates(question, more);
     COOKIX_RETURN_IF_ERROR(context.Check());
     result->search_us = watch.Elapsed();
     const Stopwatch rerank;
     Refine(question, more);
+    if (question.trial != nullptr) TrySketches(question, more);
     if (!Rewind(question)) return false;
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();

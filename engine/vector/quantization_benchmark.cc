@@ -109,7 +109,8 @@ void Run(const Data& data, v1::VectorQuantization quantization, const std::vecto
   field.mutable_hnsw()->set_m(16);
   field.mutable_hnsw()->set_ef_construction(200);
   field.mutable_hnsw()->set_ef_search(64);
-  DenseIndex index(field);
+  // With a graph, however few there are.
+  DenseIndex index(field, /*most_sketched=*/0);
   std::vector<DenseIndex::Put> puts;
   for (size_t i = 0; i < data.base.size(); ++i) puts.push_back({i + 1, &data.base[i]});
   const double begin = Now();

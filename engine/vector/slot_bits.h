@@ -24,6 +24,9 @@ class SlotBits {
     if ((slot >> 6) >= words_.size()) words_.resize((slot >> 6) + 1);
     words_[slot >> 6] |= uint64_t{1} << (slot & 63);
   }
+  void Clear(Slot slot) {
+    if ((slot >> 6) < words_.size()) words_[slot >> 6] &= ~(uint64_t{1} << (slot & 63));
+  }
   bool Test(Slot slot) const {
     return (slot >> 6) < words_.size() && ((words_[slot >> 6] >> (slot & 63)) & 1) != 0;
   }

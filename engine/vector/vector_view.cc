@@ -714,10 +714,12 @@ std::map<std::string, int64_t> VectorView::Counters() const {
       counters["waiting"] += stats.vectors - stats.indexed;
       counters["dead"] += stats.dead;
       // The least of all fields.
-      if (stats.codec_recall_permille >= 0) {
-        int64_t& least = counters.try_emplace("codec_recall_permille", stats.codec_recall_permille)
-                             .first->second;
-        least = std::min(least, stats.codec_recall_permille);
+      for (const auto& [name, recall] :
+           {std::pair("codec_recall_permille", stats.codec_recall_permille),
+            std::pair("sketch_recall_permille", stats.sketch_recall_permille)}) {
+        if (recall < 0) continue;
+        int64_t& least = counters.try_emplace(name, recall).first->second;
+        least = std::min(least, recall);
       }
     } else if (entry->cells != nullptr) {
       const CellIndexStats stats = entry->cells->Stats();

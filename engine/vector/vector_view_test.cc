@@ -6,6 +6,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <set>
 #include <string>
@@ -265,7 +266,31 @@ class VectorViewTest : public testing::Test {
     return insert;
   }
 
+  // Opens the store on disk and keeps what is said from then on. Views speak from threads of
+  // their own.
+  void OpenAndListen() {
+    {
+      const std::lock_guard lock(said_mutex_);
+      said_.clear();
+    }
+    database_.emplace([this](DatabaseOptions& options) {
+      options.storage.path = dir_;
+      options.storage.in_memory = false;
+      options.storage.log = [this](std::string_view, std::string_view message) {
+        const std::lock_guard lock(said_mutex_);
+        said_.emplace_back(message);
+      };
+    });
+    WaitBuilt();
+  }
+  std::vector<std::string> Said() const {
+    const std::lock_guard lock(said_mutex_);
+    return said_;
+  }
+
   std::string dir_;
+  mutable std::mutex said_mutex_;
+  std::vector<std::string> said_;  // guarded by said_mutex_
   std::optional<TestDatabase> database_;
   std::mt19937_64 rng_{11};
   std::normal_distribution<float> normal_;
@@ -410,9 +435,9 @@ TEST_F(VectorViewTest, ReadersOfAnotherFieldOfTheNameGoToTheStore) {
 
 TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   Open(false);
-  // Slow to link.
-  AddField("slow", 256, v1::VECTOR_INDEX_KIND_HNSW, 4096);
-  v1::InsertVectorsRequest insert = VectorsOf("slow", 6000, 256);
+  // Slow to link, and too long for so many to be sketched.
+  AddField("slow", 512, v1::VECTOR_INDEX_KIND_HNSW, 4096);
+  v1::InsertVectorsRequest insert = VectorsOf("slow", 6000, 512);
   insert.mutable_options()->set_wait_for_views(true);
   ASSERT_TRUE(InsertAll(insert).ok());
   EXPECT_LT(Status().indexed, Status().visible);
@@ -605,14 +630,6 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
   const std::string file = SavedFile(dir_ + "/views");
   ASSERT_FALSE(file.empty());
   // Closed, damaged in the middle, opened.
-  std::vector<std::string> said;
-  TestDatabase::Configure configure = [&](DatabaseOptions& options) {
-    options.storage.path = dir_;
-    options.storage.in_memory = false;
-    options.storage.log = [&](std::string_view, std::string_view message) {
-      said.emplace_back(message);
-    };
-  };
   database_.reset();
   {
     std::fstream stream(file, std::ios::in | std::ios::out | std::ios::binary);
@@ -620,11 +637,10 @@ TEST_F(VectorViewTest, ADamagedFileIsSaidAndRebuilt) {
     stream.put('\x5a');
     stream.put('\xa5');
   }
-  database_.emplace(configure);
-  WaitBuilt();
+  OpenAndListen();
   EXPECT_FALSE(Status().restored);
   Compare();
-  EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+  EXPECT_THAT(Said(), testing::Contains(testing::HasSubstr("vectors")));
 }
 
 // Bits that flip and ends that are missing, all over the file.
@@ -649,22 +665,14 @@ TEST_F(VectorViewTest, DamageOfASavedSparseIndexIsSaidAndRebuilt) {
     } else {
       damaged[rng_() % whole.size()] ^= static_cast<char>(1 << rng_() % 8);
     }
-    std::vector<std::string> said;
     database_.reset();
     std::filesystem::remove_all(dir_ + "/views");
     std::filesystem::copy(dir_ + ".saved", dir_ + "/views",
                           std::filesystem::copy_options::recursive);
     std::ofstream(SavedFile(dir_ + "/views"), std::ios::binary | std::ios::trunc) << damaged;
-    database_.emplace([&](DatabaseOptions& options) {
-      options.storage.path = dir_;
-      options.storage.in_memory = false;
-      options.storage.log = [&](std::string_view, std::string_view message) {
-        said.emplace_back(message);
-      };
-    });
-    WaitBuilt();
+    OpenAndListen();
     EXPECT_FALSE(Status().restored) << i;
-    EXPECT_THAT(said, testing::Contains(testing::HasSubstr("vectors")));
+    EXPECT_THAT(Said(), testing::Contains(testing::HasSubstr("vectors")));
     Compare();
     database_.reset();
   }

@@ -1,0 +1,143 @@
+#include "engine/vector/sketch_codec.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace cookix::engine {
+namespace {
+
+constexpr size_t kBitsOfGroup = 6;
+// Vectors of few components get more: the more there are, the better is the estimate.
+constexpr size_t kLeastComponents = 126;
+// Of normally distributed components, which is what a random turn leaves, the width of one of
+// four levels that keeps most of them, in standard deviations (Max, Quantizing for minimum
+// distortion, 1960).
+constexpr double kWidth = 0.9957;
+
+size_t GroupsOf(size_t dimension, int bits) {
+  const size_t least = bits == 1 ? kLeastComponents : kLeastComponents / 2;
+  const size_t all = std::max(least, dimension) * static_cast<size_t>(bits);
+  return (all + kBitsOfGroup - 1) / kBitsOfGroup;
+}
+
+// Groups of a part, where all parts are about as long.
+size_t PartOf(size_t groups) {
+  const size_t parts = (groups + kGroupsOfPart - 1) / kGroupsOfPart;
+  return (groups + parts - 1) / parts;
+}
+
+}  // namespace
+
+SketchCodec::SketchCodec(Metric metric, size_t dimension, int bits, std::vector<float> centre,
+                         const SketchKernels& kernels)
+    : metric_(metric),
+      dimension_(dimension),
+      bits_(bits),
+      centre_(std::move(centre)),
+      kernels_(kernels),
+      groups_(GroupsOf(dimension, bits)),
+      components_(groups_ * kBitsOfGroup / static_cast<size_t>(bits)),
+      part_(PartOf(groups_)),
+      block_bytes_(BlockBytes(dimension, bits)),
+      rotation_(components_) {}
+
+size_t SketchCodec::BlockBytes(size_t dimension, int bits) {
+  return (GroupsOf(dimension, bits) + 2 * sizeof(float)) * kSketchBlock;
+}
+
+void SketchCodec::Clear(uint8_t* block) const {
+  std::fill(block, block + block_bytes_, uint8_t{0});
+  auto* const norms = reinterpret_cast<float*>(block + groups_ * kSketchBlock) + kSketchBlock;
+  std::fill_n(norms, kSketchBlock, std::numeric_limits<float>::infinity());
+}
+
+float SketchCodec::Turn(const float* vector, float* turned) const {
+  float with_centre = 0;
+  if (centre_.empty()) {
+    std::copy_n(vector, dimension_, turned);
+  } else {
+    for (size_t d = 0; d < dimension_; ++d) turned[d] = vector[d] - centre_[d];
+    with_centre = floats_.dot(turned, centre_.data(), dimension_);
+  }
+  std::fill(turned + dimension_, turned + components_, 0.0f);
+  rotation_.Apply(turned);
+  return with_centre;
+}
+
+void SketchCodec::Write(const float* vector, size_t i, uint8_t* block) const {
+  float turned[kBitsOfGroup * kMostGroups];
+  float levels[kBitsOfGroup * kMostGroups];
+  const float with_centre = Turn(vector, turned);
+  const float squares = floats_.dot(turned, turned, components_);
+  auto* const factors = reinterpret_cast<float*>(block + groups_ * kSketchBlock);
+  float* const norms = factors + kSketchBlock;
+  factors[i] = 0;
+  norms[i] = std::numeric_limits<float>::infinity();
+  // Beyond what floats hold there are no sketches.
+  if (!std::isfinite(squares) || !std::isfinite(with_centre)) return;
+  // Levels: -0.5 and 0.5, or -1.5 to 1.5, times a width.
+  const double width = kWidth * std::sqrt(squares / static_cast<double>(components_));
+  const float inverse = width > 1e-30 ? static_cast<float>(1 / width) : 0;
+  const float most = bits_ == 1 ? 0.5f : 1.5f;
+  for (size_t d = 0; d < components_; ++d) {
+    levels[d] = std::clamp(std::floor(turned[d] * inverse) + 0.5f, -most, most);
+  }
+  const float product = floats_.dot(turned, levels, components_);
+  const size_t of_group = components_ / groups_;
+  for (size_t g = 0; g < groups_; ++g) {
+    unsigned byte = 0;
+    for (size_t k = 0; k < of_group; ++k) {
+      const auto level = static_cast<unsigned>(levels[g * of_group + k] + most);
+      byte |= level << (k * static_cast<size_t>(bits_));
+    }
+    block[kSketchBlock * g + SketchPlace(i)] = static_cast<uint8_t>(byte);
+  }
+  // The vector's part in the direction of its levels counts for all of it.
+  const float factor = product > 0 ? squares / product : 0;
+  const bool l2 = metric_ == Metric::kL2;
+  factors[i] = l2 ? -2 * factor : -factor;
+  norms[i] = l2 ? squares : -with_centre;
+}
+
+void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
+  query->components.resize(components_);
+  query->weights.resize(kBitsOfGroup * groups_);
+  query->tables.resize(kGroupTable * groups_);
+  float* const turned = query->components.data();
+  Turn(vector, turned);
+  // From the least level to the greatest there is 1 for each component, or 3.
+  const float range = bits_ == 1 ? 1.0f : 3.0f;
+  const size_t of_part = part_ * kBitsOfGroup / static_cast<size_t>(bits_);
+  float all = 0, most = 0;
+  for (size_t begin = 0; begin < components_; begin += of_part) {
+    float sum = 0;
+    for (size_t d = begin; d < std::min(components_, begin + of_part); ++d) {
+      sum += std::fabs(turned[d]);
+    }
+    all += sum;
+    most = std::max(most, sum);
+  }
+  // Beyond what floats hold all are as near.
+  if (!std::isfinite(all)) {
+    std::fill_n(turned, components_, 0.0f);
+    all = most = 0;
+  }
+  // What is looked up is rounded twice a group.
+  const float step = range * most / static_cast<float>(255 - part_ - 1);
+  const float inverse = step > 0 ? std::min(1 / step, std::numeric_limits<float>::max()) : 0;
+  float* const weights = query->weights.data();
+  if (bits_ == 1) {
+    for (size_t d = 0; d < components_; ++d) weights[d] = turned[d] * inverse;
+  } else {
+    for (size_t d = 0; d < components_; ++d) {
+      weights[2 * d] = turned[d] * inverse;
+      weights[2 * d + 1] = 2 * weights[2 * d];
+    }
+  }
+  kernels_.tables(weights, groups_, query->tables.data());
+  query->sums = {query->tables.data(), groups_, part_, step, -0.5f * range * all};
+}
+
+}  // namespace cookix::engine
