@@ -172,7 +172,7 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
   std::vector<std::string> bit_strings;
   std::vector<Slot> added;
   for (const Put& put : puts) {
-    table_.Remove(put.ordinal, commit);
+    Remove(put.ordinal, commit);
     if (put.vector == nullptr) continue;
     floats.clear();
     bit_strings.clear();
@@ -197,6 +197,13 @@ absl::Status DenseIndex::Apply(std::span<const Put> puts, uint64_t commit) {
   if (untrained_.load() && table_.alive_count() >= kTrainFrom) training_wanted_.store(true);
   ready_.store(true, std::memory_order_release);
   return absl::OkStatus();
+}
+
+void DenseIndex::Remove(Ordinal ordinal, uint64_t commit) {
+  const SlotSketches* const sketches = sketches_.load();
+  Slot slot = sketches == nullptr ? kNoSlot : table_.First(ordinal);
+  table_.Remove(ordinal, commit);
+  for (; slot != kNoSlot; slot = table_.Next(slot)) sketches->sketches.Forget(slot);
 }
 
 void DenseIndex::AddToTail(const std::vector<Slot>& slots) {

@@ -179,6 +179,8 @@ class DenseIndex {
   // What Train() does when it has a codec. False without memory.
   bool Recode(std::unique_ptr<const VectorCodec> codec);
   [[nodiscard]] bool Grow(size_t slots);
+  // The vectors of an object are gone. REQUIRES: write_mutex_.
+  void Remove(Ordinal ordinal, uint64_t commit);
   void AddToTail(const std::vector<Slot>& slots);
   // Puts a slot behind the tail. REQUIRES: tail_mutex_.
   void PushToTail(Slot slot);
@@ -198,8 +200,9 @@ class DenseIndex {
   void LinkAll();
   // Sketches what is in the tail; false when there is nothing to do, or another thread does it.
   bool SketchSome();
-  // Adds the sketches of `ranges`. False without memory.
-  bool SketchRanges(const std::vector<Range>& ranges, std::unique_ptr<SlotSketches>* sketches);
+  // Adds the sketches of what lives of `slots`; to a null pointer, with centres that are learned
+  // from these. False without memory.
+  bool SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches>* sketches);
   // Finds the least width at which sketches are good enough; false where there is none.
   bool CheckSketches(SlotSketches* sketches);
   // Frees sketches that are not used any more.
@@ -305,8 +308,10 @@ class DenseIndex {
   std::mutex sketch_mutex_;
   std::unique_ptr<const SketchCodec> sketch_codec_;  // guarded by sketch_mutex_
   std::unique_ptr<SlotSketches> own_sketches_;       // guarded by sketch_mutex_
-  size_t check_sketches_at_ = 0;                     // guarded by sketch_mutex_
-  // What searches use: own_sketches_, or null. Set under tail_mutex_.
+  // How many there were at the last check, and what came since.
+  size_t checked_ = 0;    // guarded by sketch_mutex_
+  size_t unchecked_ = 0;  // guarded by sketch_mutex_
+  // What searches use: own_sketches_, or null. Set under write_mutex_ and tail_mutex_.
   std::atomic<const SlotSketches*> sketches_{nullptr};
   std::atomic<bool> sketches_wanted_{false};
   std::atomic<bool> sketches_left_{false};

@@ -1,6 +1,7 @@
 // How DenseIndex goes without a graph while it is small: it keeps a sketch of every vector, as
 // long as a check shows that what is near is found by them.
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <memory>
 #include <utility>
@@ -8,6 +9,7 @@
 
 #include "engine/vector/dense_index.h"
 #include "engine/vector/dense_question.h"
+#include "engine/vector/kernels.h"
 #include "engine/vector/slot_sketches.h"
 
 namespace cookix::engine {
@@ -25,6 +27,9 @@ constexpr size_t kAsking = 100;
 constexpr size_t kNearest = 10;
 constexpr int64_t kWanted = 990;
 constexpr size_t kWidths[] = {4, 8, 16};
+// Vectors for each centre, about, and how many of them it is learned from.
+constexpr size_t kNearCentre = 100;
+constexpr size_t kLearnedFrom = 64;
 
 }  // namespace
 
@@ -69,7 +74,9 @@ bool DenseIndex::SketchSome() {
   const std::unique_lock<std::mutex> sketching(sketch_mutex_, std::try_to_lock);
   if (!sketching.owns_lock()) return false;
   std::vector<Range> ranges;
-  size_t count = 0, before = 0;
+  size_t count = 0;
+  bool again = false;
+  SlotBits slots;
   {
     std::lock_guard<std::mutex> lock(tail_mutex_);
     if (graph_wanted_.load()) return true;
@@ -78,26 +85,39 @@ bool DenseIndex::SketchSome() {
     tail_.clear();
     running_.insert(running_.end(), ranges.begin(), ranges.end());
     for (const Range& range : ranges) count += range.end - range.begin;
-    before = sketched_.Count();
+    // With everything else, once there is as much that came since the last time.
+    again = unchecked_ + count >= checked_;
+    if (again) slots = sketched_;
+  }
+  for (const Range& range : ranges) {
+    for (Slot slot = range.begin; slot < range.end; ++slot) slots.Set(slot);
   }
   std::unique_ptr<SlotSketches> next;
   bool good = true;
   {
     // No slot is freed as long as it is read here.
     const ReaderGate::Visit visit = gate_.Enter();
-    if (own_sketches_ != nullptr) next = std::make_unique<SlotSketches>(*own_sketches_);
-    good = SketchRanges(ranges, &next);
-    if (good && before + count >= check_sketches_at_) {
-      good = CheckSketches(next.get());
-      check_sketches_at_ = 2 * (before + count);
+    if (!again) next = std::make_unique<SlotSketches>(*own_sketches_);
+    good = SketchSlots(slots, &next) && (!again || CheckSketches(next.get()));
+    unchecked_ += count;
+    if (again) {
+      checked_ = slots.Count();
+      unchecked_ = 0;
     }
   }
   {
+    // Nothing dies meanwhile.
+    std::lock_guard<std::mutex> writing(write_mutex_);
     std::lock_guard<std::mutex> lock(tail_mutex_);
     for (const Range& range : ranges) running_.erase(RunningFrom(range.begin));
     tail_count_.fetch_sub(count);
     const bool used = good && !graph_wanted_.load();
-    if (used) sketches_.store(next.get());
+    if (used) {
+      for (Slot slot = 0; slot < table_.end(); ++slot) {
+        if (!table_.Alive(slot)) next->sketches.Forget(slot);
+      }
+      sketches_.store(next.get());
+    }
     for (const Range& range : ranges) {
       for (Slot slot = range.begin; slot < range.end; ++slot) {
         used ? sketched_.Set(slot) : PushToTail(slot);
@@ -113,55 +133,68 @@ bool DenseIndex::SketchSome() {
   return true;
 }
 
-bool DenseIndex::SketchRanges(const std::vector<Range>& ranges,
-                              std::unique_ptr<SlotSketches>* sketches) {
+bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches>* sketches) {
   const auto dimension = static_cast<size_t>(field_.dimension());
   const VectorCodec& codec = storage_->codec();
   std::vector<float> vector(dimension);
+  size_t count = 0;
+  // What died needs none.
   const auto for_each = [&](const auto& each) {
-    for (const Range& range : ranges) {
-      for (Slot slot = range.begin; slot < range.end; ++slot) {
-        // What died needs none.
-        if (!table_.Alive(slot)) continue;
-        codec.Decode(storage_->Code(slot), storage_->Residue(slot), storage_->Params(slot),
-                     vector.data());
-        if (!each(slot)) return false;
-      }
-    }
-    return true;
+    slots.ForEach([&](Slot slot) {
+      if (!table_.Alive(slot)) return;
+      codec.Decode(storage_->Code(slot), storage_->Residue(slot), storage_->Params(slot),
+                   vector.data());
+      each(slot);
+    });
   };
-  if (sketch_codec_ == nullptr) {
+  if (*sketches == nullptr) {
     std::vector<double> sums(dimension);
-    double count = 0;
     for_each([&](Slot) {
       for (size_t d = 0; d < dimension; ++d) sums[d] += vector[d];
-      return ++count > 0;
+      ++count;
     });
-    std::vector<float> mean(dimension);
-    for (size_t d = 0; d < dimension; ++d) {
-      mean[d] = static_cast<float>(sums[d] / std::max(1.0, count));
+    if (sketch_codec_ == nullptr) {
+      std::vector<float> mean(dimension);
+      for (size_t d = 0; d < dimension; ++d) {
+        mean[d] = static_cast<float>(sums[d] / static_cast<double>(std::max<size_t>(1, count)));
+      }
+      sketch_codec_ =
+          std::make_unique<SketchCodec>(codec.metric(), dimension, kBits, std::move(mean));
     }
-    sketch_codec_ =
-        std::make_unique<SketchCodec>(codec.metric(), dimension, kBits, std::move(mean));
+    // Kernels compare with so many centres at once.
+    const size_t centres = (count / kNearCentre + kSketchLanes - 1) / kSketchLanes * kSketchLanes;
+    const size_t every = std::max<size_t>(1, count / std::max<size_t>(1, centres * kLearnedFrom));
+    const size_t components = sketch_codec_->components();
+    std::vector<float> turned;
+    size_t i = 0;
+    for_each([&](Slot) {
+      if (i++ % every != 0) return;
+      turned.resize(turned.size() + components);
+      float* const last = &turned[turned.size() - components];
+      sketch_codec_->Turn(vector.data(), last);
+      // Beyond what floats hold there are no sketches.
+      if (!std::isfinite(BestKernels().dot(last, last, components))) {
+        turned.resize(turned.size() - components);
+      }
+    });
+    *sketches = std::make_unique<SlotSketches>(SlotSketches{
+        Sketches(*sketch_codec_, SketchCentres::Learn(*sketch_codec_, turned, centres))});
   }
-  if (*sketches == nullptr) {
-    *sketches = std::make_unique<SlotSketches>(SlotSketches{Sketches(*sketch_codec_)});
-  }
-  return for_each([&](Slot slot) { return (*sketches)->sketches.Write(slot, vector.data()); });
+  Sketches::WriteScratch scratch;
+  bool written = true;
+  for_each([&](Slot slot) {
+    written = written && (*sketches)->sketches.Write(slot, vector.data(), &scratch);
+  });
+  return written;
 }
 
 bool DenseIndex::CheckSketches(SlotSketches* sketches) {
   const Sketches& made = sketches->sketches;
   const VectorCodec& codec = storage_->codec();
   const auto dimension = static_cast<size_t>(field_.dimension());
-  // Those that live and have one.
-  std::vector<Slot> slots;
   Sketches::Scratch scratch;
-  scratch.masks.resize(made.end() / 64);
-  for (size_t i = 0; i < scratch.masks.size(); ++i) scratch.masks[i] = table_.alive().word(i);
-  for (Slot slot = 0; slot < made.end(); ++slot) {
-    if (((scratch.masks[slot / 64] >> (slot % 64)) & 1) != 0) slots.push_back(slot);
-  }
+  std::vector<Slot> slots;
+  sketches->sketches.ForEach([&](Slot slot) { slots.push_back(slot); });
   const size_t asking = std::min(kAsking, slots.size());
   const size_t nearest = std::min(kNearest + 1, slots.size());
   std::vector<size_t> found(std::size(kWidths));
@@ -184,7 +217,8 @@ bool DenseIndex::CheckSketches(SlotSketches* sketches) {
     for (size_t w = 0; w < std::size(kWidths); ++w) {
       const size_t width =
           kWidths[w] * std::max(kNearest, static_cast<size_t>(field_.hnsw().ef_search()));
-      const size_t count = made.FindNear(sketch, width, &scratch);
+      const double part = SlotSketches::PartFor(width, slots.size());
+      const size_t count = made.FindNear(sketch, width, part, &scratch);
       size_t hits = 0;
       for (size_t k = 0; k < count; ++k) {
         hits += storage_->Refine(query, scratch.near[k]) <= farthest ? 1 : 0;
@@ -219,12 +253,11 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
                               size_t kept) const {
   const Sketches& made = sketches.sketches;
   Sketches::Scratch& scratch = question.sketched;
-  scratch.masks.resize(made.end() / 64);
-  for (size_t i = 0; i < scratch.masks.size(); ++i) scratch.masks[i] = table_.alive().word(i);
   made.codec().Prepare(question.values.data(), &question.sketch);
   // What came after the reader's commit takes places.
   width += question.changes.size();
-  const size_t count = made.FindNear(question.sketch, width, &scratch);
+  const double part = SlotSketches::PartFor(width, table_.alive_count());
+  const size_t count = made.FindNear(question.sketch, width, part, &scratch);
   question.distances.resize(std::max(count, question.distances.size()));
   question.storage->Distances(question.query, scratch.near.data(), count,
                               question.distances.data());
@@ -234,7 +267,7 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   question.result->candidates_considered += static_cast<int64_t>(count);
   ScanTail(question);
   TakePool(question);
-  question.truncated = count >= width || question.pool.truncated();
+  question.truncated = scratch.passed_over || count >= width || question.pool.truncated();
   if (question.codec().exact()) return;
   for (const Candidate& candidate : question.candidates) {
     question.storage->PrefetchResidue(candidate.slot);

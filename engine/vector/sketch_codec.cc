@@ -66,25 +66,27 @@ float SketchCodec::Turn(const float* vector, float* turned) const {
   return with_centre;
 }
 
-void SketchCodec::Write(const float* vector, size_t i, uint8_t* block) const {
-  float turned[kBitsOfGroup * kMostGroups];
+void SketchCodec::Write(const float* turned, float with_centre, const float* from, size_t i,
+                        uint8_t* block) const {
+  float left[kBitsOfGroup * kMostGroups];
   float levels[kBitsOfGroup * kMostGroups];
-  const float with_centre = Turn(vector, turned);
-  const float squares = floats_.dot(turned, turned, components_);
+  for (size_t d = 0; d < components_; ++d) left[d] = turned[d] - (from == nullptr ? 0 : from[d]);
+  const float squares = floats_.dot(left, left, components_);
+  const float with_from = from == nullptr ? 0 : floats_.dot(left, from, components_);
   auto* const factors = reinterpret_cast<float*>(block + groups_ * kSketchBlock);
   float* const norms = factors + kSketchBlock;
   factors[i] = 0;
   norms[i] = std::numeric_limits<float>::infinity();
   // Beyond what floats hold there are no sketches.
-  if (!std::isfinite(squares) || !std::isfinite(with_centre)) return;
+  if (!std::isfinite(squares + with_from + with_centre)) return;
   // Levels: -0.5 and 0.5, or -1.5 to 1.5, times a width.
   const double width = kWidth * std::sqrt(squares / static_cast<double>(components_));
   const float inverse = width > 1e-30 ? static_cast<float>(1 / width) : 0;
   const float most = bits_ == 1 ? 0.5f : 1.5f;
   for (size_t d = 0; d < components_; ++d) {
-    levels[d] = std::clamp(std::floor(turned[d] * inverse) + 0.5f, -most, most);
+    levels[d] = std::clamp(std::floor(left[d] * inverse) + 0.5f, -most, most);
   }
-  const float product = floats_.dot(turned, levels, components_);
+  const float product = floats_.dot(left, levels, components_);
   const size_t of_group = components_ / groups_;
   for (size_t g = 0; g < groups_; ++g) {
     unsigned byte = 0;
@@ -98,13 +100,13 @@ void SketchCodec::Write(const float* vector, size_t i, uint8_t* block) const {
   const float factor = product > 0 ? squares / product : 0;
   const bool l2 = metric_ == Metric::kL2;
   factors[i] = l2 ? -2 * factor : -factor;
-  norms[i] = l2 ? squares : -with_centre;
+  norms[i] = l2 ? squares + 2 * with_from : -with_centre;
 }
 
 void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
   query->components.resize(components_);
   query->weights.resize(kBitsOfGroup * groups_);
-  query->tables.resize(kGroupTable * groups_);
+  query->tables.resize(kernels_.table_bytes * groups_);
   float* const turned = query->components.data();
   Turn(vector, turned);
   // From the least level to the greatest there is 1 for each component, or 3.

@@ -37,25 +37,31 @@ class SketchCodec {
 
   static size_t BlockBytes(size_t dimension, int bits);
   size_t block_bytes() const { return block_bytes_; }
+  Metric metric() const { return metric_; }
+  // How many a turned vector has.
+  size_t components() const { return components_; }
   const SketchKernels& kernels() const { return kernels_; }
 
+  // The vector less the centre, turned, of components(); returns the inner product of that
+  // with the centre. For cosine, vectors and queries have length 1.
+  float Turn(const float* vector, float* turned) const;
   // Writes a block in which all sketches are infinitely far from everything.
   void Clear(uint8_t* block) const;
-  // Writes the i-th sketch of a block. For cosine, vectors and queries have length 1.
-  void Write(const float* vector, size_t i, uint8_t* block) const;
+  // Writes the i-th sketch of a block, of what Turn() made and returned. It tells how the vector
+  // lies to `from`, which is turned too; a null pointer is the centre.
+  void Write(const float* turned, float with_centre, const float* from, size_t i,
+             uint8_t* block) const;
   void Prepare(const float* vector, SketchQuery* query) const;
 
-  // SketchKernels::distances. They are less than those of the vectors (VectorCodec) by about
-  // a number that is the same for all of them.
-  void Distances(const SketchQuery& query, const uint8_t* blocks, size_t count,
-                 const uint64_t* masks, float* out, float* least) const {
-    kernels_.distances(query.sums, blocks, count, masks, out, least);
+  // What is to be added to the distances (SketchKernels::distances) of sketches that tell how
+  // vectors lie to a place, by the inner product of the query's components with it and its own
+  // square. With it they are less than those of the vectors (VectorCodec) by about a number that
+  // is the same for all of them.
+  float AddedFrom(float product, float squares) const {
+    return metric_ == Metric::kL2 ? squares - 2 * product : -product;
   }
 
  private:
-  // The vector less the centre, turned; returns the inner product of that with the centre.
-  float Turn(const float* vector, float* turned) const;
-
   const Metric metric_;
   const size_t dimension_;
   const int bits_;

@@ -36,7 +36,7 @@ SketchedMatches::SketchedMatches(const VectorStorage& storage,
       copies_(std::move(copies)),
       codec_(storage.codec().metric(), storage.codec().dimension(), kBits,
              storage.codec().centre()),
-      sketches_(std::in_place, codec_) {}
+      sketches_(std::in_place, codec_, std::make_shared<const SketchCentres>(codec_)) {}
 
 bool SketchedMatches::Prepare() {
   if (given_up_.load()) return false;
@@ -46,11 +46,12 @@ bool SketchedMatches::Prepare() {
   if (made_ == slots.size()) return true;
   const size_t end = std::min(slots.size(), made_ + slots.size() / kParts + 1);
   std::vector<float> vector(storage_.codec().dimension());
+  Sketches::WriteScratch scratch;
   for (; made_ < end; ++made_) {
     const Slot slot = slots[made_];
     storage_.codec().Decode(storage_.Code(slot), storage_.Residue(slot), storage_.Params(slot),
                             vector.data());
-    if (sketches_->Write(made_, vector.data())) continue;
+    if (sketches_->Write(static_cast<uint32_t>(made_), vector.data(), &scratch)) continue;
     GiveUp();
     return false;
   }
@@ -80,9 +81,8 @@ void SketchedMatches::Try(const float* query, size_t ef, std::span<const Slot> n
 
 size_t SketchedMatches::Find(const float* query, size_t count, SketchQuery* sketch,
                              Sketches::Scratch* scratch) const {
-  scratch->masks.assign(sketches_->end() / 64, ~uint64_t{0});
   codec_.Prepare(query, sketch);
-  const size_t found = sketches_->FindNear(*sketch, count, scratch);
+  const size_t found = sketches_->FindNear(*sketch, count, 1, scratch);
   for (size_t i = 0; i < found; ++i) scratch->near[i] = copies_->slots()[scratch->near[i]];
   return found;
 }

@@ -1,91 +1,196 @@
 #include "engine/vector/sketches.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 namespace cookix::engine {
-namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// How often a bound is looked for between two others.
-constexpr int kHalvings = 16;
+Sketches::Sketches(const SketchCodec& codec, std::shared_ptr<const SketchCentres> centres)
+    : codec_(codec), centres_(std::move(centres)), begin_(centres_->count() + 1) {}
 
-// So that at least `count` of the values are at most as much, and not many more; at most the
-// greatest finite one.
-float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count) {
-  float low, high;
-  kernels.range(values, n, &low, &high);
-  for (int i = 0; i < kHalvings && low < high; ++i) {
-    const float middle = low + (high - low) / 2;
-    const size_t found = kernels.count_near(values, n, middle);
-    (found >= count ? high : low) = middle;
-    if (found >= count && found <= count + count / 8) break;
-  }
-  return high;
+Sketches::Sketches(const Sketches& other)
+    : codec_(other.codec_),
+      centres_(other.centres_),
+      blocks_(other.blocks_),
+      listed_(other.listed_),
+      begin_(other.begin_),
+      places_(other.places_),
+      live_room_(other.live_room_),
+      live_(other.CopyOfLive(live_room_)) {}
+
+std::unique_ptr<std::atomic<uint64_t>[]> Sketches::CopyOfLive(size_t room) const {
+  auto copy = std::make_unique<std::atomic<uint64_t>[]>(room);
+  for (size_t b = 0; b < blocks_.size(); ++b) copy[b].store(live_[b].load());
+  return copy;
 }
 
-}  // namespace
+int64_t Sketches::Bytes() const {
+  const size_t block = BlockBytes() + sizeof(Block) + sizeof(Listed) + sizeof(uint64_t);
+  return static_cast<int64_t>(blocks_.size() * block + places_.size() * sizeof(uint32_t)) +
+         centres_->Bytes();
+}
 
-Sketches::Chunk* Sketches::Own(size_t chunk) {
-  std::shared_ptr<Chunk>& owned = chunks_[chunk];
-  if (owned != nullptr && owned.use_count() == 1) return owned.get();
-  auto copy = std::make_shared<Chunk>();
-  copy->blocks = hwy::AllocateAligned<uint8_t>(ChunkBytes());
-  if (copy->blocks == nullptr) return nullptr;
-  if (owned != nullptr) {
-    std::memcpy(copy->blocks.get(), owned->blocks.get(), ChunkBytes());
-  } else {
-    for (size_t b = 0; b < kBlocks; ++b)
-      codec_.Clear(copy->blocks.get() + b * codec_.block_bytes());
-  }
+Sketches::Block* Sketches::Own(size_t block) {
+  std::shared_ptr<Block>& owned = blocks_[block];
+  if (owned.use_count() == 1) return owned.get();
+  auto copy = std::make_shared<Block>();
+  copy->bytes = hwy::AllocateAligned<uint8_t>(BlockBytes());
+  if (copy->bytes == nullptr) return nullptr;
+  std::memcpy(copy->bytes.get(), owned->bytes.get(), BlockBytes());
+  copy->centre = owned->centre;
+  copy->used = owned->used;
   owned = std::move(copy);
+  for (size_t i = begin_[owned->centre]; i < begin_[owned->centre + 1]; ++i) {
+    if (listed_[i].block == block) listed_[i].bytes = owned->bytes.get();
+  }
   return owned.get();
 }
 
-bool Sketches::Write(size_t number, const float* vector) {
-  const size_t chunk = number / kChunk;
-  if (chunk >= chunks_.size()) {
-    const size_t before = chunks_.size();
-    chunks_.resize(chunk + 1);
-    for (size_t i = before; i < chunk; ++i) {
-      if (Own(i) == nullptr) return false;
-    }
+Sketches::Block* Sketches::Add(size_t centre) {
+  auto block = std::make_shared<Block>();
+  block->bytes = hwy::AllocateAligned<uint8_t>(BlockBytes());
+  if (block->bytes == nullptr) return nullptr;
+  codec_.Clear(block->bytes.get());
+  std::fill_n(NumbersOf(block->bytes.get()), kSketchBlock, 0);
+  block->centre = centre;
+  const auto number = static_cast<uint32_t>(blocks_.size());
+  if (number == live_room_) {
+    const size_t room = std::max<size_t>(16, 2 * live_room_);
+    live_ = CopyOfLive(room);
+    live_room_ = room;
   }
-  Chunk* const owned = Own(chunk);
-  if (owned == nullptr) return false;
-  const size_t i = number % kChunk;
-  codec_.Write(vector, i % kSketchBlock,
-               owned->blocks.get() + i / kSketchBlock * codec_.block_bytes());
+  live_[number].store(0);
+  listed_.insert(listed_.begin() + static_cast<ptrdiff_t>(begin_[centre + 1]),
+                 {block->bytes.get(), number});
+  for (size_t k = centre + 1; k < begin_.size(); ++k) ++begin_[k];
+  blocks_.push_back(std::move(block));
+  return blocks_.back().get();
+}
+
+size_t Sketches::RoomNear(size_t centre) {
+  for (size_t i = begin_[centre]; i < begin_[centre + 1]; ++i) {
+    if (blocks_[listed_[i].block]->used != ~uint64_t{0}) return listed_[i].block;
+  }
+  return Add(centre) == nullptr ? blocks_.size() : blocks_.size() - 1;
+}
+
+bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch) {
+  if (number >= places_.size()) places_.resize(number + 1, kNowhere);
+  if (const uint32_t before = std::exchange(places_[number], kNowhere); before != kNowhere) {
+    Block* const block = Own(before / kSketchBlock);
+    if (block == nullptr) return false;
+    const uint64_t bit = uint64_t{1} << (before % kSketchBlock);
+    block->used &= ~bit;
+    live_[before / kSketchBlock].fetch_and(~bit);
+  }
+  scratch->turned.resize(codec_.components());
+  float* const turned = scratch->turned.data();
+  const float with_centre = codec_.Turn(vector, turned);
+  const size_t b = RoomNear(centres_->Nearest(turned, &scratch->products));
+  Block* const block = b < blocks_.size() ? Own(b) : nullptr;
+  if (block == nullptr) return false;
+  const auto i = static_cast<size_t>(std::countr_one(block->used));
+  codec_.Write(turned, with_centre, centres_->at(block->centre), i, block->bytes.get());
+  NumbersOf(block->bytes.get())[i] = number;
+  block->used |= uint64_t{1} << i;
+  live_[b].fetch_or(uint64_t{1} << i);
+  places_[number] = static_cast<uint32_t>(b * kSketchBlock + i);
   return true;
 }
 
-size_t Sketches::FindNear(const SketchQuery& query, size_t count, Scratch* scratch) const {
-  const size_t groups = end() / kSketchBlock * kSketchLanes;
-  if (scratch->distances.size() < end()) {
-    scratch->distances.resize(end());
-    scratch->least.resize(groups);
-    scratch->near.resize(end());
+void Sketches::Forget(uint32_t number) const {
+  if (number >= places_.size() || places_[number] == kNowhere) return;
+  const uint32_t place = places_[number];
+  live_[place / kSketchBlock].fetch_and(~(uint64_t{1} << (place % kSketchBlock)));
+}
+
+size_t Sketches::ListBlocks(size_t centres, Scratch* scratch) const {
+  const uint32_t* const near = scratch->centres.near.data();
+  size_t count = 0;
+  for (size_t c = 0; c < centres; ++c) count += begin_[near[c] + 1] - begin_[near[c]];
+  const size_t times = (count + kBlocksAtOnce - 1) / kBlocksAtOnce;
+  const size_t blocks = times * kBlocksAtOnce;
+  if (scratch->blocks.size() < blocks) {
+    scratch->blocks.resize(blocks);
+    scratch->added.resize(blocks);
+    scratch->masks.resize(blocks);
+    scratch->distances.resize(blocks * kSketchBlock);
+    scratch->least.resize(times * kSketchLanes);
+    scratch->near.resize(blocks * kSketchBlock);
+    scratch->at.resize(blocks * kSketchBlock);
+    scratch->some.resize(blocks * kSketchBlock);
   }
-  float* const distances = scratch->distances.data();
-  constexpr size_t kGroups = kBlocks * kSketchLanes;
-  for (size_t c = 0; c < chunks_.size(); ++c) {
-    codec_.Distances(query, chunks_[c]->blocks.get(), kBlocks, &scratch->masks[c * kChunk / 64],
-                     distances + c * kChunk, &scratch->least[c * kGroups]);
+  // Those of a centre are compared with those of others, so that what is near to the query is
+  // in many groups.
+  size_t time = 0, in_it = 0;
+  const auto list = [&](const uint8_t* bytes, float added, uint64_t live) {
+    const size_t at = time * kBlocksAtOnce + in_it;
+    scratch->blocks[at] = bytes;
+    scratch->added[at] = added;
+    scratch->masks[at] = live;
+    if (++time < times) return;
+    time = 0;
+    ++in_it;
+  };
+  for (size_t c = 0; c < centres; ++c) {
+    const float added = scratch->centres.added[near[c]];
+    for (size_t i = begin_[near[c]]; i < begin_[near[c] + 1]; ++i) {
+      list(listed_[i].bytes, added, live_[listed_[i].block].load(std::memory_order_relaxed));
+    }
   }
-  // The nearest are mostly in groups of their own.
+  // Some again, in which nothing is looked for.
+  for (size_t i = count; i < blocks; ++i) list(scratch->blocks[0], 0, 0);
+  return blocks;
+}
+
+size_t Sketches::KeepNear(const SketchKernels& kernels, size_t count, size_t found,
+                          Scratch* scratch) {
+  uint32_t* const at = scratch->at.data();
+  const float* const distances = scratch->distances.data();
+  float* const some = scratch->some.data();
+  for (size_t i = 0; i < found; ++i) some[i] = distances[at[i]];
+  size_t end = found;
+  while (end % kSketchLanes != 0) some[end++] = std::numeric_limits<float>::infinity();
+  const float bound = BoundOf(kernels, some, end, count);
+  size_t kept = 0;
+  for (size_t i = 0; i < found; ++i) {
+    at[kept] = at[i];
+    kept += some[i] <= bound ? 1 : 0;
+  }
+  if (kept <= 2 * count) return kept;
+  // Many are as near.
+  std::nth_element(at, at + count, at + kept,
+                   [&](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
+  return count;
+}
+
+size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
+                          Scratch* scratch) const {
+  const size_t centres = centres_->FindNear(query, part, &scratch->centres);
+  scratch->passed_over = centres < centres_->count();
+  const size_t blocks = ListBlocks(centres, scratch);
+  if (blocks == 0) return 0;
   const SketchKernels& kernels = codec_.kernels();
+  float* const distances = scratch->distances.data();
+  kernels.distances(query.sums, scratch->blocks.data(), scratch->added.data(), blocks,
+                    scratch->masks.data(), distances, scratch->least.data());
+  // The nearest are mostly in groups of their own.
+  const size_t groups = blocks / kBlocksAtOnce * kSketchLanes;
   float bound = std::numeric_limits<float>::max();
   if (count < groups) {
     const float likely = BoundOf(kernels, scratch->least.data(), groups, count);
     if (kernels.count_near(scratch->least.data(), groups, likely) >= count) bound = likely;
   }
-  uint32_t* const near = scratch->near.data();
-  const size_t found = kernels.find_near(distances, end(), bound, near);
-  if (found <= 2 * count) return found;
-  std::nth_element(near, near + count, near + found,
-                   [&](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
-  return count;
+  uint32_t* const at = scratch->at.data();
+  size_t found = kernels.find_near(distances, blocks * kSketchBlock, bound, at);
+  if (found > 2 * count) found = KeepNear(kernels, count, found, scratch);
+  for (size_t i = 0; i < found; ++i) {
+    scratch->near[i] = NumbersOf(scratch->blocks[at[i] / kSketchBlock])[at[i] % kSketchBlock];
+  }
+  return found;
 }
 
 }  // namespace cookix::engine

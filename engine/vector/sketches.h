@@ -2,57 +2,122 @@
 #ifndef COOKIX_ENGINE_VECTOR_SKETCHES_H_
 #define COOKIX_ENGINE_VECTOR_SKETCHES_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "engine/vector/sketch_centres.h"
 #include "engine/vector/sketch_codec.h"
 #include "hwy/aligned_allocator.h"
 
 namespace cookix::engine {
 
-// Immutable but for Write() by who made them and shows them to nobody else yet. What is changed
-// in a copy is copied, in chunks, and the rest shared.
+// Near the same centre lie what the same blocks hold. Immutable but for Forget(), and Write() by
+// who made them and shows them to nobody else yet. Of a copy only the blocks that are changed are
+// its own.
 class Sketches {
  public:
-  // Numbers of a chunk.
-  static constexpr size_t kChunk = 1024;
-
   // Borrows the codec.
-  explicit Sketches(const SketchCodec& codec) : codec_(codec) {}
+  Sketches(const SketchCodec& codec, std::shared_ptr<const SketchCentres> centres);
+  // What is forgotten meanwhile may be in the copy.
+  Sketches(const Sketches& other);
+  Sketches& operator=(const Sketches&) = delete;
 
   const SketchCodec& codec() const { return codec_; }
-  // The bound of numbers, rounded up.
-  size_t end() const { return chunks_.size() * kChunk; }
-  int64_t Bytes() const { return static_cast<int64_t>(chunks_.size() * ChunkBytes()); }
+  int64_t Bytes() const;
+  // Calls `each` with the number of each that was written and not forgotten.
+  template <typename F>
+  void ForEach(F&& each) const {
+    for (uint32_t number = 0; number < places_.size(); ++number) {
+      const uint32_t place = places_[number];
+      if (place == kNowhere) continue;
+      const uint64_t live = live_[place / kSketchBlock].load();
+      if (((live >> (place % kSketchBlock)) & 1) != 0) each(number);
+    }
+  }
 
+  // Room for writing, kept for the next one.
+  struct WriteScratch {
+    std::vector<float> turned;
+    std::vector<float> products;
+  };
   // False without memory.
-  [[nodiscard]] bool Write(size_t number, const float* vector);
+  [[nodiscard]] bool Write(uint32_t number, const float* vector, WriteScratch* scratch);
 
-  // Room for a search; kept for the next one.
+  // Lets searches that come from now on not find it. Thread-safe, also while others search.
+  void Forget(uint32_t number) const;
+
+  // Room for a search, kept for the next one.
   struct Scratch {
+    SketchCentres::Scratch centres;
+    // Of blocks.
+    std::vector<const uint8_t*> blocks;
+    std::vector<float> added;
     std::vector<uint64_t> masks;
+    // Of sketches.
     std::vector<float> distances;
     std::vector<float> least;
+    std::vector<float> some;
+    // Numbers of what was found, and where in `distances` it is.
     std::vector<uint32_t> near;
+    std::vector<uint32_t> at;
+    // Whether what lies near some centres was not looked at.
+    bool passed_over = false;
   };
   // Puts the `count` nearest by their sketches into scratch.near, and mostly some more, at most
   // as many again, in no order; returns how many. There are fewer where there are not as many.
-  // scratch.masks has a bit set for each number below end() that may be among them.
-  size_t FindNear(const SketchQuery& query, size_t count, Scratch* scratch) const;
+  // What lies near the nearest centres is looked at, in the mean `part` of all.
+  size_t FindNear(const SketchQuery& query, size_t count, double part, Scratch* scratch) const;
 
  private:
-  static constexpr size_t kBlocks = kChunk / kSketchBlock;
-  struct Chunk {
-    hwy::AlignedFreeUniquePtr<uint8_t[]> blocks;
+  // Sketches, as kernels compare them, and behind these their numbers.
+  struct Block {
+    hwy::AlignedFreeUniquePtr<uint8_t[]> bytes;
+    size_t centre = 0;
+    // Of its sketches, a bit each.
+    uint64_t used = 0;
   };
-  size_t ChunkBytes() const { return kBlocks * codec_.block_bytes(); }
-  // The chunk of a number, nobody else's. Null without memory.
-  Chunk* Own(size_t chunk);
+  // What searches need of a block.
+  struct Listed {
+    const uint8_t* bytes = nullptr;
+    uint32_t block = 0;
+  };
+  static constexpr uint32_t kNowhere = 0xffffffff;
+
+  size_t BlockBytes() const { return codec_.block_bytes() + kSketchBlock * sizeof(uint32_t); }
+  uint32_t* NumbersOf(uint8_t* bytes) const {
+    return reinterpret_cast<uint32_t*>(bytes + codec_.block_bytes());
+  }
+  const uint32_t* NumbersOf(const uint8_t* bytes) const {
+    return reinterpret_cast<const uint32_t*>(bytes + codec_.block_bytes());
+  }
+  // The block, nobody else's. Null without memory.
+  Block* Own(size_t block);
+  // Another block near a centre. Null without memory.
+  Block* Add(size_t centre);
+  // A block near a centre that has room; blocks_.size() without memory.
+  size_t RoomNear(size_t centre);
+  std::unique_ptr<std::atomic<uint64_t>[]> CopyOfLive(size_t room) const;
+  // Puts the blocks near so many of scratch.centres into the scratch, as many as kernels compare
+  // at once or a multiple; returns how many.
+  size_t ListBlocks(size_t centres, Scratch* scratch) const;
+  // Leaves of what was found about as many as are wanted.
+  static size_t KeepNear(const SketchKernels& kernels, size_t count, size_t found,
+                         Scratch* scratch);
 
   const SketchCodec& codec_;
-  std::vector<std::shared_ptr<Chunk>> chunks_;
+  const std::shared_ptr<const SketchCentres> centres_;
+  std::vector<std::shared_ptr<Block>> blocks_;
+  // All blocks, by centre: those of the k-th are from begin_[k] to begin_[k + 1].
+  std::vector<Listed> listed_;
+  std::vector<size_t> begin_;
+  // By number: kSketchBlock times the block, and where in it; kNowhere where there is none.
+  std::vector<uint32_t> places_;
+  // By block, a bit for each sketch that is to be found. With room for live_room_ blocks.
+  size_t live_room_ = 0;
+  std::unique_ptr<std::atomic<uint64_t>[]> live_;
 };
 
 }  // namespace cookix::engine

@@ -8,6 +8,8 @@
 #include <limits>
 #include <memory>
 #include <random>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "engine/vector/sketch_codec.h"
@@ -24,17 +26,28 @@ class SketchKernelsTest : public testing::TestWithParam<size_t> {
  protected:
   const SketchKernels plain_ = AllSketchKernels()[0];
   const SketchKernels kernels_ = AllSketchKernels()[GetParam()];
+  // What a group of a table of these kernels adds by six bits.
+  uint8_t Added(const std::vector<uint8_t>& tables, size_t group, size_t bits) const {
+    const uint8_t* const table = &tables[group * kernels_.table_bytes];
+    if (kernels_.table_bytes == 64) return table[bits];
+    return static_cast<uint8_t>(table[bits & 15] + table[16 + (bits >> 4)]);
+  }
   std::mt19937_64 random_{1};
   std::normal_distribution<float> normal_;
 };
 
 TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
   for (const size_t groups : {1, 21, 22, 23, 43, 131, 512}) {
-    constexpr size_t kBlocks = 3;
+    constexpr size_t kBlocks = 3 * kBlocksAtOnce;
     const size_t bytes = (groups + 2 * sizeof(float)) * kSketchBlock;
-    const auto blocks = hwy::AllocateAligned<uint8_t>(kBlocks * bytes);
+    const auto memory = hwy::AllocateAligned<uint8_t>(kBlocks * bytes);
+    // They may lie anywhere, also twice.
+    std::vector<const uint8_t*> blocks;
+    std::vector<float> added;
     for (size_t b = 0; b < kBlocks; ++b) {
-      uint8_t* const block = blocks.get() + b * bytes;
+      uint8_t* const block = memory.get() + b * bytes;
+      blocks.push_back(b == 4 ? blocks[1] : block);
+      added.push_back(normal_(random_));
       for (size_t i = 0; i < groups * kSketchBlock; ++i) {
         block[i] = static_cast<uint8_t>(random_() % 64);
       }
@@ -42,6 +55,7 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
       for (size_t i = 0; i < 2 * kSketchBlock; ++i) params[i] = normal_(random_);
       params[kSketchBlock + 7] = kInfinity;
     }
+    std::swap(blocks[0], blocks[7]);
     const size_t part = std::min<size_t>(groups, kGroupsOfPart);
     // The most that fits.
     std::vector<uint8_t> tables(groups * kGroupTable);
@@ -50,17 +64,29 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
       tables[i] = static_cast<uint8_t>(i % kGroupTable < 16 ? random_() % (most / 2 + 1)
                                                             : random_() % (most - most / 2 + 1));
     }
-    const SketchSums query = {tables.data(), groups, part, 0.01f, -0.7f};
-    std::vector<uint64_t> masks(kBlocks * kSketchBlock / 64, ~uint64_t{0});
+    const SketchSums plain_query = {tables.data(), groups, part, 0.01f, -0.7f};
+    std::vector<uint8_t> own_tables = tables;
+    if (kernels_.table_bytes == 64) {
+      own_tables.resize(64 * groups);
+      for (size_t i = 0; i < own_tables.size(); ++i) {
+        const uint8_t* const table = &tables[i / 64 * kGroupTable];
+        own_tables[i] = static_cast<uint8_t>(table[i % 16] + table[16 + i % 64 / 16]);
+      }
+    }
+    SketchSums query = plain_query;
+    query.tables = own_tables.data();
+    std::vector<uint64_t> masks(kBlocks, ~uint64_t{0});
     masks[1] = random_();
     masks[5] = 0;
+    constexpr size_t kTold = kBlocks / kBlocksAtOnce * kSketchLanes;
     std::vector<float> expected(kBlocks * kSketchBlock), made(expected.size());
-    std::vector<float> expected_least(kBlocks * kSketchLanes), least(expected_least.size());
-    plain_.distances(query, blocks.get(), kBlocks, masks.data(), expected.data(),
-                     expected_least.data());
-    kernels_.distances(query, blocks.get(), kBlocks, masks.data(), made.data(), least.data());
+    std::vector<float> expected_least(kTold), least(kTold);
+    plain_.distances(plain_query, blocks.data(), added.data(), kBlocks, masks.data(),
+                     expected.data(), expected_least.data());
+    kernels_.distances(query, blocks.data(), added.data(), kBlocks, masks.data(), made.data(),
+                       least.data());
     for (size_t i = 0; i < made.size(); ++i) {
-      const bool wanted = ((masks[i / 64] >> (i % 64)) & 1) != 0;
+      const bool wanted = ((masks[i / kSketchBlock] >> (i % kSketchBlock)) & 1) != 0;
       EXPECT_TRUE(wanted || made[i] == kInfinity);
       if (expected[i] == kInfinity) {
         EXPECT_EQ(made[i], kInfinity);
@@ -70,12 +96,45 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
       }
     }
     for (size_t i = 0; i < least.size(); ++i) {
+      constexpr size_t kOfAll = kBlocksAtOnce * kSketchBlock;
       float nearest = kInfinity;
-      for (size_t k = i % kSketchLanes; k < kSketchBlock; k += kSketchLanes) {
-        nearest = std::min(nearest, made[i / kSketchLanes * kSketchBlock + k]);
+      for (size_t k = i % kSketchLanes; k < kOfAll; k += kSketchLanes) {
+        nearest = std::min(nearest, made[i / kSketchLanes * kOfAll + k]);
       }
       EXPECT_EQ(least[i], nearest) << kernels_.name;
     }
+  }
+}
+
+TEST_P(SketchKernelsTest, ProductsAreSums) {
+  for (const size_t n : {1, 2, 3, 7, 126, 1000}) {
+    for (const size_t count : {16, 32, 64, 80, 144}) {
+      std::vector<float> rows(n * count), x(n), made(count);
+      for (float& value : rows) value = normal_(random_);
+      for (float& value : x) value = normal_(random_);
+      kernels_.products(rows.data(), x.data(), n, count, made.data());
+      for (size_t k = 0; k < count; ++k) {
+        double sum = 0;
+        for (size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * rows[i * count + k];
+        EXPECT_NEAR(made[k], sum, 1e-3) << kernels_.name << " " << n << " " << count << " " << k;
+      }
+    }
+  }
+}
+
+TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
+  for (const size_t n : {16, 64, 1024}) {
+    std::vector<float> values(n);
+    for (float& value : values) value = normal_(random_);
+    values[5] = kInfinity;
+    for (const size_t count : {size_t{1}, n / 4, n / 2, n - 1, n}) {
+      const float bound = BoundOf(kernels_, values.data(), n, count);
+      const size_t found = kernels_.count_near(values.data(), n, bound);
+      EXPECT_GE(found, std::min(count, n - 1));
+      EXPECT_LE(found, count + count / 8 + 1);
+    }
+    values.assign(n, 0.5f);
+    EXPECT_EQ(BoundOf(kernels_, values.data(), n, n / 2), 0.5f);
   }
 }
 
@@ -83,7 +142,7 @@ TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
   constexpr size_t kGroups = 37;
   std::vector<float> weights(6 * kGroups);
   for (float& weight : weights) weight = 7 * normal_(random_);
-  std::vector<uint8_t> tables(kGroups * kGroupTable);
+  std::vector<uint8_t> tables(kGroups * kernels_.table_bytes);
   kernels_.tables(weights.data(), kGroups, tables.data());
   for (size_t g = 0; g < kGroups; ++g) {
     for (size_t bits = 0; bits < 64; ++bits) {
@@ -93,8 +152,7 @@ TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
         const double weight = weights[6 * g + k];
         sum += ((bits >> k) & 1) != 0 ? std::max(weight, 0.0) : std::max(-weight, 0.0);
       }
-      const uint8_t* const table = &tables[g * kGroupTable];
-      EXPECT_NEAR(table[bits & 15] + table[16 + (bits >> 4)], sum, 1.01) << kernels_.name;
+      EXPECT_NEAR(Added(tables, g, bits), sum, 1.01) << kernels_.name;
     }
   }
 }
@@ -149,55 +207,78 @@ class SketchesTest : public testing::Test {
     return metric == Metric::kL2 ? squares : metric == Metric::kDot ? -dot : 1 - dot;
   }
 
+  // With numbers in their order, and centres that are learned from them.
+  static Sketches Make(const SketchCodec& codec, const std::vector<std::vector<float>>& vectors,
+                       size_t centres) {
+    std::vector<float> turned(vectors.size() * codec.components());
+    for (size_t i = 0; i < vectors.size(); ++i) {
+      codec.Turn(vectors[i].data(), &turned[i * codec.components()]);
+    }
+    Sketches sketches(codec, SketchCentres::Learn(codec, turned, centres));
+    Sketches::WriteScratch room;
+    for (size_t i = 0; i < vectors.size(); ++i) {
+      EXPECT_TRUE(sketches.Write(static_cast<uint32_t>(i), vectors[i].data(), &room));
+    }
+    return sketches;
+  }
+  static std::vector<uint32_t> Found(const Sketches::Scratch& scratch, size_t count) {
+    std::vector<uint32_t> near(scratch.near.begin(),
+                               scratch.near.begin() + static_cast<ptrdiff_t>(count));
+    std::sort(near.begin(), near.end());
+    return near;
+  }
+
   std::mt19937_64 random_{2};
   std::normal_distribution<float> normal_;
 };
 
-// What sketches tell differs from the distance by about the same for all, and leans to no side.
+// What sketches tell differs from the distance by about the same for all, and leans to no side,
+// near whatever centre they are.
 TEST_F(SketchesTest, TellHowFarVectorsAre) {
   constexpr size_t kVectors = 1500;
   for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
     for (const int bits : {1, 2}) {
       for (const size_t dimension : {5, 100, 128, 300}) {
-        std::vector<std::vector<float>> vectors;
-        std::vector<float> mean(dimension);
-        for (size_t i = 0; i < kVectors; ++i) {
-          vectors.push_back(Random(dimension, metric == Metric::kCosine));
-          for (size_t d = 0; d < dimension; ++d) mean[d] += vectors.back()[d] / kVectors;
-        }
-        const SketchCodec codec(metric, dimension, bits, mean);
-        Sketches sketches(codec);
-        for (size_t i = 0; i < kVectors; ++i) ASSERT_TRUE(sketches.Write(i, vectors[i].data()));
-        SketchQuery query;
-        Sketches::Scratch scratch;
-        scratch.masks.assign(sketches.end() / 64, ~uint64_t{0});
-        double spread = 0, error = 0;
-        for (int q = 0; q < 5; ++q) {
-          const std::vector<float> asking = Random(dimension, metric == Metric::kCosine);
-          codec.Prepare(asking.data(), &query);
-          // As many as there are: all of them, and not what was never written.
-          ASSERT_EQ(sketches.FindNear(query, 5000, &scratch), kVectors);
-          double sum = 0, squares = 0, told = 0, told_squares = 0, both = 0;
+        for (const size_t centres : {1, 16}) {
+          std::vector<std::vector<float>> vectors;
+          std::vector<float> mean(dimension);
           for (size_t i = 0; i < kVectors; ++i) {
-            const double distance = Distance(metric, asking, vectors[i]);
-            const double estimate = scratch.distances[i];
-            sum += distance;
-            squares += distance * distance;
-            told += estimate;
-            told_squares += estimate * estimate;
-            both += distance * estimate;
+            vectors.push_back(Random(dimension, metric == Metric::kCosine));
+            for (size_t d = 0; d < dimension; ++d) mean[d] += vectors.back()[d] / kVectors;
           }
-          const double n = kVectors;
-          const double variance = squares / n - sum / n * (sum / n);
-          const double covariance = both / n - sum / n * (told / n);
-          // By one step of distance the estimate goes on by one.
-          EXPECT_NEAR(covariance / variance, 1, dimension < 100 ? 0.1 : 0.15)
-              << dimension << " " << bits;
-          spread += variance;
-          error += variance + told_squares / n - told / n * (told / n) - 2 * covariance;
+          const SketchCodec codec(metric, dimension, bits, mean);
+          Sketches sketches = Make(codec, vectors, centres);
+          SketchQuery query;
+          Sketches::Scratch scratch;
+          double spread = 0, error = 0;
+          for (int q = 0; q < 5; ++q) {
+            const std::vector<float> asking = Random(dimension, metric == Metric::kCosine);
+            codec.Prepare(asking.data(), &query);
+            // As many as there are: all of them, and not what was never written.
+            ASSERT_EQ(sketches.FindNear(query, 5000, 1, &scratch), kVectors);
+            EXPECT_FALSE(scratch.passed_over);
+            double sum = 0, squares = 0, told = 0, told_squares = 0, both = 0;
+            for (size_t i = 0; i < kVectors; ++i) {
+              const double distance = Distance(metric, asking, vectors[scratch.near[i]]);
+              const double estimate = scratch.distances[scratch.at[i]];
+              sum += distance;
+              squares += distance * distance;
+              told += estimate;
+              told_squares += estimate * estimate;
+              both += distance * estimate;
+            }
+            const double n = kVectors;
+            const double variance = squares / n - sum / n * (sum / n);
+            const double covariance = both / n - sum / n * (told / n);
+            // By one step of distance the estimate goes on by one.
+            EXPECT_NEAR(covariance / variance, 1, dimension < 100 ? 0.1 : 0.15)
+                << dimension << " " << bits << " " << centres;
+            spread += variance;
+            error += variance + told_squares / n - told / n * (told / n) - 2 * covariance;
+          }
+          // Of normally distributed components, whose distances lie close together.
+          EXPECT_LT(error, (bits == 1 ? 0.8 : 0.2) * spread) << dimension << " " << bits;
         }
-        // Of normally distributed components, whose distances lie close together.
-        EXPECT_LT(error, (bits == 1 ? 0.8 : 0.2) * spread) << dimension << " " << bits;
       }
     }
   }
@@ -206,75 +287,138 @@ TEST_F(SketchesTest, TellHowFarVectorsAre) {
 TEST_F(SketchesTest, TheNearestAreFoundFirst) {
   constexpr size_t kDimension = 64;
   const SketchCodec codec(Metric::kL2, kDimension, 2, {});
-  Sketches sketches(codec);
   std::vector<std::vector<float>> vectors;
-  for (size_t i = 0; i < 3000; ++i) {
-    vectors.push_back(Random(kDimension, false));
-    ASSERT_TRUE(sketches.Write(i, vectors.back().data()));
-  }
+  for (size_t i = 0; i < 3000; ++i) vectors.push_back(Random(kDimension, false));
+  Sketches sketches = Make(codec, vectors, 16);
   SketchQuery query;
   codec.Prepare(vectors[77].data(), &query);
   Sketches::Scratch scratch;
-  scratch.masks.assign(sketches.end() / 64, ~uint64_t{0});
+  std::vector<float> estimates(3000);
+  ASSERT_EQ(sketches.FindNear(query, 3000, 1, &scratch), 3000u);
+  for (size_t i = 0; i < 3000; ++i) estimates[scratch.near[i]] = scratch.distances[scratch.at[i]];
   for (const size_t count : {1, 10, 100, 1000}) {
-    const size_t found = sketches.FindNear(query, count, &scratch);
+    const size_t found = sketches.FindNear(query, count, 1, &scratch);
     ASSERT_GE(found, count);
     ASSERT_LE(found, 2 * count);
-    std::vector<uint32_t> near(scratch.near.begin(),
-                               scratch.near.begin() + static_cast<ptrdiff_t>(found));
+    std::vector<uint32_t> near = Found(scratch, found);
     EXPECT_EQ(std::count(near.begin(), near.end(), 77u), 1);
     // No other is nearer than any of them.
     float farthest = -kInfinity;
-    for (const uint32_t each : near) farthest = std::max(farthest, scratch.distances[each]);
-    std::sort(near.begin(), near.end());
+    for (const uint32_t each : near) farthest = std::max(farthest, estimates[each]);
     for (uint32_t i = 0; i < 3000; ++i) {
       if (std::binary_search(near.begin(), near.end(), i)) continue;
-      EXPECT_GE(scratch.distances[i], farthest) << i;
+      EXPECT_GE(estimates[i], farthest) << i;
     }
   }
-  // What is not looked for is not found.
-  scratch.masks[1] = 0;
-  const size_t found = sketches.FindNear(query, 10, &scratch);
-  for (size_t i = 0; i < found; ++i) EXPECT_NE(scratch.near[i] / 64, 1u);
-  scratch.masks.assign(scratch.masks.size(), 0);
-  EXPECT_EQ(sketches.FindNear(query, 10, &scratch), 0u);
+}
+
+// Of places far from one another those are looked at that the query is near to.
+TEST_F(SketchesTest, WhatLiesElsewhereIsPassedOver) {
+  constexpr size_t kPlaces = 8;
+  for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
+    std::vector<std::vector<float>> places, vectors;
+    for (size_t p = 0; p < kPlaces; ++p) places.push_back(Random(32, true));
+    for (size_t i = 0; i < 400 * kPlaces; ++i) {
+      vectors.push_back(places[i % kPlaces]);
+      for (float& x : vectors.back()) x += 0.02f * normal_(random_);
+    }
+    const SketchCodec codec(metric, 32, 1, {});
+    const Sketches sketches = Make(codec, vectors, 16);
+    SketchQuery query;
+    Sketches::Scratch scratch;
+    for (size_t p = 0; p < kPlaces; ++p) {
+      codec.Prepare(places[p].data(), &query);
+      const size_t found = sketches.FindNear(query, 40, 0.25, &scratch);
+      EXPECT_TRUE(scratch.passed_over);
+      EXPECT_GE(found, 40u);
+      for (const uint32_t each : Found(scratch, found)) EXPECT_EQ(each % kPlaces, p);
+    }
+    // Never nothing, and never more than there is.
+    EXPECT_GE(sketches.FindNear(query, 1, 0, &scratch), 1u);
+    EXPECT_EQ(sketches.FindNear(query, 5000, 7, &scratch), vectors.size());
+    EXPECT_FALSE(scratch.passed_over);
+  }
 }
 
 TEST_F(SketchesTest, ManyThatAreTheSameAreNotAllFound) {
   const SketchCodec codec(Metric::kCosine, 32, 1, {});
-  Sketches sketches(codec);
-  const std::vector<float> same = Random(32, true), other = Random(32, true);
-  for (size_t i = 0; i < 2000; ++i) ASSERT_TRUE(sketches.Write(i, same.data()));
-  ASSERT_TRUE(sketches.Write(1999, other.data()));
-  SketchQuery query;
-  codec.Prepare(other.data(), &query);
-  Sketches::Scratch scratch;
-  scratch.masks.assign(sketches.end() / 64, ~uint64_t{0});
-  const size_t found = sketches.FindNear(query, 20, &scratch);
-  EXPECT_EQ(found, 20u);
-  EXPECT_EQ(std::count(scratch.near.begin(), scratch.near.begin() + 20, 1999u), 1);
+  std::vector<std::vector<float>> vectors(2000, Random(32, true));
+  vectors[1999] = Random(32, true);
+  for (const size_t centres : {1, 16}) {
+    const Sketches sketches = Make(codec, vectors, centres);
+    SketchQuery query;
+    codec.Prepare(vectors[1999].data(), &query);
+    Sketches::Scratch scratch;
+    const size_t found = sketches.FindNear(query, 20, 1, &scratch);
+    EXPECT_EQ(found, 20u);
+    EXPECT_EQ(std::count(scratch.near.begin(), scratch.near.begin() + 20, 1999u), 1);
+  }
 }
 
 TEST_F(SketchesTest, CopiesAreTheirOwn) {
   const SketchCodec codec(Metric::kCosine, 32, 1, {});
-  Sketches first(codec);
+  Sketches first = Make(codec, {}, 1);
+  Sketches::WriteScratch room;
   const std::vector<float> a = Random(32, true), b = Random(32, true);
-  // The first chunk is empty.
-  ASSERT_TRUE(first.Write(Sketches::kChunk + 5, a.data()));
+  // Numbers may be left out.
+  ASSERT_TRUE(first.Write(1029, a.data(), &room));
   Sketches second = first;
-  ASSERT_TRUE(second.Write(Sketches::kChunk + 5, b.data()));
-  ASSERT_TRUE(second.Write(2, a.data()));
+  ASSERT_TRUE(second.Write(1029, b.data(), &room));
+  ASSERT_TRUE(second.Write(2, a.data(), &room));
+  first.Forget(2);
+  first.Forget(5000);
   SketchQuery query;
   codec.Prepare(a.data(), &query);
   Sketches::Scratch scratch;
-  scratch.masks.assign(first.end() / 64, ~uint64_t{0});
-  ASSERT_EQ(first.FindNear(query, 3, &scratch), 1u);
-  EXPECT_EQ(scratch.near[0], Sketches::kChunk + 5);
-  const float near = scratch.distances[Sketches::kChunk + 5];
-  ASSERT_EQ(second.FindNear(query, 3, &scratch), 2u);
-  EXPECT_EQ(scratch.distances[2], near);
-  EXPECT_GT(scratch.distances[Sketches::kChunk + 5], near);
-  EXPECT_EQ(first.Bytes(), second.Bytes());
+  ASSERT_EQ(first.FindNear(query, 3, 1, &scratch), 1u);
+  EXPECT_EQ(scratch.near[0], 1029u);
+  const float near = scratch.distances[scratch.at[0]];
+  ASSERT_EQ(second.FindNear(query, 3, 1, &scratch), 2u);
+  const size_t of_a = scratch.near[0] == 2 ? 0 : 1;
+  EXPECT_EQ(scratch.near[of_a], 2u);
+  EXPECT_EQ(scratch.near[1 - of_a], 1029u);
+  EXPECT_EQ(scratch.distances[scratch.at[of_a]], near);
+  EXPECT_GT(scratch.distances[scratch.at[1 - of_a]], near);
+}
+
+// Whatever is written, written again and forgotten, what is left is found, once, as it is now.
+TEST_F(SketchesTest, AreWhatWasWrittenLast) {
+  constexpr size_t kNumbers = 700;
+  const SketchCodec codec(Metric::kL2, 24, 2, {});
+  std::vector<std::vector<float>> vectors;
+  for (size_t i = 0; i < 600; ++i) vectors.push_back(Random(24, false));
+  auto sketches = std::make_unique<Sketches>(Make(codec, vectors, 16));
+  vectors.resize(kNumbers);
+  Sketches::WriteScratch room;
+  Sketches::Scratch scratch;
+  SketchQuery query;
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 100; ++i) {
+      const auto number = static_cast<uint32_t>(random_() % kNumbers);
+      if (random_() % 3 == 0) {
+        vectors[number].clear();
+        sketches->Forget(number);
+      } else {
+        vectors[number] = Random(24, false);
+        ASSERT_TRUE(sketches->Write(number, vectors[number].data(), &room));
+      }
+    }
+    if (round % 4 == 1) sketches = std::make_unique<Sketches>(*sketches);
+    std::vector<uint32_t> left, listed;
+    for (uint32_t number = 0; number < kNumbers; ++number) {
+      if (!vectors[number].empty()) left.push_back(number);
+    }
+    sketches->ForEach([&](uint32_t number) { listed.push_back(number); });
+    EXPECT_EQ(listed, left);
+    const uint32_t asks = left[random_() % left.size()];
+    codec.Prepare(vectors[asks].data(), &query);
+    EXPECT_EQ(Found(scratch, sketches->FindNear(query, kNumbers, 1, &scratch)), left);
+    const size_t found = sketches->FindNear(query, 5, 0.3, &scratch);
+    const std::vector<uint32_t> near = Found(scratch, found);
+    EXPECT_EQ(std::count(near.begin(), near.end(), asks), 1) << round;
+    // As if it had been made of what is left.
+    EXPECT_LE(sketches->Bytes(), 3 * Make(codec, std::vector(kNumbers, vectors[asks]), 16).Bytes());
+  }
 }
 
 // A query at the centre is as far from all by what is known of it.
@@ -282,16 +426,40 @@ TEST_F(SketchesTest, QueriesMayBeTheCentre) {
   for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
     const std::vector<float> centre = Random(48, true);
     const SketchCodec codec(metric, 48, 1, centre);
-    Sketches sketches(codec);
-    ASSERT_TRUE(sketches.Write(0, centre.data()));
-    ASSERT_TRUE(sketches.Write(1, Random(48, true).data()));
+    const Sketches sketches = Make(codec, {centre, Random(48, true)}, 1);
     SketchQuery query;
     codec.Prepare(centre.data(), &query);
     Sketches::Scratch scratch;
-    scratch.masks.assign(sketches.end() / 64, ~uint64_t{0});
-    EXPECT_EQ(sketches.FindNear(query, 5, &scratch), 2u);
-    EXPECT_TRUE(std::isfinite(scratch.distances[0]));
+    EXPECT_EQ(sketches.FindNear(query, 5, 1, &scratch), 2u);
+    for (const size_t i : {0, 1}) EXPECT_TRUE(std::isfinite(scratch.distances[scratch.at[i]]));
   }
+}
+
+TEST_F(SketchesTest, CentresAreNearWhatTheyAreLearnedFrom) {
+  constexpr size_t kPlaces = 5;
+  const SketchCodec codec(Metric::kL2, 32, 1, {});
+  std::vector<std::vector<float>> places;
+  for (size_t p = 0; p < kPlaces; ++p) places.push_back(Random(32, false));
+  std::vector<float> turned, one(codec.components()), products;
+  for (size_t i = 0; i < 40 * kPlaces; ++i) {
+    std::vector<float> vector = places[i / 40];
+    for (float& x : vector) x += 0.01f * normal_(random_);
+    codec.Turn(vector.data(), one.data());
+    turned.insert(turned.end(), one.begin(), one.end());
+  }
+  const auto centres = SketchCentres::Learn(codec, turned, kPlaces);
+  ASSERT_EQ(centres->count(), kPlaces);
+  std::set<size_t> nearest;
+  for (const std::vector<float>& place : places) {
+    codec.Turn(place.data(), one.data());
+    const size_t centre = centres->Nearest(one.data(), &products);
+    nearest.insert(centre);
+    for (size_t d = 0; d < one.size(); ++d) EXPECT_NEAR(centres->at(centre)[d], one[d], 0.02);
+  }
+  EXPECT_EQ(nearest.size(), kPlaces);
+  // No more than there is to learn from, and at least one.
+  EXPECT_EQ(SketchCentres::Learn(codec, turned, 1000)->count(), 40 * kPlaces);
+  EXPECT_EQ(SketchCentres::Learn(codec, {}, 16)->count(), 1u);
 }
 
 }  // namespace

@@ -14,6 +14,14 @@ struct DenseIndex::SlotSketches {
   Sketches sketches;
   // For each candidate that a search asks for, so many are compared by codes.
   size_t width = 0;
+
+  // What part of the sketches is looked at for so many of the nearest.
+  static double PartFor(size_t nearest, size_t sketches) {
+    return static_cast<double>(kLookedAt * nearest) / static_cast<double>(sketches + 1);
+  }
+  // Where nearest ones lie near few centres, these are as many as hold what so many of the
+  // nearest by sketches hold of what is nearest.
+  static constexpr size_t kLookedAt = 34;
 };
 
 }  // namespace cookix::engine

@@ -1,0 +1,164 @@
+#include "engine/vector/sketch_centres.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "engine/vector/kernels.h"
+
+namespace cookix::engine {
+namespace {
+
+constexpr int kRounds = 8;
+// Vectors that tell how far centres are.
+constexpr size_t kAsking = 256;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+size_t RoundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
+
+}  // namespace
+
+SketchCentres::SketchCentres(const SketchCodec& codec)
+    : SketchCentres(codec, std::vector<float>(codec.components())) {}
+
+SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places)
+    : codec_(codec), places_(std::move(places)) {
+  const size_t components = codec_.components();
+  const size_t count = places_.size() / components;
+  room_ = RoundUp(count, kSketchLanes);
+  rows_.resize(room_ * components);
+  for (size_t k = 0; k < count; ++k) {
+    const float* const place = &places_[k * components];
+    squares_.push_back(BestKernels().dot(place, place, components));
+    for (size_t d = 0; d < components; ++d) rows_[d * room_ + k] = place[d];
+  }
+}
+
+std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& codec,
+                                                          std::span<const float> turned,
+                                                          size_t count) {
+  const size_t components = codec.components();
+  const size_t vectors = turned.size() / components;
+  count = std::min(count, vectors);
+  if (count < 2) return std::make_shared<const SketchCentres>(codec);
+  std::vector<float> places, products;
+  for (size_t k = 0; k < count; ++k) {
+    const float* const first = &turned[k * vectors / count * components];
+    places.insert(places.end(), first, first + components);
+  }
+  std::shared_ptr<SketchCentres> centres;
+  for (int round = 0;; ++round) {
+    centres.reset(new SketchCentres(codec, places));
+    if (round == kRounds) break;
+    std::vector<double> sums(places.size());
+    std::vector<size_t> members(count);
+    for (size_t i = 0; i < vectors; ++i) {
+      const float* const vector = &turned[i * components];
+      const size_t nearest = centres->Nearest(vector, &products);
+      ++members[nearest];
+      for (size_t d = 0; d < components; ++d) sums[nearest * components + d] += vector[d];
+    }
+    // One that nothing is near stays where it is.
+    for (size_t k = 0; k < count; ++k) {
+      if (members[k] == 0) continue;
+      for (size_t d = 0; d < components; ++d) {
+        const double mean = sums[k * components + d] / static_cast<double>(members[k]);
+        places[k * components + d] = static_cast<float>(mean);
+      }
+    }
+  }
+  centres->LearnSpread(turned);
+  return centres;
+}
+
+int64_t SketchCentres::Bytes() const {
+  return static_cast<int64_t>((places_.size() + squares_.size() + rows_.size()) * sizeof(float));
+}
+
+void SketchCentres::Products(const float* turned, float* products) const {
+  codec_.kernels().products(rows_.data(), turned, codec_.components(), room_, products);
+}
+
+size_t SketchCentres::Nearest(const float* turned, std::vector<float>* products) const {
+  if (count() == 1) return 0;
+  products->resize(room_);
+  Products(turned, products->data());
+  size_t nearest = 0;
+  float least = kInfinity;
+  for (size_t k = 0; k < count(); ++k) {
+    const float distance = squares_[k] - 2 * (*products)[k];
+    if (distance >= least) continue;
+    least = distance;
+    nearest = k;
+  }
+  return nearest;
+}
+
+void SketchCentres::LearnSpread(std::span<const float> turned) {
+  const size_t components = codec_.components();
+  const size_t vectors = turned.size() / components;
+  const size_t asking = std::min(kAsking, vectors);
+  std::vector<float> products(room_), all;
+  for (size_t i = 0; i < asking; ++i) {
+    Products(&turned[i * vectors / asking * components], products.data());
+    float least = kInfinity;
+    double sum = 0;
+    for (size_t k = 0; k < count(); ++k) {
+      products[k] = OrderOf(products[k], k);
+      least = std::min(least, products[k]);
+      sum += products[k];
+    }
+    const auto mean = static_cast<float>(sum / static_cast<double>(count()));
+    if (!(mean > least)) continue;
+    for (size_t k = 0; k < count(); ++k) all.push_back((products[k] - least) / (mean - least));
+  }
+  std::sort(all.begin(), all.end());
+  spread_.assign(kSpread + 1, 0);
+  for (size_t i = 0; i <= kSpread && !all.empty(); ++i) {
+    spread_[i] = all[std::min(all.size() - 1, i * all.size() / kSpread)];
+  }
+}
+
+size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* scratch) const {
+  // Kernels tell from one another as many as there are bits in a word.
+  const size_t room = RoundUp(room_, 64);
+  if (scratch->near.size() < room) {
+    scratch->added.resize(room);
+    scratch->order.resize(room);
+    scratch->near.resize(room);
+  }
+  if (count() == 1) {
+    scratch->added[0] = 0;
+    scratch->near[0] = 0;
+    return 1;
+  }
+  float* const added = scratch->added.data();
+  float* const order = scratch->order.data();
+  Products(query.components.data(), added);
+  std::fill(order + count(), order + room, kInfinity);
+  float least = kInfinity, sum = 0;
+  for (size_t k = 0; k < count(); ++k) {
+    order[k] = OrderOf(added[k], k);
+    added[k] = codec_.AddedFrom(added[k], squares_[k]);
+    least = std::min(least, order[k]);
+    sum += order[k];
+  }
+  float bound = std::numeric_limits<float>::max();
+  if (part < 1) {
+    const double at = kSpread * std::max(0.0, part);
+    const auto before = static_cast<size_t>(at);
+    const float next = spread_[before + 1] - spread_[before];
+    const float far = spread_[before] + next * static_cast<float>(at - static_cast<double>(before));
+    bound = least + far * (sum / static_cast<float>(count()) - least);
+  }
+  const size_t found =
+      codec_.kernels().find_near(order, room, std::max(bound, least), scratch->near.data());
+  if (found > 0) return found;
+  // Beyond what floats hold none is nearer than another.
+  std::iota(scratch->near.begin(), scratch->near.end(), 0u);
+  return count();
+}
+
+}  // namespace cookix::engine

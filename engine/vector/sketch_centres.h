@@ -1,0 +1,70 @@
+// Places near which sketched vectors lie: of these a search takes the nearest, and passes over
+// what lies near the others.
+#ifndef COOKIX_ENGINE_VECTOR_SKETCH_CENTRES_H_
+#define COOKIX_ENGINE_VECTOR_SKETCH_CENTRES_H_
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/vector/sketch_codec.h"
+
+namespace cookix::engine {
+
+// All are of vectors as SketchCodec::Turn() leaves them. Immutable, thread-safe.
+class SketchCentres {
+ public:
+  // A single one, the codec's own centre.
+  explicit SketchCentres(const SketchCodec& codec);
+  // Learns about `count`, at least 1, by k-means (Lloyd, Least squares quantization in PCM, 1982)
+  // from vectors that lie one behind the other.
+  static std::shared_ptr<const SketchCentres> Learn(const SketchCodec& codec,
+                                                    std::span<const float> turned, size_t count);
+
+  size_t count() const { return squares_.size(); }
+  const float* at(size_t centre) const { return &places_[centre * codec_.components()]; }
+  int64_t Bytes() const;
+  // The one with the least squared distance; the first where there is none.
+  size_t Nearest(const float* turned, std::vector<float>* products) const;
+
+  // Kept for the next search.
+  struct Scratch {
+    // For each centre, SketchCodec::AddedFrom() it.
+    std::vector<float> added;
+    std::vector<float> order;
+    std::vector<uint32_t> near;
+  };
+  // Puts the nearest to a query into scratch.near, in no order, and fills scratch.added; returns
+  // how many, at least one. Of queries like what was learned from that is `part` of all in the
+  // mean: more where many are about as near as the nearest, and few where some are much nearer
+  // than most.
+  size_t FindNear(const SketchQuery& query, double part, Scratch* scratch) const;
+
+ private:
+  SketchCentres(const SketchCodec& codec, std::vector<float> places);
+  // Inner products with all centres, room_ of them.
+  void Products(const float* turned, float* products) const;
+  // From products to what says which are nearer; for Dot the nearest have the greatest product.
+  // Also where vectors have length 1 they are mostly nearest in the sense of squares.
+  float OrderOf(float product, size_t centre) const {
+    return (codec_.metric() == Metric::kDot ? 0 : squares_[centre]) - 2 * product;
+  }
+  void LearnSpread(std::span<const float> turned);
+
+  const SketchCodec& codec_;
+  std::vector<float> places_;
+  std::vector<float> squares_;
+  // The count, rounded up to what kernels do at once.
+  size_t room_ = 0;
+  // The same places, component by component.
+  std::vector<float> rows_;
+  // How far centres are from queries, where the nearest is at 0 and the mean of all at 1, for
+  // each part of kSpread. From the nearest to the farthest.
+  static constexpr size_t kSpread = 64;
+  std::vector<float> spread_;
+};
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_SKETCH_CENTRES_H_
