@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -51,10 +52,15 @@ Quantization QuantizationOf(const v1::VectorField& field) {
 }  // namespace
 
 void DenseIndex::Normalise(float* v, size_t n) {
-  // Four sums, which do not wait for one another.
-  double sums[4] = {};
-  for (size_t d = 0; d < n; ++d) sums[d % 4] += static_cast<double>(v[d]) * v[d];
-  const double norm = std::sqrt(sums[0] + sums[1] + sums[2] + sums[3]);
+  // Several sums, which do not wait for one another.
+  constexpr size_t kSums = 8;
+  double sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(v[i + k]) * v[i + k];
+  }
+  for (; i < n; ++i) sums[0] += static_cast<double>(v[i]) * v[i];
+  const double norm = std::sqrt(std::accumulate(sums, sums + kSums, 0.0));
   if (norm == 0) return;
   const double factor = 1 / norm;
   for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] * factor);

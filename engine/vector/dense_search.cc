@@ -677,7 +677,6 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     FindCandidates(question, more);
     COOKIX_RETURN_IF_ERROR(context.Check());
     result->search_us = watch.Elapsed();
-    const Stopwatch rerank;
     Refine(question, more);
     if (question.trial != nullptr) TrySketches(question, more);
     if (!Rewind(question)) return false;
@@ -694,7 +693,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
       COOKIX_RETURN_IF_ERROR(RankByCodes(question));
     }
     std::sort(hits.begin(), hits.end());
-    result->rerank_us = rerank.Elapsed();
+    result->rerank_us = watch.Elapsed() - result->search_us;
     const bool enough = hits.size() >= question.limit || !question.truncated;
     if (hits.size() > question.limit) hits.resize(question.limit);
     if (!enough) continue;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -30,6 +31,23 @@ constexpr size_t kWidths[] = {4, 8, 16};
 // Vectors for each centre, about, and how many of them it is learned from.
 constexpr size_t kNearCentre = 100;
 constexpr size_t kLearnedFrom = 64;
+
+// Leaves of `count` candidates at least the `kept` nearest, and not many more, in their order:
+// fewer have to be sorted. Returns how many. `distances` has room for kSketchLanes more.
+size_t KeepNearest(const SketchKernels& kernels, size_t kept, size_t count, float* distances,
+                   uint32_t* slots) {
+  if (count < kept + kSketchLanes) return count;
+  size_t end = count;
+  while (end % kSketchLanes != 0) distances[end++] = std::numeric_limits<float>::infinity();
+  const float bound = BoundOf(kernels, distances, end, kept);
+  size_t left = 0;
+  for (size_t i = 0; i < count; ++i) {
+    distances[left] = distances[i];
+    slots[left] = slots[i];
+    left += distances[i] <= bound ? 1 : 0;
+  }
+  return left;
+}
 
 }  // namespace
 
@@ -258,16 +276,21 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   width += question.changes.size();
   const double part = SlotSketches::PartFor(width, table_.alive_count());
   const size_t count = made.FindNear(question.sketch, width, part, &scratch);
-  question.distances.resize(std::max(count, question.distances.size()));
-  question.storage->Distances(question.query, scratch.near.data(), count,
-                              question.distances.data());
+  if (question.distances.size() < count + kSketchLanes) {
+    question.distances.resize(count + kSketchLanes);
+  }
+  float* const distances = question.distances.data();
+  question.storage->Distances(question.query, scratch.near.data(), count, distances);
+  const size_t nearest =
+      KeepNearest(made.codec().kernels(), kept, count, distances, scratch.near.data());
   question.pool.Reset(kept, kept);
-  question.pool.Insert(question.distances.data(), scratch.near.data(), count);
+  question.pool.Insert(distances, scratch.near.data(), nearest);
   question.result->strategy = "sketch";
   question.result->candidates_considered += static_cast<int64_t>(count);
   ScanTail(question);
   TakePool(question);
-  question.truncated = scratch.passed_over || count >= width || question.pool.truncated();
+  question.truncated =
+      scratch.passed_over || count >= width || nearest < count || question.pool.truncated();
   if (question.codec().exact()) return;
   for (const Candidate& candidate : question.candidates) {
     question.storage->PrefetchResidue(candidate.slot);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 namespace cookix::engine {
@@ -26,6 +27,18 @@ size_t GroupsOf(size_t dimension, int bits) {
 size_t PartOf(size_t groups) {
   const size_t parts = (groups + kGroupsOfPart - 1) / kGroupsOfPart;
   return (groups + parts - 1) / parts;
+}
+
+// Their sum. Several sums do not wait for one another.
+float Magnitudes(const float* values, size_t n) {
+  constexpr size_t kSums = 16;
+  float sums[kSums] = {};
+  size_t i = 0;
+  for (; i + kSums <= n; i += kSums) {
+    for (size_t k = 0; k < kSums; ++k) sums[k] += std::fabs(values[i + k]);
+  }
+  for (; i < n; ++i) sums[0] += std::fabs(values[i]);
+  return std::accumulate(sums, sums + kSums, 0.0f);
 }
 
 }  // namespace
@@ -53,17 +66,16 @@ void SketchCodec::Clear(uint8_t* block) const {
   std::fill_n(norms, kSketchBlock, std::numeric_limits<float>::infinity());
 }
 
-float SketchCodec::Turn(const float* vector, float* turned) const {
-  float with_centre = 0;
+void SketchCodec::Turn(const float* vector, float* turned, float* with_centre) const {
+  if (with_centre != nullptr) *with_centre = 0;
   if (centre_.empty()) {
     std::copy_n(vector, dimension_, turned);
   } else {
     for (size_t d = 0; d < dimension_; ++d) turned[d] = vector[d] - centre_[d];
-    with_centre = floats_.dot(turned, centre_.data(), dimension_);
+    if (with_centre != nullptr) *with_centre = floats_.dot(turned, centre_.data(), dimension_);
   }
   std::fill(turned + dimension_, turned + components_, 0.0f);
   rotation_.Apply(turned);
-  return with_centre;
 }
 
 void SketchCodec::Write(const float* turned, float with_centre, const float* from, size_t i,
@@ -114,10 +126,7 @@ void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
   const size_t of_part = part_ * kBitsOfGroup / static_cast<size_t>(bits_);
   float all = 0, most = 0;
   for (size_t begin = 0; begin < components_; begin += of_part) {
-    float sum = 0;
-    for (size_t d = begin; d < std::min(components_, begin + of_part); ++d) {
-      sum += std::fabs(turned[d]);
-    }
+    const float sum = Magnitudes(turned + begin, std::min(of_part, components_ - begin));
     all += sum;
     most = std::max(most, sum);
   }

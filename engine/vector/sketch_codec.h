@@ -42,12 +42,12 @@ class SketchCodec {
   size_t components() const { return components_; }
   const SketchKernels& kernels() const { return kernels_; }
 
-  // The vector less the centre, turned, of components(); returns the inner product of that
-  // with the centre. For cosine, vectors and queries have length 1.
-  float Turn(const float* vector, float* turned) const;
+  // The vector less the centre, turned, of components(); and the inner product of what is turned
+  // with the centre, unless the pointer is null. For cosine, vectors and queries have length 1.
+  void Turn(const float* vector, float* turned, float* with_centre = nullptr) const;
   // Writes a block in which all sketches are infinitely far from everything.
   void Clear(uint8_t* block) const;
-  // Writes the i-th sketch of a block, of what Turn() made and returned. It tells how the vector
+  // Writes the i-th sketch of a block, of what Turn() made. It tells how the vector
   // lies to `from`, which is turned too; a null pointer is the centre.
   void Write(const float* turned, float with_centre, const float* from, size_t i,
              uint8_t* block) const;

@@ -88,7 +88,8 @@ bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch
   }
   scratch->turned.resize(codec_.components());
   float* const turned = scratch->turned.data();
-  const float with_centre = codec_.Turn(vector, turned);
+  float with_centre;
+  codec_.Turn(vector, turned, &with_centre);
   const size_t b = RoomNear(centres_->Nearest(turned, &scratch->products));
   Block* const block = b < blocks_.size() ? Own(b) : nullptr;
   if (block == nullptr) return false;
