@@ -608,6 +608,7 @@ double DenseIndex::WorstThatMayCount(Question& question, size_t more) const {
 }
 
 absl::Status DenseIndex::RankByCodes(Question& question) const {
+  question.result->hits.reserve(question.candidates.size());
   question.seen.clear();
   size_t looked_at = 0;
   for (const Candidate& candidate : question.candidates) {
