@@ -31,6 +31,9 @@ constexpr size_t kWidths[] = {4, 8, 16};
 // Vectors for each centre, about, and how many of them it is learned from.
 constexpr size_t kNearCentre = 100;
 constexpr size_t kLearnedFrom = 64;
+// They are learned anew when what came since is so much farther from them: about an eighth as
+// many vectors as there are, twice as far in squares.
+constexpr double kMostStrain = 0.125;
 
 // Leaves of `count` candidates at least the `kept` nearest, and not many more, in their order:
 // fewer have to be sorted. Returns how many. `distances` has room for kSketchLanes more.
@@ -115,10 +118,19 @@ bool DenseIndex::SketchSome() {
   {
     // No slot is freed as long as it is read here.
     const ReaderGate::Visit visit = gate_.Enter();
-    if (!again) next = std::make_unique<SlotSketches>(*own_sketches_);
-    good = SketchSlots(slots, &next) && (!again || CheckSketches(next.get()));
-    unchecked_ += count;
+    if (!again) {
+      next = std::make_unique<SlotSketches>(*own_sketches_);
+      good = SketchSlots(slots, &next);
+      unchecked_ += count;
+      again = good && next->strain > kMostStrain * static_cast<double>(checked_);
+      if (again) {
+        next.reset();
+        std::lock_guard<std::mutex> lock(tail_mutex_);
+        sketched_.ForEach([&](Slot slot) { slots.Set(slot); });
+      }
+    }
     if (again) {
+      good = SketchSlots(slots, &next) && CheckSketches(next.get());
       checked_ = slots.Count();
       unchecked_ = 0;
     }
@@ -165,7 +177,8 @@ bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches
       each(slot);
     });
   };
-  if (*sketches == nullptr) {
+  const bool first = *sketches == nullptr;
+  if (first) {
     std::vector<double> sums(dimension);
     for_each([&](Slot) {
       for (size_t d = 0; d < dimension; ++d) sums[d] += vector[d];
@@ -203,6 +216,7 @@ bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches
   for_each([&](Slot slot) {
     written = written && (*sketches)->sketches.Write(slot, vector.data(), &scratch);
   });
+  if (!first) (*sketches)->strain += scratch.strain;
   return written;
 }
 

@@ -55,6 +55,73 @@ TEST(DenseSketchesTest, FindWhatIsNearest) {
   }
 }
 
+// Those near few of the centres are enough to find what few candidates find.
+TEST(DenseSketchesTest, SearchesForFewPassOverMost) {
+  for (const auto metric :
+       {v1::VECTOR_METRIC_COSINE, v1::VECTOR_METRIC_L2, v1::VECTOR_METRIC_DOT}) {
+    World world(Hnsw(100, metric), 21, std::nullopt);
+    world.Fill(1, 12'000);
+    world.IndexAll();
+    EXPECT_EQ(StrategyOf(world), "sketch");
+    EXPECT_GE(world.Recall(100, 10, nullptr, 10), 0.7) << metric;
+    EXPECT_GE(world.Recall(100, 10, nullptr, 20), 0.85) << metric;
+    // What was passed over is looked at where there is not enough: nothing is left out then.
+    const auto all = world.Search(world.RandomVector(), 11'999, nullptr, false, 1);
+    EXPECT_EQ(all.hits.size(), 11'999u);
+  }
+}
+
+TEST(DenseSketchesTest, WhatDiesIsHiddenAtOnce) {
+  World world(Hnsw(100, v1::VECTOR_METRIC_COSINE), 22, std::nullopt);
+  world.Fill(1, 6000);
+  world.IndexAll();
+  for (int round = 0; round < 5; ++round) {
+    const v1::Vector query = world.RandomVector();
+    // More than a search compares by codes.
+    for (const VectorHit& hit : world.Truth(query, 600, nullptr)) world.Remove(hit.ordinal);
+    world.Commit();
+    const auto truth = world.Truth(query, 10, nullptr);
+    const auto result = world.Search(query, 10);
+    EXPECT_EQ(result.strategy, "sketch");
+    ASSERT_EQ(result.hits.size(), 10u);
+    std::set<Ordinal> near;
+    for (const VectorHit& hit : truth) near.insert(hit.ordinal);
+    size_t found = 0;
+    for (const VectorHit& hit : result.hits) {
+      EXPECT_EQ(world.held_.count(hit.ordinal), 1u);
+      found += near.count(hit.ordinal);
+    }
+    // Those that are next are about as far as many.
+    EXPECT_GE(found, 5u) << round;
+    // What comes next may be sketched while others die.
+    world.Fill(10'000 + static_cast<Ordinal>(round) * 100,
+               10'100 + static_cast<Ordinal>(round) * 100);
+    world.IndexAll();
+  }
+}
+
+// Where what there was gives way to what lies elsewhere, centres are learned anew, or a graph is
+// built.
+TEST(DenseSketchesTest, FollowWhatMovesAway) {
+  World world(Hnsw(64, v1::VECTOR_METRIC_L2), 23, std::nullopt);
+  constexpr Ordinal kObjects = 8000;
+  world.Fill(1, kObjects);
+  world.IndexAll();
+  for (std::vector<float>& centre : world.centres_) {
+    for (float& x : centre) x = 4 + world.normal_(world.rng_);
+  }
+  for (int round = 0; round < 4; ++round) {
+    for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
+      if (static_cast<int>(ordinal % 4) == round) world.Put(ordinal, world.RandomVector());
+    }
+    world.Commit();
+    world.IndexAll();
+    while (world.index_.Maintain()) {
+    }
+    EXPECT_GE(world.Recall(100, 10), 0.95) << round;
+  }
+}
+
 TEST(DenseSketchesTest, WhatComesIsFoundBeforeItIsSketched) {
   World world(Hnsw(100, v1::VECTOR_METRIC_COSINE), 3, std::nullopt);
   world.Fill(1, 3000);

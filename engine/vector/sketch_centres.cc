@@ -102,14 +102,18 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
   const size_t asking = std::min(kAsking, vectors);
   std::vector<float> products(room_), all;
   for (size_t i = 0; i < asking; ++i) {
-    Products(&turned[i * vectors / asking * components], products.data());
-    float least = kInfinity;
+    const float* const vector = &turned[i * vectors / asking * components];
+    Products(vector, products.data());
+    float least = kInfinity, nearest = kInfinity;
     double sum = 0;
     for (size_t k = 0; k < count(); ++k) {
+      nearest = std::min(nearest, squares_[k] - 2 * products[k]);
       products[k] = OrderOf(products[k], k);
       least = std::min(least, products[k]);
       sum += products[k];
     }
+    const float squares = BestKernels().dot(vector, vector, components) + nearest;
+    mean_squares_ += std::max(0.0f, squares) / static_cast<double>(asking);
     const auto mean = static_cast<float>(sum / static_cast<double>(count()));
     if (!(mean > least)) continue;
     for (size_t k = 0; k < count(); ++k) all.push_back((products[k] - least) / (mean - least));

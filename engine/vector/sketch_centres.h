@@ -25,6 +25,8 @@ class SketchCentres {
   size_t count() const { return squares_.size(); }
   const float* at(size_t centre) const { return &places_[centre * codec_.components()]; }
   int64_t Bytes() const;
+  // Of some vectors like those that were learned from, the mean squared distance to the nearest.
+  double mean_squares() const { return mean_squares_; }
   // The one with the least squared distance; the first where there is none.
   size_t Nearest(const float* turned, std::vector<float>* products) const;
 
@@ -63,6 +65,7 @@ class SketchCentres {
   // each part of kSpread. From the nearest to the farthest.
   static constexpr size_t kSpread = 64;
   std::vector<float> spread_;
+  double mean_squares_ = 0;
 };
 
 }  // namespace cookix::engine

@@ -78,8 +78,8 @@ void SketchCodec::Turn(const float* vector, float* turned, float* with_centre) c
   rotation_.Apply(turned);
 }
 
-void SketchCodec::Write(const float* turned, float with_centre, const float* from, size_t i,
-                        uint8_t* block) const {
+float SketchCodec::Write(const float* turned, float with_centre, const float* from, size_t i,
+                         uint8_t* block) const {
   float left[kBitsOfGroup * kMostGroups];
   float levels[kBitsOfGroup * kMostGroups];
   for (size_t d = 0; d < components_; ++d) left[d] = turned[d] - (from == nullptr ? 0 : from[d]);
@@ -90,7 +90,7 @@ void SketchCodec::Write(const float* turned, float with_centre, const float* fro
   factors[i] = 0;
   norms[i] = std::numeric_limits<float>::infinity();
   // Beyond what floats hold there are no sketches.
-  if (!std::isfinite(squares + with_from + with_centre)) return;
+  if (!std::isfinite(squares + with_from + with_centre)) return squares;
   // Levels: -0.5 and 0.5, or -1.5 to 1.5, times a width.
   const double width = kWidth * std::sqrt(squares / static_cast<double>(components_));
   const float inverse = width > 1e-30 ? static_cast<float>(1 / width) : 0;
@@ -113,6 +113,7 @@ void SketchCodec::Write(const float* turned, float with_centre, const float* fro
   const bool l2 = metric_ == Metric::kL2;
   factors[i] = l2 ? -2 * factor : -factor;
   norms[i] = l2 ? squares + 2 * with_from : -with_centre;
+  return squares;
 }
 
 void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {

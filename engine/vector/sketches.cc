@@ -94,7 +94,12 @@ bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch
   Block* const block = b < blocks_.size() ? Own(b) : nullptr;
   if (block == nullptr) return false;
   const auto i = static_cast<size_t>(std::countr_one(block->used));
-  codec_.Write(turned, with_centre, centres_->at(block->centre), i, block->bytes.get());
+  const double squares =
+      codec_.Write(turned, with_centre, centres_->at(block->centre), i, block->bytes.get());
+  const double mean = centres_->mean_squares();
+  if (squares > mean) {
+    scratch->strain += mean > 0 ? std::min(kMostStrain, squares / mean - 1) : kMostStrain;
+  }
   NumbersOf(block->bytes.get())[i] = number;
   block->used |= uint64_t{1} << i;
   live_[b].fetch_or(uint64_t{1} << i);

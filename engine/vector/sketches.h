@@ -42,7 +42,11 @@ class Sketches {
   struct WriteScratch {
     std::vector<float> turned;
     std::vector<float> products;
+    // Grows with what is farther from the centres than what they were learned from: by how many
+    // times their mean squared distance, at most kMostStrain, for each vector.
+    double strain = 0;
   };
+  static constexpr double kMostStrain = 4;
   // False without memory.
   [[nodiscard]] bool Write(uint32_t number, const float* vector, WriteScratch* scratch);
 

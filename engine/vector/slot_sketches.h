@@ -14,6 +14,8 @@ struct DenseIndex::SlotSketches {
   Sketches sketches;
   // For each candidate that a search asks for, so many are compared by codes.
   size_t width = 0;
+  // Of what came since the centres were learned (Sketches::WriteScratch).
+  double strain = 0;
 
   // What part of the sketches is looked at for so many of the nearest.
   static double PartFor(size_t nearest, size_t sketches) {
