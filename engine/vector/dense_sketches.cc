@@ -31,9 +31,9 @@ constexpr size_t kWidths[] = {4, 8, 16};
 // Vectors for each centre, about, and how many of them it is learned from.
 constexpr size_t kNearCentre = 100;
 constexpr size_t kLearnedFrom = 64;
-// They are learned anew when what came since is so much farther from them: about an eighth as
-// many vectors as there are, twice as far in squares.
-constexpr double kMostStrain = 0.125;
+// They are learned anew when there is so much strain for each vector that there was (Sketches):
+// when an eighth as many came that lie far away.
+constexpr double kMostStrain = 0.125 * Sketches::kMostStrain;
 
 // Leaves of `count` candidates at least the `kept` nearest, and not many more, in their order:
 // fewer have to be sorted. Returns how many. `distances` has room for kSketchLanes more.
@@ -106,8 +106,8 @@ bool DenseIndex::SketchSome() {
     tail_.clear();
     running_.insert(running_.end(), ranges.begin(), ranges.end());
     for (const Range& range : ranges) count += range.end - range.begin;
-    // With everything else, once there is as much that came since the last time.
-    again = unchecked_ + count >= checked_;
+    // With everything else, once there is half as much that came since the last time.
+    again = 2 * (unchecked_ + count) >= checked_;
     if (again) slots = sketched_;
   }
   for (const Range& range : ranges) {

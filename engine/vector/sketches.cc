@@ -97,8 +97,9 @@ bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch
   const double squares =
       codec_.Write(turned, with_centre, centres_->at(block->centre), i, block->bytes.get());
   const double mean = centres_->mean_squares();
-  if (squares > mean) {
-    scratch->strain += mean > 0 ? std::min(kMostStrain, squares / mean - 1) : kMostStrain;
+  // Where all were the same, whatever is not is far.
+  if (squares > 2 * mean) {
+    scratch->strain += mean > 0 ? std::min(kMostStrain, squares / mean - 2) : kMostStrain;
   }
   NumbersOf(block->bytes.get())[i] = number;
   block->used |= uint64_t{1} << i;

@@ -42,8 +42,9 @@ class Sketches {
   struct WriteScratch {
     std::vector<float> turned;
     std::vector<float> products;
-    // Grows with what is farther from the centres than what they were learned from: by how many
-    // times their mean squared distance, at most kMostStrain, for each vector.
+    // Grows with what is farther from the centres than what they were learned from: for each
+    // vector by how many times the mean its squared distance is, beyond twice, at most
+    // kMostStrain.
     double strain = 0;
   };
   static constexpr double kMostStrain = 4;
