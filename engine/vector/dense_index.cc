@@ -541,6 +541,8 @@ bool DenseIndex::Maintain(bool always) {
     unpinned_.wait(lock, [&] { return pins_ == 0; });
     table_.ForgetChanges();
   }
+  // A writer may be about to hide sketches of what it has just removed.
+  { const std::lock_guard<std::mutex> hidden(write_mutex_); }
   gate_.Wait();
   if (graph_ != nullptr) graph_->FreeRetired();
   table_.Free(dying);

@@ -4,8 +4,8 @@
 // the tail, which every search compares one by one. Below 2,048 vectors there is no graph.
 // The graph is built behind by IndexSome(), in as many threads as call it.
 //
-// Up to some 16,384 vectors (fewer where they are long) it takes less time to compare a sketch
-// of each than to walk through a graph. IndexSome() makes the sketches (dense_sketches.cc) and
+// Up to some 16,384 vectors (fewer where they are long) it takes less time to compare sketches
+// than to walk through a graph. IndexSome() makes the sketches (dense_sketches.cc) and
 // measures whether they find what is near; where they do not, or not any more, the graph is
 // built as if there were none.
 //
@@ -194,16 +194,18 @@ class DenseIndex {
   // While the index is small (dense_sketches.cc). The most vectors that this field's index
   // sketches; 0 where it never does.
   size_t MostSketched() const;
-  // Looks whether it is time for sketches, or for a graph. REQUIRES: tail_mutex_.
+  // Looks whether it is time for sketches, or for a graph. REQUIRES: tail_mutex_ and, once there
+  // are writers, write_mutex_.
   void ChooseStructure();
-  // Goes over from sketches to a graph. REQUIRES: tail_mutex_.
+  // Goes over from sketches to a graph. REQUIRES: as ChooseStructure().
   void LinkAll();
   // Sketches what is in the tail; false when there is nothing to do, or another thread does it.
   bool SketchSome();
   // Adds the sketches of what lives of `slots`; to a null pointer, with centres that are learned
   // from these. False without memory.
   bool SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches>* sketches);
-  // Finds the least width at which sketches are good enough; false where there is none.
+  // Finds the least width at which sketches are good enough; false where there is none. Sets
+  // checked_.
   bool CheckSketches(SlotSketches* sketches);
   // Frees sketches that are not used any more.
   void DropSketches();

@@ -179,10 +179,10 @@ class World {
 
   // The share of the true nearest that searches find.
   double Recall(int queries, int64_t limit, std::shared_ptr<const OrdinalSet> accept = nullptr,
-                int64_t ef = 0) {
+                int64_t ef = 0, const std::function<v1::Vector()>& make = nullptr) {
     size_t found = 0, wanted = 0;
     for (int i = 0; i < queries; ++i) {
-      const v1::Vector query = RandomVector();
+      const v1::Vector query = make ? make() : RandomVector();
       const auto truth = Truth(query, static_cast<size_t>(limit), accept.get());
       const auto result = Search(query, limit, accept, false, ef);
       std::set<Ordinal> near;

@@ -28,9 +28,8 @@ constexpr size_t kAsking = 100;
 constexpr size_t kNearest = 10;
 constexpr int64_t kWanted = 990;
 constexpr size_t kWidths[] = {4, 8, 16};
-// Vectors for each centre, about, and how many of them it is learned from.
+// Vectors for each centre, about.
 constexpr size_t kNearCentre = 100;
-constexpr size_t kLearnedFrom = 64;
 // They are learned anew when there is so much strain for each vector that there was (Sketches):
 // when an eighth as many came that lie far away.
 constexpr double kMostStrain = 0.125 * Sketches::kMostStrain;
@@ -43,6 +42,8 @@ size_t KeepNearest(const SketchKernels& kernels, size_t kept, size_t count, floa
   size_t end = count;
   while (end % kSketchLanes != 0) distances[end++] = std::numeric_limits<float>::infinity();
   const float bound = BoundOf(kernels, distances, end, kept);
+  // Beyond what floats hold none is nearer than another.
+  if (!std::isfinite(bound)) return count;
   size_t left = 0;
   for (size_t i = 0; i < count; ++i) {
     distances[left] = distances[i];
@@ -131,7 +132,6 @@ bool DenseIndex::SketchSome() {
     }
     if (again) {
       good = SketchSlots(slots, &next) && CheckSketches(next.get());
-      checked_ = slots.Count();
       unchecked_ = 0;
     }
   }
@@ -194,12 +194,9 @@ bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches
     }
     // Kernels compare with so many centres at once.
     const size_t centres = (count / kNearCentre + kSketchLanes - 1) / kSketchLanes * kSketchLanes;
-    const size_t every = std::max<size_t>(1, count / std::max<size_t>(1, centres * kLearnedFrom));
     const size_t components = sketch_codec_->components();
     std::vector<float> turned;
-    size_t i = 0;
     for_each([&](Slot) {
-      if (i++ % every != 0) return;
       turned.resize(turned.size() + components);
       float* const last = &turned[turned.size() - components];
       sketch_codec_->Turn(vector.data(), last);
@@ -227,6 +224,9 @@ bool DenseIndex::CheckSketches(SlotSketches* sketches) {
   Sketches::Scratch scratch;
   std::vector<Slot> slots;
   sketches->sketches.ForEach([&](Slot slot) { slots.push_back(slot); });
+  checked_ = slots.size();
+  sketches->width = kWidths[0];
+  if (slots.empty()) return true;
   const size_t asking = std::min(kAsking, slots.size());
   const size_t nearest = std::min(kNearest + 1, slots.size());
   std::vector<size_t> found(std::size(kWidths));
@@ -235,7 +235,7 @@ bool DenseIndex::CheckSketches(SlotSketches* sketches) {
   PreparedQuery query;
   SketchQuery sketch;
   for (size_t i = 0; i < asking; ++i) {
-    const Slot asks = slots[i * slots.size() / asking];
+    const Slot asks = slots[Scattered(i, slots.size())];
     codec.Decode(storage_->Code(asks), storage_->Residue(asks), storage_->Params(asks),
                  vector.data());
     codec.PrepareQuery(vector.data(), &query);

@@ -1,7 +1,6 @@
 #include "engine/vector/sketch_centres.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -29,9 +28,19 @@ SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places
   const size_t count = places_.size() / components;
   room_ = RoundUp(count, kSketchLanes);
   rows_.resize(room_ * components);
+  std::vector<float> middle;
+  if (codec_.metric() == Metric::kDot) {
+    // From there the origin lies the other way.
+    middle.resize(components);
+    codec_.Turn(std::vector<float>(components).data(), middle.data());
+    for (float& x : middle) x = -x;
+  }
   for (size_t k = 0; k < count; ++k) {
     const float* const place = &places_[k * components];
     squares_.push_back(BestKernels().dot(place, place, components));
+    if (!middle.empty()) {
+      with_middle_.push_back(BestKernels().dot(place, middle.data(), components));
+    }
     for (size_t d = 0; d < components; ++d) rows_[d * room_ + k] = place[d];
   }
 }
@@ -45,7 +54,7 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
   if (count < 2) return std::make_shared<const SketchCentres>(codec);
   std::vector<float> places, products;
   for (size_t k = 0; k < count; ++k) {
-    const float* const first = &turned[k * vectors / count * components];
+    const float* const first = &turned[Scattered(k, vectors) * components];
     places.insert(places.end(), first, first + components);
   }
   std::shared_ptr<SketchCentres> centres;
@@ -53,19 +62,20 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
     centres.reset(new SketchCentres(codec, places));
     if (round == kRounds) break;
     std::vector<double> sums(places.size());
-    std::vector<size_t> members(count);
+    std::vector<size_t> members(centres->count());
     for (size_t i = 0; i < vectors; ++i) {
       const float* const vector = &turned[i * components];
       const size_t nearest = centres->Nearest(vector, &products);
       ++members[nearest];
       for (size_t d = 0; d < components; ++d) sums[nearest * components + d] += vector[d];
     }
-    // One that nothing is near stays where it is.
-    for (size_t k = 0; k < count; ++k) {
+    // One that nothing is near is left out.
+    places.clear();
+    for (size_t k = 0; k < members.size(); ++k) {
       if (members[k] == 0) continue;
       for (size_t d = 0; d < components; ++d) {
         const double mean = sums[k * components + d] / static_cast<double>(members[k]);
-        places[k * components + d] = static_cast<float>(mean);
+        places.push_back(static_cast<float>(mean));
       }
     }
   }
@@ -102,7 +112,7 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
   const size_t asking = std::min(kAsking, vectors);
   std::vector<float> products(room_), all;
   for (size_t i = 0; i < asking; ++i) {
-    const float* const vector = &turned[i * vectors / asking * components];
+    const float* const vector = &turned[Scattered(i, vectors) * components];
     Products(vector, products.data());
     float least = kInfinity, nearest = kInfinity;
     double sum = 0;
@@ -142,25 +152,28 @@ size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* s
   float* const order = scratch->order.data();
   Products(query.components.data(), added);
   std::fill(order + count(), order + room, kInfinity);
-  float least = kInfinity, sum = 0;
+  float least = kInfinity;
+  double sum = 0;
   for (size_t k = 0; k < count(); ++k) {
     order[k] = OrderOf(added[k], k);
     added[k] = codec_.AddedFrom(added[k], squares_[k]);
     least = std::min(least, order[k]);
     sum += order[k];
   }
-  float bound = std::numeric_limits<float>::max();
+  size_t found = 0;
   if (part < 1) {
     const double at = kSpread * std::max(0.0, part);
     const auto before = static_cast<size_t>(at);
     const float next = spread_[before + 1] - spread_[before];
     const float far = spread_[before] + next * static_cast<float>(at - static_cast<double>(before));
-    bound = least + far * (sum / static_cast<float>(count()) - least);
+    const double mean = sum / static_cast<double>(count());
+    const float bound = std::max(least, least + far * static_cast<float>(mean - least));
+    // What kernels look at beyond count() is infinite.
+    found = codec_.kernels().find_near(
+        order, room, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());
   }
-  const size_t found =
-      codec_.kernels().find_near(order, room, std::max(bound, least), scratch->near.data());
   if (found > 0) return found;
-  // Beyond what floats hold none is nearer than another.
+  // All, also where beyond what floats hold none is nearer than another.
   std::iota(scratch->near.begin(), scratch->near.end(), 0u);
   return count();
 }

@@ -4,6 +4,7 @@
 #define COOKIX_ENGINE_VECTOR_SKETCH_CENTRES_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -17,8 +18,8 @@ class SketchCentres {
  public:
   // A single one, the codec's own centre.
   explicit SketchCentres(const SketchCodec& codec);
-  // Learns about `count`, at least 1, by k-means (Lloyd, Least squares quantization in PCM, 1982)
-  // from vectors that lie one behind the other.
+  // Learns at most `count`, and at least 1, by k-means (Lloyd, Least squares quantization in PCM,
+  // 1982) from vectors that lie one behind the other.
   static std::shared_ptr<const SketchCentres> Learn(const SketchCodec& codec,
                                                     std::span<const float> turned, size_t count);
 
@@ -47,16 +48,20 @@ class SketchCentres {
   SketchCentres(const SketchCodec& codec, std::vector<float> places);
   // Inner products with all centres, room_ of them.
   void Products(const float* turned, float* products) const;
-  // From products to what says which are nearer; for Dot the nearest have the greatest product.
-  // Also where vectors have length 1 they are mostly nearest in the sense of squares.
+  // From products to what says which are nearer; for Dot the nearest have the greatest product,
+  // also with the codec's centre. Where vectors have length 1, too, they are mostly nearest in the
+  // sense of squares.
   float OrderOf(float product, size_t centre) const {
-    return (codec_.metric() == Metric::kDot ? 0 : squares_[centre]) - 2 * product;
+    return codec_.metric() == Metric::kDot ? -2 * (product + with_middle_[centre])
+                                           : squares_[centre] - 2 * product;
   }
   void LearnSpread(std::span<const float> turned);
 
   const SketchCodec& codec_;
   std::vector<float> places_;
   std::vector<float> squares_;
+  // Inner products with the codec's centre; for Dot.
+  std::vector<float> with_middle_;
   // The count, rounded up to what kernels do at once.
   size_t room_ = 0;
   // The same places, component by component.

@@ -82,9 +82,9 @@ float SketchCodec::Write(const float* turned, float with_centre, const float* fr
                          uint8_t* block) const {
   float left[kBitsOfGroup * kMostGroups];
   float levels[kBitsOfGroup * kMostGroups];
-  for (size_t d = 0; d < components_; ++d) left[d] = turned[d] - (from == nullptr ? 0 : from[d]);
+  for (size_t d = 0; d < components_; ++d) left[d] = turned[d] - from[d];
   const float squares = floats_.dot(left, left, components_);
-  const float with_from = from == nullptr ? 0 : floats_.dot(left, from, components_);
+  const float with_from = floats_.dot(left, from, components_);
   auto* const factors = reinterpret_cast<float*>(block + groups_ * kSketchBlock);
   float* const norms = factors + kSketchBlock;
   factors[i] = 0;

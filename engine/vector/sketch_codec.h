@@ -48,8 +48,7 @@ class SketchCodec {
   // Writes a block in which all sketches are infinitely far from everything.
   void Clear(uint8_t* block) const;
   // Writes the i-th sketch of a block, of what Turn() made. It tells how the vector
-  // lies to `from`, which is turned too; a null pointer is the centre. Returns the squared
-  // distance of the two.
+  // lies to `from`, which is turned too. Returns the squared distance of the two.
   float Write(const float* turned, float with_centre, const float* from, size_t i,
               uint8_t* block) const;
   void Prepare(const float* vector, SketchQuery* query) const;

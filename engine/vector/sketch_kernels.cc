@@ -502,7 +502,7 @@ float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_
   float low, high;
   kernels.range(values, n, &low, &high);
   for (int i = 0; i < kHalvings && low < high; ++i) {
-    const float middle = low + (high - low) / 2;
+    const float middle = low / 2 + high / 2;
     const size_t found = kernels.count_near(values, n, middle);
     (found >= count ? high : low) = middle;
     if (found >= count && found <= count + count / 8) break;

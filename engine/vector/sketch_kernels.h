@@ -72,6 +72,11 @@ struct SketchKernels {
 // greatest finite one. REQUIRES: n is a multiple of kSketchLanes.
 float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count);
 
+// The k-th of some of n numbers, in no order that vectors may come in.
+inline size_t Scattered(size_t k, size_t n) {
+  return static_cast<size_t>((k * uint64_t{0x9e3779b97f4a7c15} >> 20) % n);
+}
+
 // The best table for this processor. Thread-safe.
 const SketchKernels& BestSketchKernels();
 

@@ -79,12 +79,13 @@ size_t Sketches::RoomNear(size_t centre) {
 
 bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch) {
   if (number >= places_.size()) places_.resize(number + 1, kNowhere);
-  if (const uint32_t before = std::exchange(places_[number], kNowhere); before != kNowhere) {
+  if (const uint32_t before = places_[number]; before != kNowhere) {
     Block* const block = Own(before / kSketchBlock);
     if (block == nullptr) return false;
     const uint64_t bit = uint64_t{1} << (before % kSketchBlock);
     block->used &= ~bit;
     live_[before / kSketchBlock].fetch_and(~bit);
+    places_[number] = kNowhere;
   }
   scratch->turned.resize(codec_.components());
   float* const turned = scratch->turned.data();
@@ -179,7 +180,7 @@ size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
   const size_t centres = centres_->FindNear(query, part, &scratch->centres);
   scratch->passed_over = centres < centres_->count();
   const size_t blocks = ListBlocks(centres, scratch);
-  if (blocks == 0) return 0;
+  if (blocks == 0) return part < 1 ? FindNear(query, count, 1, scratch) : 0;
   const SketchKernels& kernels = codec_.kernels();
   float* const distances = scratch->distances.data();
   kernels.distances(query.sums, scratch->blocks.data(), scratch->added.data(), blocks,
@@ -194,6 +195,8 @@ size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
   uint32_t* const at = scratch->at.data();
   size_t found = kernels.find_near(distances, blocks * kSketchBlock, bound, at);
   if (found > 2 * count) found = KeepNear(kernels, count, found, scratch);
+  // What was near these centres has died, or never was.
+  if (found < count && scratch->passed_over && part < 1) return FindNear(query, count, 1, scratch);
   for (size_t i = 0; i < found; ++i) {
     scratch->near[i] = NumbersOf(scratch->blocks[at[i] / kSketchBlock])[at[i] % kSketchBlock];
   }

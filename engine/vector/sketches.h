@@ -73,7 +73,8 @@ class Sketches {
   };
   // Puts the `count` nearest by their sketches into scratch.near, and mostly some more, at most
   // as many again, in no order; returns how many. There are fewer where there are not as many.
-  // What lies near the nearest centres is looked at, in the mean `part` of all.
+  // What lies near the nearest centres is looked at, in the mean `part` of all; and everything
+  // where that are not as many.
   size_t FindNear(const SketchQuery& query, size_t count, double part, Scratch* scratch) const;
 
  private:

@@ -133,6 +133,13 @@ TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
       EXPECT_GE(found, std::min(count, n - 1));
       EXPECT_LE(found, count + count / 8 + 1);
     }
+    // However far apart they are.
+    std::vector<float> far(n, 1);
+    far[3] = -3e38f;
+    far[4] = 3e38f;
+    far[5] = kInfinity;
+    EXPECT_LE(BoundOf(kernels_, far.data(), n, n), 3e38f);
+    EXPECT_LE(BoundOf(kernels_, far.data(), n, n - 2), 3e38f);
     values.assign(n, 0.5f);
     EXPECT_EQ(BoundOf(kernels_, values.data(), n, n / 2), 0.5f);
   }
@@ -421,6 +428,35 @@ TEST_F(SketchesTest, AreWhatWasWrittenLast) {
   }
 }
 
+// Fields take lengths whose squares are up to a fourth of what a float holds.
+TEST_F(SketchesTest, VectorsMayBeLong) {
+  for (const Metric metric : {Metric::kL2, Metric::kDot}) {
+    for (const size_t centres : {1, 80}) {
+      const SketchCodec codec(metric, 16, 1, std::vector<float>(16));
+      std::vector<std::vector<float>> vectors;
+      for (size_t i = 0; i < 2000; ++i) {
+        vectors.push_back(Random(16, true));
+        for (float& x : vectors.back()) x *= i % 2 == 0 ? 9e18f : 1;
+      }
+      const Sketches sketches = Make(codec, vectors, centres);
+      for (uint32_t i = 0; i < 2000; i += 5) sketches.Forget(i);
+      SketchQuery query;
+      Sketches::Scratch scratch;
+      for (size_t i = 0; i < 20; ++i) {
+        codec.Prepare(vectors[i].data(), &query);
+        const size_t found = sketches.FindNear(query, 40, 0.5, &scratch);
+        EXPECT_GE(found, 40u);
+        const std::vector<uint32_t> near = Found(scratch, found);
+        EXPECT_EQ(std::set<uint32_t>(near.begin(), near.end()).size(), found);
+        for (const uint32_t each : near) {
+          EXPECT_LT(each, 2000u);
+          EXPECT_NE(each % 5, 0u);
+        }
+      }
+    }
+  }
+}
+
 // A query at the centre is as far from all by what is known of it.
 TEST_F(SketchesTest, QueriesMayBeTheCentre) {
   for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
@@ -447,8 +483,9 @@ TEST_F(SketchesTest, CentresAreNearWhatTheyAreLearnedFrom) {
     codec.Turn(vector.data(), one.data());
     turned.insert(turned.end(), one.begin(), one.end());
   }
-  const auto centres = SketchCentres::Learn(codec, turned, kPlaces);
-  ASSERT_EQ(centres->count(), kPlaces);
+  // With some more than places, so that none is left out by chance.
+  const auto centres = SketchCentres::Learn(codec, turned, 4 * kPlaces);
+  EXPECT_LE(centres->count(), 4 * kPlaces);
   std::set<size_t> nearest;
   for (const std::vector<float>& place : places) {
     codec.Turn(place.data(), one.data());
@@ -458,8 +495,11 @@ TEST_F(SketchesTest, CentresAreNearWhatTheyAreLearnedFrom) {
   }
   EXPECT_EQ(nearest.size(), kPlaces);
   // No more than there is to learn from, and at least one.
-  EXPECT_EQ(SketchCentres::Learn(codec, turned, 1000)->count(), 40 * kPlaces);
+  EXPECT_LE(SketchCentres::Learn(codec, turned, 1000)->count(), 40 * kPlaces);
   EXPECT_EQ(SketchCentres::Learn(codec, {}, 16)->count(), 1u);
+  // The same vector many times makes one.
+  for (size_t i = 0; i < turned.size(); ++i) turned[i] = one[i % one.size()];
+  EXPECT_EQ(SketchCentres::Learn(codec, turned, 16)->count(), 1u);
 }
 
 }  // namespace

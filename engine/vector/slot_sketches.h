@@ -21,8 +21,8 @@ struct DenseIndex::SlotSketches {
   static double PartFor(size_t nearest, size_t sketches) {
     return static_cast<double>(kLookedAt * nearest) / static_cast<double>(sketches + 1);
   }
-  // Where nearest ones lie near few centres, these are as many as hold what so many of the
-  // nearest by sketches hold of what is nearest.
+  // About so many times as many sketches as candidates are wanted: then what is passed over holds
+  // about as much of what is nearest as what the candidates miss.
   static constexpr size_t kLookedAt = 34;
 };
 
