@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -33,25 +32,6 @@ constexpr size_t kNearCentre = 100;
 // They are learned anew when there is so much strain for each vector that there was (Sketches):
 // when an eighth as many came that lie far away.
 constexpr double kMostStrain = 0.125 * Sketches::kMostStrain;
-
-// Leaves of `count` candidates at least the `kept` nearest, and not many more, in their order:
-// fewer have to be sorted. Returns how many. `distances` has room for kSketchLanes more.
-size_t KeepNearest(const SketchKernels& kernels, size_t kept, size_t count, float* distances,
-                   uint32_t* slots) {
-  if (count < kept + kSketchLanes) return count;
-  size_t end = count;
-  while (end % kSketchLanes != 0) distances[end++] = std::numeric_limits<float>::infinity();
-  const float bound = BoundOf(kernels, distances, end, kept);
-  // Beyond what floats hold none is nearer than another.
-  if (!std::isfinite(bound)) return count;
-  size_t left = 0;
-  for (size_t i = 0; i < count; ++i) {
-    distances[left] = distances[i];
-    slots[left] = slots[i];
-    left += distances[i] <= bound ? 1 : 0;
-  }
-  return left;
-}
 
 }  // namespace
 
@@ -295,8 +275,10 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   }
   float* const distances = question.distances.data();
   question.storage->Distances(question.query, scratch.near.data(), count, distances);
-  const size_t nearest =
-      KeepNearest(made.codec().kernels(), kept, count, distances, scratch.near.data());
+  // The fewer, the less there is to sort.
+  const size_t nearest = count < kept + kSketchLanes ? count
+                                                     : KeepNear(made.codec().kernels(), kept, count,
+                                                                distances, scratch.near.data());
   question.pool.Reset(kept, kept);
   question.pool.Insert(distances, scratch.near.data(), nearest);
   question.result->strategy = "sketch";

@@ -510,6 +510,22 @@ float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_
   return high;
 }
 
+size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* distances,
+                uint32_t* numbers) {
+  size_t end = n;
+  while (end % kSketchLanes != 0) distances[end++] = kInfinity;
+  const float bound = BoundOf(kernels, distances, end, count);
+  // Beyond what floats hold none is nearer than another.
+  if (!std::isfinite(bound)) return n;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; ++i) {
+    distances[kept] = distances[i];
+    numbers[kept] = numbers[i];
+    kept += distances[i] <= bound ? 1 : 0;
+  }
+  return kept;
+}
+
 std::vector<SketchKernels> AllSketchKernels() {
   std::vector<SketchKernels> all = {kPlain};
   for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {

@@ -72,6 +72,12 @@ struct SketchKernels {
 // greatest finite one. REQUIRES: n is a multiple of kSketchLanes.
 float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count);
 
+// Leaves of `n` distances and their numbers at least the `count` nearest, and not many more, in
+// their order; all where that cannot be told. Returns how many. `distances` has room for
+// kSketchLanes more.
+size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* distances,
+                uint32_t* numbers);
+
 // The k-th of some of n numbers, in no order that vectors may come in.
 inline size_t Scattered(size_t k, size_t n) {
   return static_cast<size_t>((k * uint64_t{0x9e3779b97f4a7c15} >> 20) % n);

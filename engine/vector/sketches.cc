@@ -154,27 +154,6 @@ size_t Sketches::ListBlocks(size_t centres, Scratch* scratch) const {
   return blocks;
 }
 
-size_t Sketches::KeepNear(const SketchKernels& kernels, size_t count, size_t found,
-                          Scratch* scratch) {
-  uint32_t* const at = scratch->at.data();
-  const float* const distances = scratch->distances.data();
-  float* const some = scratch->some.data();
-  for (size_t i = 0; i < found; ++i) some[i] = distances[at[i]];
-  size_t end = found;
-  while (end % kSketchLanes != 0) some[end++] = std::numeric_limits<float>::infinity();
-  const float bound = BoundOf(kernels, some, end, count);
-  size_t kept = 0;
-  for (size_t i = 0; i < found; ++i) {
-    at[kept] = at[i];
-    kept += some[i] <= bound ? 1 : 0;
-  }
-  if (kept <= 2 * count) return kept;
-  // Many are as near.
-  std::nth_element(at, at + count, at + kept,
-                   [&](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
-  return count;
-}
-
 size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
                           Scratch* scratch) const {
   const size_t centres = centres_->FindNear(query, part, &scratch->centres);
@@ -194,7 +173,16 @@ size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
   }
   uint32_t* const at = scratch->at.data();
   size_t found = kernels.find_near(distances, blocks * kSketchBlock, bound, at);
-  if (found > 2 * count) found = KeepNear(kernels, count, found, scratch);
+  if (found > 2 * count) {
+    for (size_t i = 0; i < found; ++i) scratch->some[i] = distances[at[i]];
+    found = KeepNear(kernels, count, found, scratch->some.data(), at);
+  }
+  if (found > 2 * count) {
+    // Many are as near.
+    std::nth_element(at, at + count, at + found,
+                     [&](uint32_t a, uint32_t b) { return distances[a] < distances[b]; });
+    found = count;
+  }
   // What was near these centres has died, or never was.
   if (found < count && scratch->passed_over && part < 1) return FindNear(query, count, 1, scratch);
   for (size_t i = 0; i < found; ++i) {

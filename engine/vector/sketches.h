@@ -109,9 +109,6 @@ class Sketches {
   // Puts the blocks near so many of scratch.centres into the scratch, as many as kernels compare
   // at once or a multiple; returns how many.
   size_t ListBlocks(size_t centres, Scratch* scratch) const;
-  // Leaves of what was found about as many as are wanted.
-  static size_t KeepNear(const SketchKernels& kernels, size_t count, size_t found,
-                         Scratch* scratch);
 
   const SketchCodec& codec_;
   const std::shared_ptr<const SketchCentres> centres_;
