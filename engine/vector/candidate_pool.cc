@@ -53,13 +53,16 @@ template <size_t kBlocks>
 HWY_INLINE COOKIX_UNSANITIZED void InsertInRegisters(int64_t* entries, const int64_t* coming,
                                                      size_t count) {
   __m512i blocks[kBlocks];
+#pragma GCC unroll 8
   for (size_t b = 0; b < kBlocks; ++b) blocks[b] = _mm512_load_si512(entries + b * kLanes);
   const __m512i least = _mm512_set1_epi64(kLeast);
   for (size_t i = 0; i < count; ++i) {
     const __m512i entry = _mm512_set1_epi64(coming[i]);
+#pragma GCC unroll 8
     for (size_t b = kBlocks - 1; b > 0; --b) blocks[b] = Shifted(blocks[b], blocks[b - 1], entry);
     blocks[0] = Shifted(blocks[0], least, entry);
   }
+#pragma GCC unroll 8
   for (size_t b = 0; b < kBlocks; ++b) _mm512_store_si512(entries + b * kLanes, blocks[b]);
 }
 
