@@ -25,8 +25,8 @@ class Rotation {
   // The greatest power of two that is not above size_.
   size_t part_ = 1;
   int rounds_ = 0;
-  // +1 and -1, for every round.
-  std::vector<float> signs_;
+  // Signs, for every round; and for what it transforms the scale that keeps lengths.
+  std::vector<float> factors_;
 };
 
 }  // namespace cookix::engine
