@@ -52,18 +52,14 @@ Quantization QuantizationOf(const v1::VectorField& field) {
 }  // namespace
 
 void DenseIndex::Normalise(float* v, size_t n) {
-  // Several sums, which do not wait for one another.
-  constexpr size_t kSums = 8;
-  double sums[kSums] = {};
-  size_t i = 0;
-  for (; i + kSums <= n; i += kSums) {
-    for (size_t k = 0; k < kSums; ++k) sums[k] += static_cast<double>(v[i + k]) * v[i + k];
-  }
-  for (; i < n; ++i) sums[0] += static_cast<double>(v[i]) * v[i];
-  const double norm = std::sqrt(std::accumulate(sums, sums + kSums, 0.0));
+  const double norm = std::sqrt(BestKernels().squares(v, n));
   if (norm == 0) return;
   const double factor = 1 / norm;
-  for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] * factor);
+  if (const auto single = static_cast<float>(factor); std::isnormal(single)) {
+    BestKernels().multiply(single, n, v);
+  } else {
+    for (size_t d = 0; d < n; ++d) v[d] = static_cast<float>(v[d] * factor);
+  }
 }
 
 DenseIndex::DenseIndex(v1::VectorField field, std::optional<size_t> most_sketched)
@@ -643,6 +639,7 @@ absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrit
   const auto bytes = [](const uint8_t* data, size_t size) {
     return std::string_view(reinterpret_cast<const char*>(data), size);
   };
+  const std::string spare(storage->spare_bytes(), static_cast<char>(VectorCodec::kSpare));
   for (Slot slot = 0; slot < end; ++slot) {
     const bool alive = snapshot.alive_.Test(slot);
     const bool linked = snapshot.in_graph_.Test(slot);
@@ -653,7 +650,9 @@ absl::Status DenseIndex::Save(const Snapshot& snapshot, storage::CheckedFileWrit
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed<uint64_t>(table_.OrdinalOf(slot)));
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage->Params(slot).scale));
     COOKIX_RETURN_IF_ERROR(writer.AppendFixed(storage->Params(slot).norm));
-    COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage->Code(slot), codec.code_bytes())));
+    const size_t kept = codec.code_bytes() - spare.size();
+    COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage->Code(slot), kept)));
+    COOKIX_RETURN_IF_ERROR(writer.Append(spare));
     if (codec.residue_bytes() > 0) {
       COOKIX_RETURN_IF_ERROR(writer.Append(bytes(storage->Residue(slot), codec.residue_bytes())));
     }
@@ -755,10 +754,11 @@ absl::Status DenseIndex::Load(storage::CheckedFileReader& reader) {
     }
     uint64_t ordinal = 0;
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&ordinal));
-    CodeParams& params = storage_->MutableParams(slot);
+    CodeParams params;
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&params.scale));
     COOKIX_RETURN_IF_ERROR(reader.ReadFixed(&params.norm));
     COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableCode(slot), code_bytes));
+    storage_->MutableParams(slot) = params;
     if (residue_bytes > 0) {
       COOKIX_RETURN_IF_ERROR(reader.Read(storage_->MutableResidue(slot), residue_bytes));
     }

@@ -46,6 +46,20 @@ float PlainSquaredL2(const float* a, const float* b, size_t n) {
   return sum;
 }
 
+double PlainSquares(const float* x, size_t n) {
+  double sum = 0;
+  for (size_t d = 0; d < n; ++d) sum += static_cast<double>(x[d]) * x[d];
+  return sum;
+}
+
+void PlainSubtract(const float* a, const float* b, size_t n, float* out) {
+  for (size_t d = 0; d < n; ++d) out[d] = a[d] - b[d];
+}
+
+void PlainMultiply(float factor, size_t n, float* x) {
+  for (size_t d = 0; d < n; ++d) x[d] *= factor;
+}
+
 float PlainDotRefined(const uint8_t* code, const uint8_t* residual, const float* query, size_t n) {
   float sum = 0;
   for (size_t d = 0; d < n; ++d) {
@@ -125,10 +139,10 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
   return sum;
 }
 
-constexpr Kernels kPlain = {"plain",        PlainDotCodes,   PlainLaneDistances, PlainDot,
-                            PlainSquaredL2, PlainDotRefined, PlainQuantize,      PlainHamming,
-                            PlainDotBits,   PlainAffine256,  PlainLeast256,      PlainQuadsL2,
-                            PlainQuadsDot};
+constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainLaneDistances, PlainDot,
+                            PlainSquares,    PlainSubtract, PlainMultiply,      PlainSquaredL2,
+                            PlainDotRefined, PlainQuantize, PlainHamming,       PlainDotBits,
+                            PlainAffine256,  PlainLeast256, PlainQuadsL2,       PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -235,9 +249,68 @@ float Dot(const float* a, const float* b, size_t n) {
   for (; d + step <= n; d += step) {
     s0 = hn::MulAdd(hn::LoadU(df, a + d), hn::LoadU(df, b + d), s0);
   }
+#if HWY_TARGET <= HWY_AVX3
+  // What is masked is not read.
+  if (d < n) {
+    const auto last = hn::FirstN(df, n - d);
+    s1 = hn::MulAdd(hn::MaskedLoad(last, df, a + d), hn::MaskedLoad(last, df, b + d), s1);
+    d = n;
+  }
+#endif
   float sum = hn::GetLane(hn::SumOfLanes(df, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
   for (; d < n; ++d) sum += a[d] * b[d];
   return sum;
+}
+
+void Subtract(const float* a, const float* b, size_t n, float* out) {
+  const hn::ScalableTag<float> df;
+  size_t d = 0;
+  for (; d + hn::Lanes(df) <= n; d += hn::Lanes(df)) {
+    hn::StoreU(hn::Sub(hn::LoadU(df, a + d), hn::LoadU(df, b + d)), df, out + d);
+  }
+#if HWY_TARGET <= HWY_AVX3
+  // What is masked is neither read nor written. What is written in parts could not be read as one
+  // vector at once.
+  if (d < n) {
+    const auto last = hn::FirstN(df, n - d);
+    const auto left = hn::Sub(hn::MaskedLoad(last, df, a + d), hn::MaskedLoad(last, df, b + d));
+    return hn::BlendedStore(left, last, df, out + d);
+  }
+#endif
+  for (; d < n; ++d) out[d] = a[d] - b[d];
+}
+
+double Squares(const float* x, size_t n) {
+  const hn::ScalableTag<double> d64;
+  const hn::Rebind<float, decltype(d64)> d32;
+  const size_t step = hn::Lanes(d64);
+  auto s0 = hn::Zero(d64), s1 = s0;
+  size_t d = 0;
+  for (; d + 2 * step <= n; d += 2 * step) {
+    const auto a = hn::PromoteTo(d64, hn::LoadU(d32, x + d));
+    const auto b = hn::PromoteTo(d64, hn::LoadU(d32, x + d + step));
+    s0 = hn::MulAdd(a, a, s0);
+    s1 = hn::MulAdd(b, b, s1);
+  }
+  double sum = hn::GetLane(hn::SumOfLanes(d64, hn::Add(s0, s1)));
+  for (; d < n; ++d) sum += static_cast<double>(x[d]) * x[d];
+  return sum;
+}
+
+void Multiply(float factor, size_t n, float* x) {
+  const hn::ScalableTag<float> df;
+  const auto factors = hn::Set(df, factor);
+  size_t d = 0;
+  for (; d + hn::Lanes(df) <= n; d += hn::Lanes(df)) {
+    hn::StoreU(hn::Mul(factors, hn::LoadU(df, x + d)), df, x + d);
+  }
+#if HWY_TARGET <= HWY_AVX3
+  if (d < n) {
+    const auto last = hn::FirstN(df, n - d);
+    return hn::BlendedStore(hn::Mul(factors, hn::MaskedLoad(last, df, x + d)), last, df, x + d);
+  }
+#endif
+  for (; d < n; ++d) x[d] *= factor;
 }
 
 float SquaredL2(const float* a, const float* b, size_t n) {
@@ -270,16 +343,28 @@ float DotRefined(const uint8_t* code, const uint8_t* residual, const float* quer
   const auto offset = hn::Set(d32, 255 * 128);
   auto s0 = hn::Zero(df), s1 = s0;
   size_t d = 0;
-  auto term = [&](size_t at) {
-    const auto c = hn::PromoteTo(d32, hn::LoadU(du8, code + at));
-    const auto r = hn::PromoteTo(d32, hn::LoadU(du8, residual + at));
-    return hn::ConvertTo(df, hn::Sub(hn::Add(hn::Mul(c, k254), r), offset));
+  const auto refined = [&](auto c, auto r) {
+    const auto both = hn::Add(hn::Mul(hn::PromoteTo(d32, c), k254), hn::PromoteTo(d32, r));
+    return hn::ConvertTo(df, hn::Sub(both, offset));
+  };
+  const auto term = [&](size_t at) {
+    return refined(hn::LoadU(du8, code + at), hn::LoadU(du8, residual + at));
   };
   for (; d + 2 * step <= n; d += 2 * step) {
     s0 = hn::MulAdd(term(d), hn::LoadU(df, query + d), s0);
     s1 = hn::MulAdd(term(d + step), hn::LoadU(df, query + d + step), s1);
   }
   for (; d + step <= n; d += step) s0 = hn::MulAdd(term(d), hn::LoadU(df, query + d), s0);
+#if HWY_TARGET <= HWY_AVX3
+  // What is masked is not read.
+  if (d < n) {
+    const auto bytes = hn::FirstN(du8, n - d);
+    const auto last =
+        refined(hn::MaskedLoad(bytes, du8, code + d), hn::MaskedLoad(bytes, du8, residual + d));
+    s1 = hn::MulAdd(last, hn::MaskedLoad(hn::FirstN(df, n - d), df, query + d), s1);
+    d = n;
+  }
+#endif
   float sum = hn::GetLane(hn::SumOfLanes(df, hn::Add(s0, s1)));
   for (; d < n; ++d) {
     sum += query[d] * static_cast<float>(254 * code[d] + residual[d] - 255 * 128);
@@ -447,6 +532,9 @@ void Fill(Kernels* kernels) {
   kernels->dot_codes = DotCodes;
   kernels->lane_distances = LaneDistances;
   kernels->dot = Dot;
+  kernels->squares = Squares;
+  kernels->subtract = Subtract;
+  kernels->multiply = Multiply;
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
   kernels->quantize = Quantize;

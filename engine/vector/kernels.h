@@ -63,6 +63,13 @@ struct Kernels {
   // Sum of a[d] * b[d].
   float (*dot)(const float* a, const float* b, size_t n) = nullptr;
 
+  // The sum of x[d]^2, in doubles.
+  double (*squares)(const float* x, size_t n) = nullptr;
+
+  // out[d] = a[d] - b[d]; x[d] *= factor.
+  void (*subtract)(const float* a, const float* b, size_t n, float* out) = nullptr;
+  void (*multiply)(float factor, size_t n, float* x) = nullptr;
+
   // Sum of (a[d] - b[d])^2.
   float (*squared_l2)(const float* a, const float* b, size_t n) = nullptr;
 

@@ -53,12 +53,31 @@ TEST_P(KernelsTest, HasAllFunctions) {
   EXPECT_NE(kernels_.name, nullptr);
   for (const bool there :
        {kernels_.dot_codes != nullptr, kernels_.lane_distances != nullptr, kernels_.dot != nullptr,
+        kernels_.squares != nullptr, kernels_.subtract != nullptr, kernels_.multiply != nullptr,
         kernels_.squared_l2 != nullptr, kernels_.dot_refined != nullptr,
         kernels_.quantize != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
         kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
         kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
+}
+
+TEST_P(KernelsTest, SubtractsAndMultipliesEachComponent) {
+  for (size_t n = 0; n < 70; ++n) {
+    const std::vector<float> a = Floats(n), b = Floats(n);
+    // What lies behind stays as it is.
+    std::vector<float> out(n + 1, 7);
+    kernels_.subtract(a.data(), b.data(), n, out.data());
+    for (size_t d = 0; d < n; ++d) EXPECT_EQ(out[d], a[d] - b[d]) << kernels_.name << " " << n;
+    EXPECT_EQ(out[n], 7);
+    kernels_.multiply(3, n, out.data());
+    for (size_t d = 0; d < n; ++d) EXPECT_EQ(out[d], 3 * (a[d] - b[d])) << kernels_.name;
+    EXPECT_EQ(out[n], 7);
+    const double squares = kernels_.squares(a.data(), n);
+    EXPECT_NEAR(squares, plain_.squares(a.data(), n), 1e-12 * (1 + squares)) << kernels_.name;
+  }
+  const std::vector<float> far(3, 3e38f);
+  EXPECT_NEAR(kernels_.squares(far.data(), 3) / 2.7e77, 1, 1e-6);
 }
 
 TEST_P(KernelsTest, QuantizeRoundsToTheNearest) {

@@ -64,6 +64,7 @@ class SlotTable {
     return reinterpret_cast<const std::atomic<uint64_t>*>(ordinals_.At(slot))
         ->load(std::memory_order_acquire);
   }
+  void PrefetchOrdinal(Slot slot) const { __builtin_prefetch(ordinals_.At(slot)); }
   bool Alive(Slot slot) const { return alive_.Test(slot); }
   const AtomicSlotBits& alive() const { return alive_; }
   // Slots that died and were not freed.

@@ -15,13 +15,6 @@ size_t Padded(size_t bytes) {
   return (bytes + kCodeAlignment - 1) / kCodeAlignment * kCodeAlignment;
 }
 
-// The sum of squares where it is beyond what a float holds.
-double SquaresOf(const std::vector<float>& values) {
-  double sum = 0;
-  for (const float x : values) sum += static_cast<double>(x) * x;
-  return sum;
-}
-
 // ---- int8 -------------------------------------------------------------------
 
 class Int8Codec final : public VectorCodec {
@@ -49,19 +42,19 @@ class Int8Codec final : public VectorCodec {
       const float kept = scale * (c + r / 254);
       norm += static_cast<double>(metric_ == Metric::kL2 ? kept : x) * NormFactor(kept, d);
     }
-    // A component that is 0 whatever it is multiplied with.
-    for (size_t d = dimension_; d < code_bytes_; ++d) code[d] = 128;
+    std::fill(code + dimension_, code + code_bytes_, kSpare);
     params->scale = scale;
     params->norm = static_cast<float>(norm);
   }
 
   void PrepareQuery(const void* vector, PreparedQuery* query) const override {
     const auto* v = static_cast<const float*>(vector);
-    query->values.resize(dimension_);
-    for (size_t d = 0; d < dimension_; ++d) query->values[d] = At(v, d);
-    const float* const values = query->values.data();
+    query->values.assign(v, v + dimension_);
+    float* const values = query->values.data();
+    if (!centre_.empty()) kernels_.subtract(values, centre_.data(), dimension_, values);
     const float squares = kernels_.dot(values, values, dimension_);
-    query->length = std::sqrt(std::isfinite(squares) ? squares : SquaresOf(query->values));
+    query->length =
+        std::sqrt(std::isfinite(squares) ? squares : kernels_.squares(values, dimension_));
     if (metric_ == Metric::kL2) {
       query->norm = squares;
     } else {
@@ -78,15 +71,16 @@ class Int8Codec final : public VectorCodec {
   void PrepareCode(const uint8_t* code, const uint8_t*, const CodeParams& params,
                    PreparedQuery* query) const override {
     query->by_residue = false;
-    query->code.resize(code_bytes_);
+    // What is multiplied with what comes behind the components is 0.
+    query->code.assign(code_bytes_, 0);
     int32_t sum = 0;
-    for (size_t d = 0; d < code_bytes_; ++d) {
+    for (size_t d = 0; d < dimension_; ++d) {
       query->code[d] = code[d] ^ 0x80;
       sum += code[d];
     }
     query->scale = params.scale;
     query->norm = params.norm;
-    query->sum = 128 * (sum - 128 * static_cast<int32_t>(code_bytes_));
+    query->sum = 128 * (sum - 128 * static_cast<int32_t>(dimension_));
   }
 
   void Distances(const PreparedQuery& query, const uint8_t* const* codes,
@@ -104,6 +98,7 @@ class Int8Codec final : public VectorCodec {
     }
   }
 
+  bool spares_bytes() const override { return code_bytes_ - dimension_ >= sizeof(CodeParams); }
   bool fits_lanes() const override { return true; }
   void LaneDistances(const PreparedQuery& query, const uint8_t* lanes, const LaneParams* params,
                      size_t blocks, float* distances) const override {

@@ -95,6 +95,10 @@ class VectorCodec {
   const std::vector<float>& centre() const { return centre_; }
   size_t code_bytes() const { return code_bytes_; }
   size_t residue_bytes() const { return residue_bytes_; }
+  // Whether nothing depends on the last sizeof(CodeParams) bytes of a code, which are kSpare
+  // then, as Encode() leaves them: there is room for the params.
+  virtual bool spares_bytes() const { return false; }
+  static constexpr uint8_t kSpare = 128;
 
   // `vector` has `dimension` floats (for kHamming: dimension / 8 bytes, rounded up).
   virtual void Encode(const void* vector, uint8_t* code, uint8_t* residue,

@@ -12,6 +12,7 @@
 
 #include "engine/vector/product_codec.h"
 #include "engine/vector/rotation.h"
+#include "engine/vector/vector_storage.h"
 #include "gtest/gtest.h"
 
 namespace cookix::engine {
@@ -435,6 +436,43 @@ TEST(ProductTrainingTest, FewPointsAreTheirOwnCentroids) {
     lost += Keep(*codec, Floats(from, from + kDimension)).params.scale;
   }
   EXPECT_LT(lost / kCount, 0.05);
+}
+
+// Where a code has room behind its components its params lie there, and nothing changes by it.
+TEST(VectorStorageTest, ParamsMayLieBehindTheirCode) {
+  std::mt19937_64 random(9);
+  std::normal_distribution<float> normal;
+  for (const size_t dimension : {1, 55, 56, 57, 63, 64, 100, 120, 121}) {
+    const auto codec = VectorCodec::Make(Metric::kL2, Quantization::kInt8, dimension, {});
+    VectorStorage storage(VectorCodec::Make(Metric::kL2, Quantization::kInt8, dimension, {}));
+    ASSERT_TRUE(storage.Grow(3));
+    EXPECT_EQ(storage.spare_bytes(), codec->code_bytes() - dimension >= 8 ? 8u : 0u) << dimension;
+    std::vector<std::vector<float>> vectors(3, std::vector<float>(dimension));
+    for (std::vector<float>& vector : vectors) {
+      for (float& x : vector) x = normal(random);
+    }
+    for (Slot slot = 0; slot < 3; ++slot) storage.Write(slot, vectors[slot].data());
+    PreparedQuery query, of_stored, of_code;
+    codec->PrepareQuery(vectors[0].data(), &query);
+    for (Slot slot = 0; slot < 3; ++slot) {
+      std::vector<uint8_t> code(codec->code_bytes()), residue(codec->residue_bytes());
+      CodeParams params;
+      codec->Encode(vectors[slot].data(), code.data(), residue.data(), &params);
+      EXPECT_EQ(storage.Params(slot).scale, params.scale);
+      EXPECT_EQ(storage.Params(slot).norm, params.norm);
+      const uint8_t* const at = code.data();
+      const CodeParams* const beside = &params;
+      float expected;
+      codec->Distances(query, &at, &beside, 1, &expected);
+      EXPECT_EQ(storage.Distance(query, slot), expected) << dimension;
+      EXPECT_EQ(storage.Refine(query, slot),
+                codec->Refine(query, code.data(), residue.data(), params));
+      storage.Prepare(slot, &of_stored);
+      codec->PrepareCode(code.data(), residue.data(), params, &of_code);
+      EXPECT_EQ(of_stored.code, of_code.code) << dimension;
+      EXPECT_EQ(of_stored.sum, of_code.sum);
+    }
+  }
 }
 
 }  // namespace

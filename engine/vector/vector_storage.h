@@ -23,7 +23,9 @@ class VectorStorage {
         code_bytes_(codec_->code_bytes()),
         codes_(codec_->code_bytes(), true),
         residues_(codec_->residue_bytes() == 0 ? 1 : codec_->residue_bytes(), false),
-        params_(sizeof(CodeParams), true) {}
+        own_params_(sizeof(CodeParams), true),
+        params_(spare_bytes() > 0 ? codes_ : own_params_),
+        params_at_(spare_bytes() > 0 ? code_bytes_ - spare_bytes() : 0) {}
 
   const VectorCodec& codec() const { return *codec_; }
 
@@ -43,14 +45,20 @@ class VectorStorage {
     return codec_->residue_bytes() == 0 ? nullptr : residues_.At(slot);
   }
   const CodeParams& Params(Slot slot) const {
-    return *reinterpret_cast<const CodeParams*>(params_.At(slot));
+    return *reinterpret_cast<const CodeParams*>(params_.At(slot) + params_at_);
   }
+  // At the end of a code, where its params are kept instead of bytes that nothing depends on: one
+  // place less to fetch from. The codec's own are VectorCodec::kSpare.
+  size_t spare_bytes() const { return codec_->spares_bytes() ? sizeof(CodeParams) : 0; }
   // For loading what was saved.
   uint8_t* MutableCode(Slot slot) { return codes_.At(slot); }
   uint8_t* MutableResidue(Slot slot) {
     return codec_->residue_bytes() == 0 ? nullptr : residues_.At(slot);
   }
-  CodeParams& MutableParams(Slot slot) { return *reinterpret_cast<CodeParams*>(params_.At(slot)); }
+  // After the code.
+  CodeParams& MutableParams(Slot slot) {
+    return *reinterpret_cast<CodeParams*>(params_.At(slot) + params_at_);
+  }
 
   void Prepare(Slot slot, PreparedQuery* query) const {
     codec_->PrepareCode(Code(slot), Residue(slot), Params(slot), query);
@@ -85,9 +93,10 @@ class VectorStorage {
   }
   void PrefetchResidue(Slot slot) const {
     const uint8_t* residue = residues_.At(slot);
-    for (size_t at = 0; at < codec_->residue_bytes() && at < 1024; at += 64) {
-      __builtin_prefetch(residue + at);
-    }
+    const size_t bytes = codec_->residue_bytes();
+    for (size_t at = 0; at < bytes && at < 1024; at += 64) __builtin_prefetch(residue + at);
+    // They begin anywhere.
+    if (bytes > 0) __builtin_prefetch(residue + bytes - 1);
   }
 
   // Distances from `query` to `count` slots. Fetches all of them first, for it is waiting
@@ -115,8 +124,8 @@ class VectorStorage {
 
   // Bytes for `slots` slots.
   int64_t Bytes(size_t slots) const {
-    return static_cast<int64_t>(
-        slots * (codec_->code_bytes() + codec_->residue_bytes() + sizeof(CodeParams)));
+    return static_cast<int64_t>(slots * (codec_->code_bytes() + codec_->residue_bytes() +
+                                         sizeof(CodeParams) - spare_bytes()));
   }
 
  private:
@@ -124,7 +133,9 @@ class VectorStorage {
   const size_t code_bytes_;
   SlotArray codes_;
   SlotArray residues_;
-  SlotArray params_;
+  SlotArray own_params_;
+  SlotArray& params_;
+  const size_t params_at_;
 };
 
 }  // namespace cookix::engine
