@@ -173,7 +173,8 @@ bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches
           std::make_unique<SketchCodec>(codec.metric(), dimension, kBits, std::move(mean));
     }
     // Kernels compare with so many centres at once.
-    const size_t centres = (count / kNearCentre + kSketchLanes - 1) / kSketchLanes * kSketchLanes;
+    const size_t centres =
+        (count / kNearCentre + kCentresAtOnce - 1) / kCentresAtOnce * kCentresAtOnce;
     const size_t components = sketch_codec_->components();
     std::vector<float> turned;
     for_each([&](Slot) {
@@ -279,6 +280,10 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   const size_t nearest = count < kept + kSketchLanes ? count
                                                      : KeepNear(made.codec().kernels(), kept, count,
                                                                 distances, scratch.near.data());
+  for (size_t i = 0; i < nearest; ++i) {
+    if (!question.codec().exact()) question.storage->PrefetchResidue(scratch.near[i]);
+    table_.PrefetchOrdinal(scratch.near[i]);
+  }
   question.pool.Reset(kept, kept);
   question.pool.Insert(distances, scratch.near.data(), nearest);
   question.result->strategy = "sketch";
@@ -287,10 +292,6 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   TakePool(question);
   question.truncated =
       scratch.passed_over || count >= width || nearest < count || question.pool.truncated();
-  if (question.codec().exact()) return;
-  for (const Candidate& candidate : question.candidates) {
-    question.storage->PrefetchResidue(candidate.slot);
-  }
 }
 
 }  // namespace cookix::engine

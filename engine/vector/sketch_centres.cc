@@ -1,6 +1,7 @@
 #include "engine/vector/sketch_centres.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -26,8 +27,10 @@ SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places
     : codec_(codec), places_(std::move(places)) {
   const size_t components = codec_.components();
   const size_t count = places_.size() / components;
-  room_ = RoundUp(count, kSketchLanes);
-  rows_.resize(room_ * components);
+  room_ = RoundUp(count, kCentresAtOnce);
+  rows_.resize(room_ / 2 * components);
+  orders_.assign(room_, kInfinity);
+  for (float& place : places_) place = RoundToBfloat16(place);
   std::vector<float> middle;
   if (codec_.metric() == Metric::kDot) {
     // From there the origin lies the other way.
@@ -38,10 +41,13 @@ SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places
   for (size_t k = 0; k < count; ++k) {
     const float* const place = &places_[k * components];
     squares_.push_back(BestKernels().dot(place, place, components));
-    if (!middle.empty()) {
-      with_middle_.push_back(BestKernels().dot(place, middle.data(), components));
+    orders_[k] =
+        middle.empty() ? squares_[k] : -2 * BestKernels().dot(place, middle.data(), components);
+    const size_t word = k / kCentresAtOnce * kSketchLanes + k % kSketchLanes;
+    const int shift = k % kCentresAtOnce < kSketchLanes ? 16 : 0;
+    for (size_t d = 0; d < components; ++d) {
+      rows_[d * room_ / 2 + word] |= std::bit_cast<uint32_t>(place[d]) >> shift;
     }
-    for (size_t d = 0; d < components; ++d) rows_[d * room_ + k] = place[d];
   }
 }
 
@@ -110,23 +116,19 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
   const size_t components = codec_.components();
   const size_t vectors = turned.size() / components;
   const size_t asking = std::min(kAsking, vectors);
-  std::vector<float> products(room_), all;
+  std::vector<float> products(room_), order(room_), all;
   for (size_t i = 0; i < asking; ++i) {
     const float* const vector = &turned[Scattered(i, vectors) * components];
     Products(vector, products.data());
-    float least = kInfinity, nearest = kInfinity;
-    double sum = 0;
-    for (size_t k = 0; k < count(); ++k) {
-      nearest = std::min(nearest, squares_[k] - 2 * products[k]);
-      products[k] = OrderOf(products[k], k);
-      least = std::min(least, products[k]);
-      sum += products[k];
-    }
+    float nearest = kInfinity;
+    for (size_t k = 0; k < count(); ++k) nearest = std::min(nearest, squares_[k] - 2 * products[k]);
     const float squares = BestKernels().dot(vector, vector, components) + nearest;
     mean_squares_ += std::max(0.0f, squares) / static_cast<double>(asking);
-    const auto mean = static_cast<float>(sum / static_cast<double>(count()));
+    float least, sum;
+    codec_.kernels().orders(orders_.data(), products.data(), room_, order.data(), &least, &sum);
+    const float mean = sum / static_cast<float>(count());
     if (!(mean > least)) continue;
-    for (size_t k = 0; k < count(); ++k) all.push_back((products[k] - least) / (mean - least));
+    for (size_t k = 0; k < count(); ++k) all.push_back((order[k] - least) / (mean - least));
   }
   std::sort(all.begin(), all.end());
   spread_.assign(kSpread + 1, 0);
@@ -136,41 +138,31 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
 }
 
 size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* scratch) const {
-  // Kernels tell from one another as many as there are bits in a word.
-  const size_t room = RoundUp(room_, 64);
-  if (scratch->near.size() < room) {
-    scratch->added.resize(room);
-    scratch->order.resize(room);
-    scratch->near.resize(room);
+  if (scratch->near.size() < room_) {
+    scratch->products.resize(room_);
+    scratch->order.resize(room_);
+    scratch->near.resize(room_);
   }
   if (count() == 1) {
-    scratch->added[0] = 0;
+    scratch->products[0] = 0;
     scratch->near[0] = 0;
     return 1;
   }
-  float* const added = scratch->added.data();
-  float* const order = scratch->order.data();
-  Products(query.components.data(), added);
-  std::fill(order + count(), order + room, kInfinity);
-  float least = kInfinity;
-  double sum = 0;
-  for (size_t k = 0; k < count(); ++k) {
-    order[k] = OrderOf(added[k], k);
-    added[k] = codec_.AddedFrom(added[k], squares_[k]);
-    least = std::min(least, order[k]);
-    sum += order[k];
-  }
+  Products(query.components.data(), scratch->products.data());
   size_t found = 0;
   if (part < 1) {
+    float* const order = scratch->order.data();
+    float least, sum;
+    codec_.kernels().orders(orders_.data(), scratch->products.data(), room_, order, &least, &sum);
     const double at = kSpread * std::max(0.0, part);
     const auto before = static_cast<size_t>(at);
     const float next = spread_[before + 1] - spread_[before];
     const float far = spread_[before] + next * static_cast<float>(at - static_cast<double>(before));
-    const double mean = sum / static_cast<double>(count());
-    const float bound = std::max(least, least + far * static_cast<float>(mean - least));
+    const float mean = sum / static_cast<float>(count());
+    const float bound = std::max(least, least + far * (mean - least));
     // What kernels look at beyond count() is infinite.
     found = codec_.kernels().find_near(
-        order, room, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());
+        order, room_, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());
   }
   if (found > 0) return found;
   // All, also where beyond what floats hold none is nearer than another.

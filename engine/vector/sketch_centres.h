@@ -33,39 +33,39 @@ class SketchCentres {
 
   // Kept for the next search.
   struct Scratch {
-    // For each centre, SketchCodec::AddedFrom() it.
-    std::vector<float> added;
+    // Of the query's components with each centre.
+    std::vector<float> products;
     std::vector<float> order;
     std::vector<uint32_t> near;
   };
-  // Puts the nearest to a query into scratch.near, in no order, and fills scratch.added; returns
+  // Puts the nearest to a query into scratch.near, in no order, and fills scratch.products; returns
   // how many, at least one. Of queries like what was learned from that is `part` of all in the
   // mean: more where many are about as near as the nearest, and few where some are much nearer
   // than most.
   size_t FindNear(const SketchQuery& query, double part, Scratch* scratch) const;
+  // SketchCodec::AddedFrom() a centre, after FindNear().
+  float Added(size_t centre, const Scratch& scratch) const {
+    return codec_.AddedFrom(scratch.products[centre], squares_[centre]);
+  }
 
  private:
   SketchCentres(const SketchCodec& codec, std::vector<float> places);
   // Inner products with all centres, room_ of them.
   void Products(const float* turned, float* products) const;
-  // From products to what says which are nearer; for Dot the nearest have the greatest product,
-  // also with the codec's centre. Where vectors have length 1, too, they are mostly nearest in the
-  // sense of squares.
-  float OrderOf(float product, size_t centre) const {
-    return codec_.metric() == Metric::kDot ? -2 * (product + with_middle_[centre])
-                                           : squares_[centre] - 2 * product;
-  }
   void LearnSpread(std::span<const float> turned);
 
   const SketchCodec& codec_;
   std::vector<float> places_;
   std::vector<float> squares_;
-  // Inner products with the codec's centre; for Dot.
-  std::vector<float> with_middle_;
+  // What, less twice the product with a query, says which are nearer: the squares; for Dot the
+  // nearest have the greatest product, also with the codec's centre. Where vectors have length 1,
+  // too, they are mostly nearest in the sense of squares. Infinite beyond count().
+  std::vector<float> orders_;
   // The count, rounded up to what kernels do at once.
   size_t room_ = 0;
-  // The same places, component by component.
-  std::vector<float> rows_;
+  // The same places, component by component, as kernels multiply them: they are such as a
+  // bfloat16 holds.
+  std::vector<uint32_t> rows_;
   // How far centres are from queries, where the nearest is at 0 and the mean of all at 1, for
   // each part of kSpread. From the nearest to the farthest.
   static constexpr size_t kSpread = 64;

@@ -9,19 +9,23 @@
 namespace cookix::engine {
 namespace {
 
-constexpr size_t kBitsOfGroup = 6;
+constexpr size_t kBitsOfGroup = 2 * kTableBits;
 // Vectors of few components get more: the more there are, the better is the estimate.
-constexpr size_t kLeastComponents = 126;
+constexpr size_t kLeastBits = 128;
 // Of normally distributed components, which is what a random turn leaves, the width of one of
 // four levels that keeps most of them, in standard deviations (Max, Quantizing for minimum
 // distortion, 1960).
 constexpr double kWidth = 0.9957;
+// A sum of so many groups fits a byte, and is not rounded too much.
+constexpr size_t kGroupsOfPart = 16;
 
 size_t GroupsOf(size_t dimension, int bits) {
-  const size_t least = bits == 1 ? kLeastComponents : kLeastComponents / 2;
-  const size_t all = std::max(least, dimension) * static_cast<size_t>(bits);
+  const size_t all = std::max(kLeastBits, dimension * static_cast<size_t>(bits));
   return (all + kBitsOfGroup - 1) / kBitsOfGroup;
 }
+
+// From the least level to the greatest.
+float RangeOf(int bits) { return static_cast<float>((1 << bits) - 1); }
 
 // Groups of a part, where all parts are about as long.
 size_t PartOf(size_t groups) {
@@ -71,7 +75,7 @@ void SketchCodec::Turn(const float* vector, float* turned, float* with_centre) c
   if (centre_.empty()) {
     std::copy_n(vector, dimension_, turned);
   } else {
-    for (size_t d = 0; d < dimension_; ++d) turned[d] = vector[d] - centre_[d];
+    floats_.subtract(vector, centre_.data(), dimension_, turned);
     if (with_centre != nullptr) *with_centre = floats_.dot(turned, centre_.data(), dimension_);
   }
   std::fill(turned + dimension_, turned + components_, 0.0f);
@@ -80,8 +84,8 @@ void SketchCodec::Turn(const float* vector, float* turned, float* with_centre) c
 
 float SketchCodec::Write(const float* turned, float with_centre, const float* from, size_t i,
                          uint8_t* block) const {
-  float left[kBitsOfGroup * kMostGroups];
-  float levels[kBitsOfGroup * kMostGroups];
+  float left[kMostDimension];
+  float levels[kMostDimension];
   for (size_t d = 0; d < components_; ++d) left[d] = turned[d] - from[d];
   const float squares = floats_.dot(left, left, components_);
   const float with_from = floats_.dot(left, from, components_);
@@ -94,7 +98,7 @@ float SketchCodec::Write(const float* turned, float with_centre, const float* fr
   // Levels: -0.5 and 0.5, or -1.5 to 1.5, times a width.
   const double width = kWidth * std::sqrt(squares / static_cast<double>(components_));
   const float inverse = width > 1e-30 ? static_cast<float>(1 / width) : 0;
-  const float most = bits_ == 1 ? 0.5f : 1.5f;
+  const float most = RangeOf(bits_) / 2;
   for (size_t d = 0; d < components_; ++d) {
     levels[d] = std::clamp(std::floor(left[d] * inverse) + 0.5f, -most, most);
   }
@@ -118,12 +122,10 @@ float SketchCodec::Write(const float* turned, float with_centre, const float* fr
 
 void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
   query->components.resize(components_);
-  query->weights.resize(kBitsOfGroup * groups_);
-  query->tables.resize(kernels_.table_bytes * groups_);
+  query->tables.resize(2 * kTable * groups_);
   float* const turned = query->components.data();
   Turn(vector, turned);
-  // From the least level to the greatest there is 1 for each component, or 3.
-  const float range = bits_ == 1 ? 1.0f : 3.0f;
+  const float range = RangeOf(bits_);
   const size_t of_part = part_ * kBitsOfGroup / static_cast<size_t>(bits_);
   float all = 0, most = 0;
   for (size_t begin = 0; begin < components_; begin += of_part) {
@@ -136,19 +138,10 @@ void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
     std::fill_n(turned, components_, 0.0f);
     all = most = 0;
   }
-  // What is looked up is rounded twice a group.
+  // What is looked up is rounded, twice a group.
   const float step = range * most / static_cast<float>(255 - part_ - 1);
   const float inverse = step > 0 ? std::min(1 / step, std::numeric_limits<float>::max()) : 0;
-  float* const weights = query->weights.data();
-  if (bits_ == 1) {
-    for (size_t d = 0; d < components_; ++d) weights[d] = turned[d] * inverse;
-  } else {
-    for (size_t d = 0; d < components_; ++d) {
-      weights[2 * d] = turned[d] * inverse;
-      weights[2 * d + 1] = 2 * weights[2 * d];
-    }
-  }
-  kernels_.tables(weights, groups_, query->tables.data());
+  kernels_.tables(turned, bits_, inverse, groups_, query->tables.data());
   query->sums = {query->tables.data(), groups_, part_, step, -0.5f * range * all};
 }
 

@@ -1,6 +1,6 @@
-// Sketches of vectors: a bit or two for each component of a vector that was turned at random,
-// and from these an estimate of its distance to a query that does not lean to one side (after
-// Gao and Long, RaBitQ, 2024). All of some thousand sketches are compared in about a
+// Sketches of vectors: a bit or two for each component of a vector that was turned at
+// random, and from these an estimate of its distance to a query that does not lean to one side
+// (after Gao and Long, RaBitQ, 2024). All of some thousand sketches are compared in about a
 // microsecond, which tells the few that may be near.
 #ifndef COOKIX_ENGINE_VECTOR_SKETCH_CODEC_H_
 #define COOKIX_ENGINE_VECTOR_SKETCH_CODEC_H_
@@ -20,14 +20,13 @@ struct SketchQuery {
   SketchSums sums;
   std::vector<uint8_t> tables;
   std::vector<float> components;
-  std::vector<float> weights;
 };
 
 // Immutable, thread-safe.
 class SketchCodec {
  public:
   // How many components can be sketched.
-  static constexpr size_t kMostDimension = 3 * kMostGroups;
+  static constexpr size_t kMostDimension = 4 * kMostGroups;
 
   // For cosine, dot or l2, with 1 or 2 bits a component. `centre` has `dimension` components or
   // none; it is subtracted before, and should be near the middle of what is sketched.

@@ -12,6 +12,9 @@ namespace cookix::engine {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
+// Of two bfloat16 in a word, the one in its upper half as a float.
+constexpr uint32_t kUpper = 0xffff0000;
+
 // From the sums of a block to distances, one by one.
 void FinishBlock(const SketchSums& query, const uint16_t* sums, const float* factors, float added,
                  uint64_t mask, float* out, float* least) {
@@ -31,10 +34,11 @@ void PlainDistances(const SketchSums& query, const uint8_t* const* blocks, const
     const uint8_t* block = blocks[b];
     uint16_t sums[kSketchBlock] = {};
     for (size_t g = 0; g < query.groups; ++g, block += kSketchBlock) {
-      const uint8_t* const table = query.tables + kGroupTable * g;
+      const uint8_t* const table = query.tables + 2 * kTable * g;
       for (size_t i = 0; i < kSketchBlock; ++i) {
         const uint8_t levels = block[SketchPlace(i)];
-        sums[i] = static_cast<uint16_t>(sums[i] + table[levels & 15] + table[16 + (levels >> 4)]);
+        sums[i] =
+            static_cast<uint16_t>(sums[i] + table[levels & 15] + table[kTable + (levels >> 4)]);
       }
     }
     FinishBlock(query, sums, reinterpret_cast<const float*>(block), added[b], masks[b],
@@ -42,10 +46,25 @@ void PlainDistances(const SketchSums& query, const uint8_t* const* blocks, const
   }
 }
 
-void PlainProducts(const float* rows, const float* x, size_t n, size_t count, float* out) {
+void PlainProducts(const uint32_t* rows, const float* x, size_t n, size_t count, float* out) {
   std::fill_n(out, count, 0.0f);
-  for (size_t i = 0; i < n; ++i, rows += count) {
-    for (size_t k = 0; k < count; ++k) out[k] += x[i] * rows[k];
+  for (size_t i = 0; i < n; ++i, rows += count / 2) {
+    for (size_t k = 0; k < count; ++k) {
+      const uint32_t two = rows[k / kCentresAtOnce * kSketchLanes + k % kSketchLanes];
+      const bool first = k % kCentresAtOnce < kSketchLanes;
+      out[k] += x[i] * std::bit_cast<float>(first ? two << 16 : two & kUpper);
+    }
+  }
+}
+
+void PlainOrders(const float* base, const float* products, size_t n, float* out, float* least,
+                 float* sum) {
+  *least = kInfinity;
+  *sum = 0;
+  for (size_t k = 0; k < n; ++k) {
+    out[k] = base[k] - 2 * products[k];
+    *least = std::min(*least, out[k]);
+    if (out[k] < kInfinity) *sum += out[k];
   }
 }
 
@@ -55,22 +74,25 @@ constexpr float kBits[4][16] = {{0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1}
                                 {0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 1, 1, 1, 1},
                                 {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1}};
 
-// What is below 0 of some weights.
-float Below(const float* weights, size_t n) {
-  float below = 0;
-  for (size_t i = 0; i < n; ++i) below -= std::min(weights[i], 0.0f);
-  return below;
+// What each bit of a sketch adds.
+void Weights(const float* components, int bits, float inverse, size_t groups, float* weights) {
+  const auto of_component = static_cast<size_t>(bits);
+  for (size_t d = 0; d < 2 * kTableBits * groups / of_component; ++d) {
+    float weight = inverse * components[d];
+    for (size_t k = 0; k < of_component; ++k, weight *= 2) weights[d * of_component + k] = weight;
+  }
 }
 
-void PlainTables(const float* weights, size_t groups, uint8_t* tables) {
-  for (size_t g = 0; g < groups; ++g, weights += 6, tables += kGroupTable) {
-    const float four = Below(weights, 4), two = Below(weights + 4, 2);
-    for (size_t i = 0; i < 16; ++i) {
-      float first = four, last = two;
-      for (size_t k = 0; k < 4; ++k) first += weights[k] * kBits[k][i];
-      for (size_t k = 0; k < 2; ++k) last += weights[4 + k] * kBits[k][i];
-      tables[i] = static_cast<uint8_t>(std::nearbyint(first));
-      tables[16 + i] = static_cast<uint8_t>(std::nearbyint(last));
+void PlainTables(const float* components, int bits, float inverse, size_t groups, uint8_t* tables) {
+  float weights[2 * kTableBits * kMostGroups];
+  Weights(components, bits, inverse, groups, weights);
+  for (size_t d = 0; d < 2 * kTableBits * groups; d += kTableBits, tables += kTable) {
+    float below = 0;
+    for (size_t k = 0; k < kTableBits; ++k) below += std::max(-weights[d + k], 0.0f);
+    for (size_t i = 0; i < kTable; ++i) {
+      float sum = below;
+      for (size_t k = 0; k < kTableBits; ++k) sum += weights[d + k] * kBits[k][i];
+      tables[i] = static_cast<uint8_t>(std::nearbyint(sum));
     }
   }
 }
@@ -98,8 +120,19 @@ size_t PlainFindNear(const float* values, size_t n, float bound, uint32_t* at) {
   return count;
 }
 
-constexpr SketchKernels kPlain = {"plain",     kGroupTable, PlainDistances, PlainProducts,
-                                  PlainTables, PlainRange,  PlainCountNear, PlainFindNear};
+size_t PlainKeepNear(float* values, uint32_t* numbers, size_t n, float bound) {
+  size_t kept = 0;
+  for (size_t i = 0; i < n; ++i) {
+    values[kept] = values[i];
+    numbers[kept] = numbers[i];
+    kept += values[i] <= bound ? 1 : 0;
+  }
+  return kept;
+}
+
+constexpr SketchKernels kPlain = {"plain",        PlainDistances, PlainProducts,
+                                  PlainOrders,    PlainTables,    PlainRange,
+                                  PlainCountNear, PlainFindNear,  PlainKeepNear};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -118,114 +151,216 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET != HWY_SCALAR
 
+// From the sums of kBlocksAtOnce blocks to distances.
+HWY_INLINE void Finish(const SketchSums& query, const uint16_t (*sums)[kSketchBlock],
+                       const uint8_t* const* blocks, const float* added, const uint64_t* masks,
+                       float* out, float* least) {
+  const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
+  const hn::RebindToSigned<decltype(df)> d32;
+  const hn::Rebind<uint16_t, decltype(df)> d16;
+  const auto scale = hn::Set(df, query.scale), offset = hn::Set(df, query.offset);
+  const auto infinity = hn::Set(df, kInfinity);
+  const auto bits = hn::Shl(hn::Set(du, 1u), hn::Iota(du, 0));
+  for (size_t lane = 0; lane < kSketchLanes; lane += hn::Lanes(df)) {
+    auto nearest = infinity;
+    for (size_t b = 0; b < kBlocksAtOnce; ++b) {
+      const auto* const factors =
+          reinterpret_cast<const float*>(blocks[b] + query.groups * kSketchBlock);
+      const auto more = hn::Set(df, added[b]);
+#pragma GCC unroll 4
+      for (size_t i = lane; i < kSketchBlock; i += kSketchLanes) {
+        const auto sum = hn::ConvertTo(df, hn::PromoteTo(d32, hn::LoadU(d16, sums[b] + i)));
+        const auto dot = hn::MulAdd(sum, scale, offset);
+        const auto norm = hn::Add(hn::LoadU(df, factors + kSketchBlock + i), more);
+        const auto made = hn::MulAdd(hn::LoadU(df, factors + i), dot, norm);
+        const auto wanted = hn::TestBit(hn::Set(du, static_cast<uint32_t>(masks[b] >> i)), bits);
+        const auto told = hn::IfThenElse(hn::RebindMask(df, wanted), made, infinity);
+        hn::StoreU(told, df, out + b * kSketchBlock + i);
+        nearest = hn::Min(nearest, told);
+      }
+    }
+    hn::StoreU(nearest, df, least + lane);
+  }
+}
+
+// Adds what the bits of a byte of each sketch add. No arrays of vectors here, nor below: where GCC
+// 12 looks for uses after return it takes them to lie at multiples of 64, and they do not (GCC's
+// bug 110027).
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AddedBy(D d8, const uint8_t* levels, V lower, V upper, V sum) {
+  const hn::Repartition<uint16_t, D> d16;
+  const auto low = hn::Set(d8, 15);
+  const auto bits = hn::Load(d8, levels);
+  const auto high = hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, bits)));
+  sum = hn::Add(sum, hn::TableLookupBytes(lower, hn::And(bits, low)));
+  return hn::Add(sum, hn::TableLookupBytes(upper, hn::And(high, low)));
+}
+
 void Distances(const SketchSums& query, const uint8_t* const* blocks, const float* added,
                size_t count, const uint64_t* masks, float* out, float* least) {
-  const hn::CappedTag<uint8_t, 64> d8;
+  const hn::CappedTag<uint8_t, kSketchBlock> d8;
   const hn::Repartition<uint16_t, decltype(d8)> d16;
-  const size_t step = hn::Lanes(d8);
-  const auto low = hn::Set(d8, 15);
+  const size_t lanes = hn::Lanes(d8);
   const auto even = hn::Set(d16, 255);
   const size_t groups = query.groups;
-  std::fill_n(least, count / kBlocksAtOnce * kSketchLanes, kInfinity);
-  for (size_t b = 0; b < count; ++b) {
-    const uint8_t* const block = blocks[b];
-    uint16_t sums[kSketchBlock];
-    for (size_t first = 0; first < kSketchBlock; first += step) {
-      auto evens = hn::Zero(d16), odds = evens;
+  for (size_t b = 0; b < count;
+       b += kBlocksAtOnce, least += kSketchLanes, out += kBlocksAtOnce * kSketchBlock) {
+    uint16_t sums[kBlocksAtOnce][kSketchBlock];
+    for (size_t first = 0; first < kSketchBlock; first += lanes) {
+      const uint8_t* const at0 = blocks[b] + first;
+      const uint8_t* const at1 = blocks[b + 1] + first;
+      const uint8_t* const at2 = blocks[b + 2] + first;
+      const uint8_t* const at3 = blocks[b + 3] + first;
+      auto e0 = hn::Zero(d16), e1 = e0, e2 = e0, e3 = e0, o0 = e0, o1 = e0, o2 = e0, o3 = e0;
       for (size_t begin = 0; begin < groups; begin += query.part) {
-        auto sum = hn::Zero(d8);
-        for (size_t g = begin; g < std::min(groups, begin + query.part); ++g) {
-          const uint8_t* const table = query.tables + kGroupTable * g;
-          const auto levels = hn::LoadU(d8, block + kSketchBlock * g + first);
-          const auto third = hn::And(hn::ShiftRight<4>(levels), low);
-          sum = hn::Add(sum, hn::TableLookupBytes(hn::LoadDup128(d8, table), hn::And(levels, low)));
-          sum = hn::Add(sum, hn::TableLookupBytes(hn::LoadDup128(d8, table + 16), third));
+        const size_t end = begin + query.part < groups ? begin + query.part : groups;
+        auto s0 = hn::Zero(d8), s1 = s0, s2 = s0, s3 = s0;
+        for (size_t g = begin; g < end; ++g) {
+          const auto lower = hn::LoadDup128(d8, query.tables + 2 * kTable * g);
+          const auto upper = hn::LoadDup128(d8, query.tables + 2 * kTable * g + kTable);
+          s0 = AddedBy(d8, at0 + kSketchBlock * g, lower, upper, s0);
+          s1 = AddedBy(d8, at1 + kSketchBlock * g, lower, upper, s1);
+          s2 = AddedBy(d8, at2 + kSketchBlock * g, lower, upper, s2);
+          s3 = AddedBy(d8, at3 + kSketchBlock * g, lower, upper, s3);
         }
-        const auto pairs = hn::BitCast(d16, sum);
-        evens = hn::Add(evens, hn::And(pairs, even));
-        odds = hn::Add(odds, hn::ShiftRight<8>(pairs));
+        e0 = hn::Add(e0, hn::And(hn::BitCast(d16, s0), even));
+        e1 = hn::Add(e1, hn::And(hn::BitCast(d16, s1), even));
+        e2 = hn::Add(e2, hn::And(hn::BitCast(d16, s2), even));
+        e3 = hn::Add(e3, hn::And(hn::BitCast(d16, s3), even));
+        o0 = hn::Add(o0, hn::ShiftRight<8>(hn::BitCast(d16, s0)));
+        o1 = hn::Add(o1, hn::ShiftRight<8>(hn::BitCast(d16, s1)));
+        o2 = hn::Add(o2, hn::ShiftRight<8>(hn::BitCast(d16, s2)));
+        o3 = hn::Add(o3, hn::ShiftRight<8>(hn::BitCast(d16, s3)));
       }
-      hn::StoreU(evens, d16, sums + first / 2);
-      hn::StoreU(odds, d16, sums + first / 2 + kSketchBlock / 2);
+      constexpr size_t kOdd = kSketchBlock / 2;
+      hn::StoreU(e0, d16, sums[0] + first / 2);
+      hn::StoreU(o0, d16, sums[0] + first / 2 + kOdd);
+      hn::StoreU(e1, d16, sums[1] + first / 2);
+      hn::StoreU(o1, d16, sums[1] + first / 2 + kOdd);
+      hn::StoreU(e2, d16, sums[2] + first / 2);
+      hn::StoreU(o2, d16, sums[2] + first / 2 + kOdd);
+      hn::StoreU(e3, d16, sums[3] + first / 2);
+      hn::StoreU(o3, d16, sums[3] + first / 2 + kOdd);
     }
-    FinishBlock(query, sums, reinterpret_cast<const float*>(block + groups * kSketchBlock),
-                added[b], masks[b], out + b * kSketchBlock,
-                least + b / kBlocksAtOnce * kSketchLanes);
+    Finish(query, sums, blocks + b, added + b, masks + b, out, least);
   }
 }
 
-// Of kSketchLanes numbers, or of four times as many: as many sums at a time as hide how long
-// an addition takes.
-void ProductsOfOne(const float* row, const float* x, size_t n, size_t count, float* out) {
+// With one word of each row at a time, or with two: as many sums as hide how long an addition
+// takes.
+void ProductsOfOne(const uint32_t* row, const float* x, size_t n, size_t count, float* out) {
   const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
+  const auto upper = hn::Set(du, kUpper);
+  const size_t words = count / 2;
   for (size_t lane = 0; lane < kSketchLanes; lane += hn::Lanes(df)) {
-    const float* at = row + lane;
-    auto s0 = hn::Zero(df), s1 = s0, s2 = s0, s3 = s0;
+    const uint32_t* at = row + lane;
+    auto a0 = hn::Zero(df), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
+    const auto add = [&](float value, const uint32_t* word, auto& first, auto& second) {
+      const auto factor = hn::Set(df, value);
+      const auto two = hn::LoadU(du, word);
+      first = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(two)), first);
+      second = hn::MulAdd(factor, hn::BitCast(df, hn::And(two, upper)), second);
+    };
     size_t i = 0;
-    for (; i + 4 <= n; i += 4, at += 4 * count) {
-      s0 = hn::MulAdd(hn::Set(df, x[i]), hn::LoadU(df, at), s0);
-      s1 = hn::MulAdd(hn::Set(df, x[i + 1]), hn::LoadU(df, at + count), s1);
-      s2 = hn::MulAdd(hn::Set(df, x[i + 2]), hn::LoadU(df, at + 2 * count), s2);
-      s3 = hn::MulAdd(hn::Set(df, x[i + 3]), hn::LoadU(df, at + 3 * count), s3);
+    for (; i + 4 <= n; i += 4, at += 4 * words) {
+      add(x[i], at, a0, a1);
+      add(x[i + 1], at + words, b0, b1);
+      add(x[i + 2], at + 2 * words, c0, c1);
+      add(x[i + 3], at + 3 * words, d0, d1);
     }
-    for (; i < n; ++i, at += count) s0 = hn::MulAdd(hn::Set(df, x[i]), hn::LoadU(df, at), s0);
-    hn::StoreU(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), df, out + lane);
+    for (; i < n; ++i, at += words) add(x[i], at, a0, a1);
+    hn::StoreU(hn::Add(hn::Add(a0, b0), hn::Add(c0, d0)), df, out + lane);
+    hn::StoreU(hn::Add(hn::Add(a1, b1), hn::Add(c1, d1)), df, out + kSketchLanes + lane);
   }
 }
 
-void ProductsOfFour(const float* row, const float* x, size_t n, size_t count, float* out) {
+void ProductsOfTwo(const uint32_t* row, const float* x, size_t n, size_t count, float* out) {
   const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
+  const auto upper = hn::Set(du, kUpper);
+  const size_t words = count / 2;
   for (size_t lane = 0; lane < kSketchLanes; lane += hn::Lanes(df)) {
-    const float* at = row + lane;
-    auto s0 = hn::Zero(df), s1 = s0, s2 = s0, s3 = s0, t0 = s0, t1 = s0, t2 = s0, t3 = s0;
+    const uint32_t* at = row + lane;
+    auto a0 = hn::Zero(df), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
+    const auto add = [&](float value, const uint32_t* word, auto& s0, auto& s1, auto& s2,
+                         auto& s3) {
+      const auto factor = hn::Set(df, value);
+      const auto two = hn::LoadU(du, word), others = hn::LoadU(du, word + kSketchLanes);
+      s0 = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(two)), s0);
+      s1 = hn::MulAdd(factor, hn::BitCast(df, hn::And(two, upper)), s1);
+      s2 = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(others)), s2);
+      s3 = hn::MulAdd(factor, hn::BitCast(df, hn::And(others, upper)), s3);
+    };
     size_t i = 0;
-    for (; i + 2 <= n; i += 2, at += 2 * count) {
-      const auto first = hn::Set(df, x[i]), second = hn::Set(df, x[i + 1]);
-      s0 = hn::MulAdd(first, hn::LoadU(df, at), s0);
-      s1 = hn::MulAdd(first, hn::LoadU(df, at + kSketchLanes), s1);
-      s2 = hn::MulAdd(first, hn::LoadU(df, at + 2 * kSketchLanes), s2);
-      s3 = hn::MulAdd(first, hn::LoadU(df, at + 3 * kSketchLanes), s3);
-      t0 = hn::MulAdd(second, hn::LoadU(df, at + count), t0);
-      t1 = hn::MulAdd(second, hn::LoadU(df, at + count + kSketchLanes), t1);
-      t2 = hn::MulAdd(second, hn::LoadU(df, at + count + 2 * kSketchLanes), t2);
-      t3 = hn::MulAdd(second, hn::LoadU(df, at + count + 3 * kSketchLanes), t3);
+    for (; i + 2 <= n; i += 2, at += 2 * words) {
+      add(x[i], at, a0, a1, a2, a3);
+      add(x[i + 1], at + words, b0, b1, b2, b3);
     }
-    if (i < n) {
-      const auto last = hn::Set(df, x[i]);
-      s0 = hn::MulAdd(last, hn::LoadU(df, at), s0);
-      s1 = hn::MulAdd(last, hn::LoadU(df, at + kSketchLanes), s1);
-      s2 = hn::MulAdd(last, hn::LoadU(df, at + 2 * kSketchLanes), s2);
-      s3 = hn::MulAdd(last, hn::LoadU(df, at + 3 * kSketchLanes), s3);
-    }
-    hn::StoreU(hn::Add(s0, t0), df, out + lane);
-    hn::StoreU(hn::Add(s1, t1), df, out + lane + kSketchLanes);
-    hn::StoreU(hn::Add(s2, t2), df, out + lane + 2 * kSketchLanes);
-    hn::StoreU(hn::Add(s3, t3), df, out + lane + 3 * kSketchLanes);
+    if (i < n) add(x[i], at, a0, a1, a2, a3);
+    hn::StoreU(hn::Add(a0, b0), df, out + lane);
+    hn::StoreU(hn::Add(a1, b1), df, out + kSketchLanes + lane);
+    hn::StoreU(hn::Add(a2, b2), df, out + 2 * kSketchLanes + lane);
+    hn::StoreU(hn::Add(a3, b3), df, out + 3 * kSketchLanes + lane);
   }
 }
 
-void Products(const float* rows, const float* x, size_t n, size_t count, float* out) {
+void Products(const uint32_t* rows, const float* x, size_t n, size_t count, float* out) {
   size_t k = 0;
-  for (; k + 4 * kSketchLanes <= count; k += 4 * kSketchLanes) {
-    ProductsOfFour(rows + k, x, n, count, out + k);
+  for (; k + 2 * kCentresAtOnce <= count; k += 2 * kCentresAtOnce) {
+    ProductsOfTwo(rows + k / 2, x, n, count, out + k);
   }
-  for (; k < count; k += kSketchLanes) ProductsOfOne(rows + k, x, n, count, out + k);
+  if (k < count) ProductsOfOne(rows + k / 2, x, n, count, out + k);
 }
 
-void Tables(const float* weights, size_t groups, uint8_t* tables) {
-  const hn::CappedTag<float, 16> df;
+void Orders(const float* base, const float* products, size_t n, float* out, float* least,
+            float* sum) {
+  const hn::CappedTag<float, kSketchLanes> df;
+  const auto infinity = hn::Set(df, kInfinity), two = hn::Set(df, 2.0f);
+  auto low = infinity, all = hn::Zero(df);
+  for (size_t k = 0; k < n; k += hn::Lanes(df)) {
+    const auto order = hn::NegMulAdd(two, hn::LoadU(df, products + k), hn::LoadU(df, base + k));
+    hn::StoreU(order, df, out + k);
+    low = hn::Min(low, order);
+    all = hn::Add(all, hn::IfThenElseZero(hn::Lt(order, infinity), order));
+  }
+  *least = hn::GetLane(hn::MinOfLanes(df, low));
+  *sum = hn::GetLane(hn::SumOfLanes(df, all));
+}
+
+void Tables(const float* components, int bits, float inverse, size_t groups, uint8_t* tables) {
+  const hn::CappedTag<float, kTable> df;
   const hn::Rebind<uint8_t, decltype(df)> d8;
-  for (size_t g = 0; g < groups; ++g, weights += 6, tables += kGroupTable) {
-    const auto four = hn::Set(df, Below(weights, 4)), two = hn::Set(df, Below(weights + 4, 2));
-    for (size_t i = 0; i < 16; i += hn::Lanes(df)) {
-      auto first = four, last = two;
-      for (size_t k = 0; k < 4; ++k) {
-        const auto bits = hn::LoadU(df, kBits[k] + i);
-        first = hn::MulAdd(hn::Set(df, weights[k]), bits, first);
-        if (k < 2) last = hn::MulAdd(hn::Set(df, weights[4 + k]), bits, last);
-      }
-      hn::StoreU(hn::DemoteTo(d8, hn::NearestInt(first)), d8, tables + i);
-      hn::StoreU(hn::DemoteTo(d8, hn::NearestInt(last)), d8, tables + 16 + i);
+  const size_t lanes = hn::Lanes(df);
+  // Of each bit, and in the first place of each table what is below 0 of its bits.
+  float weights[2 * kTableBits * kMostGroups + kTable],
+      below[2 * kTableBits * kMostGroups + kTable];
+  const size_t all = 2 * kTableBits * groups;
+  if (bits == 1) {
+    const auto factor = hn::Set(df, inverse);
+    // There are whole groups.
+    size_t d = 0;
+    for (; d + lanes <= all; d += lanes) {
+      hn::StoreU(hn::Mul(factor, hn::LoadU(df, components + d)), df, weights + d);
+    }
+    for (; d < all; ++d) weights[d] = inverse * components[d];
+  } else {
+    Weights(components, bits, inverse, groups, weights);
+  }
+  for (size_t d = 0; d < all; d += lanes) {
+    const auto negative = hn::Max(hn::Neg(hn::LoadU(df, weights + d)), hn::Zero(df));
+    const auto two = hn::Add(negative, hn::Shuffle2301(negative));
+    hn::StoreU(hn::Add(two, hn::Shuffle1032(two)), df, below + d);
+  }
+  for (size_t d = 0; d < all; d += kTableBits, tables += kTable) {
+    for (size_t i = 0; i < kTable; i += lanes) {
+      auto sum =
+          hn::MulAdd(hn::Set(df, weights[d]), hn::LoadU(df, kBits[0] + i), hn::Set(df, below[d]));
+      auto other = hn::Mul(hn::Set(df, weights[d + 1]), hn::LoadU(df, kBits[1] + i));
+      sum = hn::MulAdd(hn::Set(df, weights[d + 2]), hn::LoadU(df, kBits[2] + i), sum);
+      other = hn::MulAdd(hn::Set(df, weights[d + 3]), hn::LoadU(df, kBits[3] + i), other);
+      hn::StoreU(hn::DemoteTo(d8, hn::NearestInt(hn::Add(sum, other))), d8, tables + i);
     }
   }
 }
@@ -245,31 +380,50 @@ void Range(const float* values, size_t n, float* least, float* greatest) {
 
 size_t CountNear(const float* values, size_t n, float bound) {
   const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
   const auto limit = hn::Set(df, bound);
+  const auto one = hn::Set(du, 1u);
+  auto counts = hn::Zero(du);
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    const auto near = hn::RebindMask(du, hn::Le(hn::LoadU(df, values + i), limit));
+    counts = hn::Add(counts, hn::IfThenElseZero(near, one));
+  }
+  return hn::GetLane(hn::SumOfLanes(du, counts));
+}
+
+// Without a branch that depends on it: where they are cannot be foreseen.
+size_t FindNear(const float* values, size_t n, float bound, uint32_t* at) {
+  const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
+  const auto limit = hn::Set(df, bound);
+  const auto step = hn::Set(du, static_cast<uint32_t>(hn::Lanes(df)));
+  auto places = hn::Iota(du, 0);
   size_t count = 0;
   for (size_t i = 0; i < n; i += hn::Lanes(df)) {
-    count += hn::CountTrue(df, hn::Le(hn::LoadU(df, values + i), limit));
+    const auto near = hn::Le(hn::LoadU(df, values + i), limit);
+    // What is written behind them has room, as there are at most i before.
+    hn::StoreU(hn::Compress(places, hn::RebindMask(du, near)), du, at + count);
+    count += hn::CountTrue(df, near);
+    places = hn::Add(places, step);
   }
   return count;
 }
 
-size_t FindNear(const float* values, size_t n, float bound, uint32_t* at) {
-  // As many as there are bits in a byte.
-  const hn::CappedTag<float, 8> df;
+size_t KeepNear(float* values, uint32_t* numbers, size_t n, float bound) {
+  const hn::CappedTag<float, kSketchLanes> df;
+  const hn::RebindToUnsigned<decltype(df)> du;
   const auto limit = hn::Set(df, bound);
-  size_t count = 0;
-  for (size_t i = 0; i < n; i += 64) {
-    uint64_t near = 0;
-    for (size_t lane = 0; lane < 64; lane += hn::Lanes(df)) {
-      uint8_t bits[8] = {};
-      hn::StoreMaskBits(df, hn::Le(hn::LoadU(df, values + i + lane), limit), bits);
-      near |= uint64_t{bits[0]} << lane;
-    }
-    for (; near != 0; near &= near - 1) {
-      at[count++] = static_cast<uint32_t>(i) + static_cast<uint32_t>(std::countr_zero(near));
-    }
+  size_t kept = 0;
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    const auto value = hn::LoadU(df, values + i);
+    const auto number = hn::LoadU(du, numbers + i);
+    const auto near = hn::Le(value, limit);
+    // Not beyond what was just read.
+    hn::StoreU(hn::Compress(value, near), df, values + kept);
+    hn::StoreU(hn::Compress(number, hn::RebindMask(du, near)), du, numbers + kept);
+    kept += hn::CountTrue(df, near);
   }
-  return count;
+  return kept;
 }
 
 #endif  // HWY_TARGET != HWY_SCALAR
@@ -279,13 +433,14 @@ void Fill(SketchKernels* kernels) {
   *kernels = kPlain;
 #else
   *kernels = {hwy::TargetName(HWY_TARGET),
-              kGroupTable,
               Distances,
               Products,
+              Orders,
               Tables,
               Range,
               CountNear,
-              FindNear};
+              FindNear,
+              KeepNear};
 #endif
 }
 
@@ -304,171 +459,58 @@ HWY_EXPORT(Fill);
 
 #if HWY_ARCH_X86
 
-// Not watched by the address sanitizer, and calling nothing that is: where it looks for uses after
-// return, GCC 12 takes vectors on the stack to lie at multiples of 64, and they do not (GCC's bug
-// 110027). What these kernels read is read by the plain ones too.
-#define COOKIX_VBMI \
-  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi"), no_sanitize("address")))
+#define COOKIX_VBMI2 \
+  __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi2"), no_sanitize_address))
 
-// vpermb looks up 64 of what a group adds by all six bits in one instruction. Highway has no
-// operation for it here.
-constexpr size_t kWideTable = 64;
-
-// Of 32 numbers, all of the words where this bit of the number is set.
-COOKIX_VBMI __attribute__((always_inline)) inline __m512i WhereBit(int bit) {
-  const __m512i numbers =
-      _mm512_set_epi16(31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13,
-                       12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-  return _mm512_movm_epi16(
-      _mm512_test_epi16_mask(numbers, _mm512_set1_epi16(static_cast<int16_t>(1 << bit))));
-}
-
-COOKIX_VBMI __attribute__((always_inline)) inline __m512i All(int16_t weight) {
-  return _mm512_set1_epi16(weight);
-}
-
-COOKIX_VBMI void VbmiTables(const float* weights, size_t groups, uint8_t* tables) {
-  // As whole numbers of 256ths. What all bits add is below 256, so it fits a word; on the way
-  // there sums may wrap around.
-  int16_t whole[6 * kMostGroups + 16];
-  const size_t count = 6 * groups;
-  for (size_t i = 0; i < count; i += 16) {
-    const auto some = static_cast<__mmask16>(count - i < 16 ? (1u << (count - i)) - 1 : 0xffffu);
-    const __m512 weight = _mm512_maskz_loadu_ps(some, weights + i);
-    const __m512i rounded = _mm512_cvtps_epi32(_mm512_mul_ps(weight, _mm512_set1_ps(256)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(whole + i), _mm512_cvtepi32_epi16(rounded));
-  }
-  const __m512i bits[5] = {WhereBit(0), WhereBit(1), WhereBit(2), WhereBit(3), WhereBit(4)};
-  const __m512i half = _mm512_set1_epi16(128);
-  for (size_t g = 0; g < groups; ++g, tables += kWideTable) {
-    const int16_t* const weight = whole + 6 * g;
-    __m512i low = _mm512_add_epi16(_mm512_and_si512(bits[0], All(weight[0])),
-                                   _mm512_and_si512(bits[1], All(weight[1])));
-    const __m512i other = _mm512_add_epi16(_mm512_and_si512(bits[2], All(weight[2])),
-                                           _mm512_and_si512(bits[3], All(weight[3])));
-    low = _mm512_add_epi16(low, _mm512_and_si512(bits[4], All(weight[4])));
-    low = _mm512_add_epi16(low, other);
-    __m512i high = _mm512_add_epi16(low, All(weight[5]));
-    // The least is where the bits of what is below 0 are set, and is to be 0.
-    const auto below = _mm256_movemask_ps(_mm256_maskz_loadu_ps(0x3f, weights + 6 * g));
-    const __m512i least =
-        _mm512_permutex2var_epi16(low, All(static_cast<int16_t>(below & 0x3f)), high);
-    const __m512i begin = _mm512_sub_epi16(half, least);
-    low = _mm512_srli_epi16(_mm512_add_epi16(low, begin), 8);
-    high = _mm512_srli_epi16(_mm512_add_epi16(high, begin), 8);
-    auto* const to = reinterpret_cast<__m256i*>(tables);
-    _mm256_storeu_si256(to, _mm512_cvtepi16_epi8(low));
-    _mm256_storeu_si256(to + 1, _mm512_cvtepi16_epi8(high));
-  }
-}
-
-// Of 16 sketches, by their sums.
-COOKIX_VBMI __attribute__((always_inline)) inline __m512 SketchDistances(
-    const SketchSums& query, __m256i sums, const float* factors, __m512 added, __mmask16 mask) {
-  const __m512 sum = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(sums));
-  const __m512 dot =
-      _mm512_fmadd_ps(sum, _mm512_set1_ps(query.scale), _mm512_set1_ps(query.offset));
-  const __m512 made = _mm512_fmadd_ps(
-      _mm512_loadu_ps(factors), dot, _mm512_add_ps(_mm512_loadu_ps(factors + kSketchBlock), added));
-  return _mm512_mask_blend_ps(mask, _mm512_set1_ps(kInfinity), made);
-}
-
-COOKIX_VBMI void VbmiDistances(const SketchSums& query, const uint8_t* const* blocks,
-                               const float* added, size_t count, const uint64_t* masks, float* out,
-                               float* least) {
-  const size_t groups = query.groups;
-  const __m512i even = _mm512_set1_epi16(255);
-  const __m512i zero = _mm512_setzero_si512();
-  for (size_t b = 0; b < count; b += kBlocksAtOnce, least += kSketchLanes) {
-    const __m512i* const at[kBlocksAtOnce] = {reinterpret_cast<const __m512i*>(blocks[b]),
-                                              reinterpret_cast<const __m512i*>(blocks[b + 1]),
-                                              reinterpret_cast<const __m512i*>(blocks[b + 2]),
-                                              reinterpret_cast<const __m512i*>(blocks[b + 3])};
-    __m512i evens[kBlocksAtOnce] = {zero, zero, zero, zero};
-    __m512i odds[kBlocksAtOnce] = {zero, zero, zero, zero};
-    for (size_t begin = 0; begin < groups; begin += query.part) {
-      const size_t end = begin + query.part < groups ? begin + query.part : groups;
-      __m512i s0 = zero, s1 = zero, s2 = zero, s3 = zero;
-      for (size_t g = begin; g < end; ++g) {
-        const __m512i table = _mm512_loadu_si512(query.tables + kWideTable * g);
-        s0 = _mm512_add_epi8(s0, _mm512_permutexvar_epi8(_mm512_load_si512(at[0] + g), table));
-        s1 = _mm512_add_epi8(s1, _mm512_permutexvar_epi8(_mm512_load_si512(at[1] + g), table));
-        s2 = _mm512_add_epi8(s2, _mm512_permutexvar_epi8(_mm512_load_si512(at[2] + g), table));
-        s3 = _mm512_add_epi8(s3, _mm512_permutexvar_epi8(_mm512_load_si512(at[3] + g), table));
-      }
-      const __m512i sums[kBlocksAtOnce] = {s0, s1, s2, s3};
-#pragma GCC unroll 4
-      for (size_t k = 0; k < kBlocksAtOnce; ++k) {
-        evens[k] = _mm512_add_epi16(evens[k], _mm512_and_si512(sums[k], even));
-        odds[k] = _mm512_add_epi16(odds[k], _mm512_srli_epi16(sums[k], 8));
-      }
-    }
-    __m512 nearest = _mm512_set1_ps(kInfinity);
-#pragma GCC unroll 4
-    for (size_t k = 0; k < kBlocksAtOnce; ++k) {
-      const __m256i quarters[4] = {
-          _mm512_castsi512_si256(evens[k]), _mm512_extracti64x4_epi64(evens[k], 1),
-          _mm512_castsi512_si256(odds[k]), _mm512_extracti64x4_epi64(odds[k], 1)};
-      const auto* factors = reinterpret_cast<const float*>(at[k] + groups);
-      const __m512 more = _mm512_set1_ps(added[b + k]);
-      uint64_t mask = masks[b + k];
-#pragma GCC unroll 4
-      for (size_t i = 0; i < 4; ++i) {
-        const __m512 made =
-            SketchDistances(query, quarters[i], factors, more, static_cast<__mmask16>(mask));
-        _mm512_storeu_ps(out, made);
-        nearest = _mm512_min_ps(nearest, made);
-        mask >>= kSketchLanes;
-        factors += kSketchLanes;
-        out += kSketchLanes;
-      }
-    }
-    _mm512_storeu_ps(least, nearest);
-  }
-}
-
-// Sixteen comparisons.
-COOKIX_VBMI __attribute__((always_inline)) inline uint32_t Near(const float* values, __m512 limit) {
+COOKIX_VBMI2 __attribute__((always_inline)) inline __mmask16 Near(const float* values,
+                                                                  __m512 limit) {
   return _mm512_cmp_ps_mask(_mm512_loadu_ps(values), limit, _CMP_LE_OQ);
 }
 
-COOKIX_VBMI size_t VbmiFindNear(const float* values, size_t n, float bound, uint32_t* at) {
-  // First where any are, without a branch that depends on it.
-  constexpr size_t kWordsAtOnce = 64;
-  uint64_t near[kWordsAtOnce];
-  uint32_t words[kWordsAtOnce];
+// Writes 16 places from `begin` on.
+COOKIX_VBMI2 __attribute__((always_inline)) inline void StorePlaces(__m128i places, size_t begin,
+                                                                    uint32_t* at) {
+  const __m512i from = _mm512_set1_epi32(static_cast<int>(begin));
+  _mm512_storeu_si512(at, _mm512_add_epi32(from, _mm512_cvtepu8_epi32(places)));
+}
+
+// It takes longer to get a mask to where it can be counted than all the rest does: this has one for
+// 64 values. Highway does not compress bytes here.
+COOKIX_VBMI2 size_t Vbmi2FindNear(const float* values, size_t n, float bound, uint32_t* at) {
   const __m512 limit = _mm512_set1_ps(bound);
-  size_t count = 0;
-  for (size_t begin = 0; begin < n; begin += 64 * kWordsAtOnce) {
-    const size_t left = (n - begin) / 64;
-    const size_t all = left < kWordsAtOnce ? left : kWordsAtOnce;
-    size_t some = 0;
-    for (size_t i = 0; i < all; ++i) {
-      const float* const from = values + begin + 64 * i;
-      const __mmask64 low = _mm512_kunpackw(Near(from + 16, limit), Near(from, limit));
-      const __mmask64 high = _mm512_kunpackw(Near(from + 48, limit), Near(from + 32, limit));
-      near[some] = _mm512_kunpackd(high, low);
-      words[some] = static_cast<uint32_t>(begin + 64 * i);
-      some += near[some] != 0 ? 1 : 0;
+  const __m512i all = _mm512_set_epi64(0x3f3e3d3c3b3a3938, 0x3736353433323130, 0x2f2e2d2c2b2a2928,
+                                       0x2726252423222120, 0x1f1e1d1c1b1a1918, 0x1716151413121110,
+                                       0x0f0e0d0c0b0a0908, 0x0706050403020100);
+  size_t count = 0, i = 0;
+  for (; i + 64 <= n; i += 64) {
+    const __mmask64 near =
+        _mm512_kunpackd(_mm512_kunpackw(Near(values + i + 48, limit), Near(values + i + 32, limit)),
+                        _mm512_kunpackw(Near(values + i + 16, limit), Near(values + i, limit)));
+    const __m512i places = _mm512_maskz_compress_epi8(near, all);
+    const auto found = static_cast<size_t>(std::popcount(static_cast<uint64_t>(near)));
+    // What is written behind them has room, as there are at most i before.
+    StorePlaces(_mm512_castsi512_si128(places), i, at + count);
+    if (found > 16) {
+      StorePlaces(_mm512_extracti32x4_epi32(places, 1), i, at + count + 16);
+      StorePlaces(_mm512_extracti32x4_epi32(places, 2), i, at + count + 32);
+      StorePlaces(_mm512_extracti32x4_epi32(places, 3), i, at + count + 48);
     }
-    for (size_t i = 0; i < some; ++i) {
-      uint64_t word = near[i];
-      do {
-        at[count++] = words[i] + static_cast<uint32_t>(std::countr_zero(word));
-        word &= word - 1;
-      } while (word != 0);
-    }
+    count += found;
+  }
+  for (; i < n; ++i) {
+    at[count] = static_cast<uint32_t>(i);
+    count += values[i] <= bound ? 1 : 0;
   }
   return count;
 }
 
-bool HasVbmi() {
+bool HasVbmi2() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vbmi");
+         __builtin_cpu_supports("avx512vbmi2");
 }
 
-#undef COOKIX_VBMI
+#undef COOKIX_VBMI2
 #endif
 
 SketchKernels Best() {
@@ -483,12 +525,9 @@ const SketchKernels& BestSketchKernels() {
   static const SketchKernels kernels = [] {
     SketchKernels best = Best();
 #if HWY_ARCH_X86
-    if (HasVbmi()) {
-      best.name = "AVX3+VBMI";
-      best.table_bytes = kWideTable;
-      best.tables = VbmiTables;
-      best.distances = VbmiDistances;
-      best.find_near = VbmiFindNear;
+    if (HasVbmi2()) {
+      best.name = "AVX3+VBMI2";
+      best.find_near = Vbmi2FindNear;
     }
 #endif
     return best;
@@ -498,14 +537,26 @@ const SketchKernels& BestSketchKernels() {
 
 float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count) {
   // How often it is looked for between two others.
-  constexpr int kHalvings = 16;
+  constexpr int kSteps = 16;
+  const size_t enough = count + count / 8;
   float low, high;
   kernels.range(values, n, &low, &high);
-  for (int i = 0; i < kHalvings && low < high; ++i) {
-    const float middle = low / 2 + high / 2;
+  size_t below = 0, above = n;
+  for (int i = 0; i < kSteps && low < high; ++i) {
+    // Where it would be if they lay evenly; every other time in the middle, which is seldom as
+    // good, and never bad.
+    const float even = static_cast<float>(enough - below) / static_cast<float>(above - below);
+    const float part = i % 2 == 0 && even < 1 ? even : 0.5f;
+    const float middle = low * (1 - part) + high * part;
     const size_t found = kernels.count_near(values, n, middle);
-    (found >= count ? high : low) = middle;
-    if (found >= count && found <= count + count / 8) break;
+    if (found >= count) {
+      high = middle;
+      above = found;
+      if (found <= enough) break;
+    } else {
+      low = middle;
+      below = found;
+    }
   }
   return high;
 }
@@ -517,13 +568,7 @@ size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* dis
   const float bound = BoundOf(kernels, distances, end, count);
   // Beyond what floats hold none is nearer than another.
   if (!std::isfinite(bound)) return n;
-  size_t kept = 0;
-  for (size_t i = 0; i < n; ++i) {
-    distances[kept] = distances[i];
-    numbers[kept] = numbers[i];
-    kept += distances[i] <= bound ? 1 : 0;
-  }
-  return kept;
+  return kernels.keep_near(distances, numbers, end, bound);
 }
 
 std::vector<SketchKernels> AllSketchKernels() {

@@ -2,24 +2,38 @@
 #ifndef COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_H_
 #define COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_H_
 
+#include <bit>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
 namespace cookix::engine {
 
-// Sketches lie in blocks of this many. A block has, for each group of six bits, a byte
-// of each of its sketches, then their factors and their norms, as floats.
+// Sketches lie in blocks of this many. A block has, for each group of eight bits, a byte of each
+// of its sketches, then their factors and their norms, as floats.
 inline constexpr size_t kSketchBlock = 64;
 // So many blocks are compared at once.
 inline constexpr size_t kBlocksAtOnce = 4;
-// The plain table of a group: what its first four bits add, and what its last two do, four times.
-inline constexpr size_t kGroupTable = 32;
-// A sum of so many groups fits a byte.
-inline constexpr size_t kGroupsOfPart = 22;
-inline constexpr size_t kMostGroups = 512;
+// A table has what four bits add, for all they may be; a group has one for the lower bits of its
+// byte and one for the upper ones.
+inline constexpr size_t kTableBits = 4;
+inline constexpr size_t kTable = 16;
+inline constexpr size_t kMostGroups = 384;
 // Least distances of so many are told together.
 inline constexpr size_t kSketchLanes = 16;
+
+// Products of so many floats are made together, of two from each word.
+inline constexpr size_t kCentresAtOnce = 2 * kSketchLanes;
+
+// The nearest of the floats that are what a bfloat16 holds, their upper 16 bits; finite where
+// `x` is.
+inline float RoundToBfloat16(float x) {
+  const auto bits = std::bit_cast<uint32_t>(x);
+  const auto nearest = std::bit_cast<float>((bits + 0x8000u) & 0xffff0000u);
+  const bool same = std::isfinite(x) && std::isfinite(nearest);
+  return same ? nearest : std::bit_cast<float>(bits & 0xffff0000u);
+}
 
 // Where in each group of a block the byte of its i-th sketch is: sums of even bytes and of odd
 // ones are taken apart.
@@ -41,10 +55,7 @@ struct SketchKernels {
   // As Kernels::name.
   const char* name = nullptr;
 
-  // Bytes of a group's table: kGroupTable, or 64 that have what all its bits add.
-  size_t table_bytes = 0;
-
-  // Distances to `count` blocks, each of groups * kSketchBlock + 8 * kSketchBlock bytes that
+  // Distances to `count` blocks, each of (groups + 8) * kSketchBlock bytes that
   // begin at a multiple of 64, and for each block its `added` more. Infinite for those whose
   // bits in `masks` are not set, of which there is a word for each block.
   // least[kSketchLanes * k + i] is the least of those of the k-th kBlocksAtOnce blocks whose
@@ -52,20 +63,33 @@ struct SketchKernels {
   void (*distances)(const SketchSums& query, const uint8_t* const* blocks, const float* added,
                     size_t count, const uint64_t* masks, float* out, float* least) = nullptr;
 
-  // out[k] = the sum over i below n of x[i] * rows[i * count + k], for k below `count`.
-  // REQUIRES: count is a multiple of kSketchLanes.
-  void (*products)(const float* rows, const float* x, size_t n, size_t count, float* out) = nullptr;
+  // out[k] = the sum over i below n of x[i] times the k-th float of the i-th row, for k below
+  // `count`. These are kept as bfloat16, two in a word: a row has count / 2 words, for each
+  // kCentresAtOnce floats kSketchLanes, with the first half of them in their lower halves and the
+  // others in their upper ones. REQUIRES: count is a multiple of kCentresAtOnce.
+  void (*products)(const uint32_t* rows, const float* x, size_t n, size_t count,
+                   float* out) = nullptr;
 
-  // Makes the tables of `groups` groups, at most kMostGroups, of what each bit adds where it is
-  // set, six for a group; where all that is added is less than 0 is where the sums begin.
-  void (*tables)(const float* weights, size_t groups, uint8_t* tables) = nullptr;
+  // out[k] = base[k] - 2 * products[k], for `n` of them; the least of these, and the sum of those
+  // that are not infinite. REQUIRES: n is a multiple of kSketchLanes.
+  void (*orders)(const float* base, const float* products, size_t n, float* out, float* least,
+                 float* sum) = nullptr;
+
+  // Makes the tables of `groups` groups, at most kMostGroups. Each component has so many bits, 1
+  // or 2; the k-th of these, where it is set, adds 2^k times the component times `inverse`, and
+  // what would take something away adds it where it is not set.
+  void (*tables)(const float* components, int bits, float inverse, size_t groups,
+                 uint8_t* tables) = nullptr;
 
   // The least of `n` values and the greatest that is not infinite; infinity and its opposite
   // where there is none. How many are at most `bound`, and their places. REQUIRES: n is a
-  // multiple of kSketchLanes, of 64 for the last; `at` has room for n.
+  // multiple of kSketchLanes; `at` has room for n.
   void (*range)(const float* values, size_t n, float* least, float* greatest) = nullptr;
   size_t (*count_near)(const float* values, size_t n, float bound) = nullptr;
   size_t (*find_near)(const float* values, size_t n, float bound, uint32_t* at) = nullptr;
+  // Leaves of `n` values and their numbers, in their order, those with values of at most `bound`;
+  // returns how many. REQUIRES: n is a multiple of kSketchLanes.
+  size_t (*keep_near)(float* values, uint32_t* numbers, size_t n, float bound) = nullptr;
 };
 
 // So that at least `count` of `n` values are at most as much, and not many more; at most the
@@ -73,8 +97,8 @@ struct SketchKernels {
 float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count);
 
 // Leaves of `n` distances and their numbers at least the `count` nearest, and not many more, in
-// their order; all where that cannot be told. Returns how many. `distances` has room for
-// kSketchLanes more.
+// their order; all where that cannot be told. Returns how many. Both have room for kSketchLanes
+// more.
 size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* distances,
                 uint32_t* numbers);
 

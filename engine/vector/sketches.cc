@@ -133,18 +133,16 @@ size_t Sketches::ListBlocks(size_t centres, Scratch* scratch) const {
   }
   // Those of a centre are compared with those of others, so that what is near to the query is
   // in many groups.
-  size_t time = 0, in_it = 0;
+  size_t at = 0, in_time = 0;
   const auto list = [&](const uint8_t* bytes, float added, uint64_t live) {
-    const size_t at = time * kBlocksAtOnce + in_it;
     scratch->blocks[at] = bytes;
     scratch->added[at] = added;
     scratch->masks[at] = live;
-    if (++time < times) return;
-    time = 0;
-    ++in_it;
+    at += kBlocksAtOnce;
+    if (at >= blocks) at = ++in_time;
   };
   for (size_t c = 0; c < centres; ++c) {
-    const float added = scratch->centres.added[near[c]];
+    const float added = centres_->Added(near[c], scratch->centres);
     for (size_t i = begin_[near[c]]; i < begin_[near[c] + 1]; ++i) {
       list(listed_[i].bytes, added, live_[listed_[i].block].load(std::memory_order_relaxed));
     }

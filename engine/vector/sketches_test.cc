@@ -3,6 +3,7 @@
 #include "engine/vector/sketches.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -26,18 +27,12 @@ class SketchKernelsTest : public testing::TestWithParam<size_t> {
  protected:
   const SketchKernels plain_ = AllSketchKernels()[0];
   const SketchKernels kernels_ = AllSketchKernels()[GetParam()];
-  // What a group of a table of these kernels adds by six bits.
-  uint8_t Added(const std::vector<uint8_t>& tables, size_t group, size_t bits) const {
-    const uint8_t* const table = &tables[group * kernels_.table_bytes];
-    if (kernels_.table_bytes == 64) return table[bits];
-    return static_cast<uint8_t>(table[bits & 15] + table[16 + (bits >> 4)]);
-  }
   std::mt19937_64 random_{1};
   std::normal_distribution<float> normal_;
 };
 
 TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
-  for (const size_t groups : {1, 21, 22, 23, 43, 131, 512}) {
+  for (const size_t groups : {size_t{1}, size_t{16}, size_t{17}, size_t{43}, kMostGroups}) {
     constexpr size_t kBlocks = 3 * kBlocksAtOnce;
     const size_t bytes = (groups + 2 * sizeof(float)) * kSketchBlock;
     const auto memory = hwy::AllocateAligned<uint8_t>(kBlocks * bytes);
@@ -49,40 +44,27 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
       blocks.push_back(b == 4 ? blocks[1] : block);
       added.push_back(normal_(random_));
       for (size_t i = 0; i < groups * kSketchBlock; ++i) {
-        block[i] = static_cast<uint8_t>(random_() % 64);
+        block[i] = static_cast<uint8_t>(random_());
       }
       auto* const params = reinterpret_cast<float*>(block + groups * kSketchBlock);
       for (size_t i = 0; i < 2 * kSketchBlock; ++i) params[i] = normal_(random_);
       params[kSketchBlock + 7] = kInfinity;
     }
     std::swap(blocks[0], blocks[7]);
-    const size_t part = std::min<size_t>(groups, kGroupsOfPart);
+    const size_t part = std::min<size_t>(groups, 16);
     // The most that fits.
-    std::vector<uint8_t> tables(groups * kGroupTable);
-    for (size_t i = 0; i < tables.size(); ++i) {
-      const size_t most = 255 / part;
-      tables[i] = static_cast<uint8_t>(i % kGroupTable < 16 ? random_() % (most / 2 + 1)
-                                                            : random_() % (most - most / 2 + 1));
-    }
-    const SketchSums plain_query = {tables.data(), groups, part, 0.01f, -0.7f};
-    std::vector<uint8_t> own_tables = tables;
-    if (kernels_.table_bytes == 64) {
-      own_tables.resize(64 * groups);
-      for (size_t i = 0; i < own_tables.size(); ++i) {
-        const uint8_t* const table = &tables[i / 64 * kGroupTable];
-        own_tables[i] = static_cast<uint8_t>(table[i % 16] + table[16 + i % 64 / 16]);
-      }
-    }
-    SketchSums query = plain_query;
-    query.tables = own_tables.data();
+    std::vector<uint8_t> tables(2 * kTable * groups);
+    for (uint8_t& added_by : tables)
+      added_by = static_cast<uint8_t>(random_() % (255 / part / 2 + 1));
+    const SketchSums query = {tables.data(), groups, part, 0.01f, -0.7f};
     std::vector<uint64_t> masks(kBlocks, ~uint64_t{0});
     masks[1] = random_();
     masks[5] = 0;
     constexpr size_t kTold = kBlocks / kBlocksAtOnce * kSketchLanes;
     std::vector<float> expected(kBlocks * kSketchBlock), made(expected.size());
     std::vector<float> expected_least(kTold), least(kTold);
-    plain_.distances(plain_query, blocks.data(), added.data(), kBlocks, masks.data(),
-                     expected.data(), expected_least.data());
+    plain_.distances(query, blocks.data(), added.data(), kBlocks, masks.data(), expected.data(),
+                     expected_least.data());
     kernels_.distances(query, blocks.data(), added.data(), kBlocks, masks.data(), made.data(),
                        least.data());
     for (size_t i = 0; i < made.size(); ++i) {
@@ -108,11 +90,19 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
 
 TEST_P(SketchKernelsTest, ProductsAreSums) {
   for (const size_t n : {1, 2, 3, 7, 126, 1000}) {
-    for (const size_t count : {16, 32, 64, 80, 144}) {
+    for (const size_t count : {32, 64, 96, 128, 160, 288}) {
       std::vector<float> rows(n * count), x(n), made(count);
-      for (float& value : rows) value = normal_(random_);
+      std::vector<uint32_t> words(n * count / 2);
+      for (size_t i = 0; i < rows.size(); ++i) {
+        rows[i] = RoundToBfloat16(normal_(random_));
+        const size_t k = i % count;
+        const uint32_t upper = std::bit_cast<uint32_t>(rows[i]);
+        EXPECT_EQ(upper & 0xffff, 0u);
+        words[i / count * count / 2 + k / kCentresAtOnce * kSketchLanes + k % kSketchLanes] |=
+            k % kCentresAtOnce < kSketchLanes ? upper >> 16 : upper;
+      }
       for (float& value : x) value = normal_(random_);
-      kernels_.products(rows.data(), x.data(), n, count, made.data());
+      kernels_.products(words.data(), x.data(), n, count, made.data());
       for (size_t k = 0; k < count; ++k) {
         double sum = 0;
         for (size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * rows[i * count + k];
@@ -120,6 +110,42 @@ TEST_P(SketchKernelsTest, ProductsAreSums) {
       }
     }
   }
+}
+
+TEST_P(SketchKernelsTest, OrdersAreLessTwiceTheProducts) {
+  for (const size_t n : {16, 32, 96}) {
+    std::vector<float> base(n), products(n), made(n);
+    for (size_t k = 0; k < n; ++k) base[k] = normal_(random_), products[k] = normal_(random_);
+    base[n - 1] = base[3] = kInfinity;
+    double expected_sum = 0;
+    float expected_least = kInfinity;
+    for (size_t k = 0; k < n; ++k) {
+      const float order = base[k] - 2 * products[k];
+      expected_least = std::min(expected_least, order);
+      if (order < kInfinity) expected_sum += order;
+    }
+    float least, sum;
+    kernels_.orders(base.data(), products.data(), n, made.data(), &least, &sum);
+    EXPECT_NEAR(least, expected_least, 1e-5) << kernels_.name;
+    EXPECT_NEAR(sum, expected_sum, 1e-3) << kernels_.name;
+    EXPECT_EQ(made[3], kInfinity);
+    for (size_t k = 0; k < n; ++k) {
+      const bool told = k != 3 && k != n - 1;
+      EXPECT_TRUE(!told || std::fabs(made[k] - (base[k] - 2 * products[k])) < 1e-5);
+    }
+  }
+}
+
+TEST(RoundToBfloat16Test, IsTheNearestThatIsFinite) {
+  EXPECT_EQ(RoundToBfloat16(1.0f), 1.0f);
+  EXPECT_EQ(RoundToBfloat16(1.0f + 0x1p-9f), 1.0f);
+  EXPECT_EQ(RoundToBfloat16(1.0f + 0x1.8p-8f), 1.0f + 0x1p-7f);
+  EXPECT_EQ(RoundToBfloat16(-3.1415927f), -3.140625f);
+  EXPECT_EQ(RoundToBfloat16(0.0f), 0.0f);
+  const float greatest = std::numeric_limits<float>::max();
+  EXPECT_LT(RoundToBfloat16(greatest), kInfinity);
+  EXPECT_GT(RoundToBfloat16(greatest), 0.99f * greatest);
+  EXPECT_EQ(RoundToBfloat16(kInfinity), kInfinity);
 }
 
 TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
@@ -146,26 +172,32 @@ TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
 }
 
 TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
-  constexpr size_t kGroups = 37;
-  std::vector<float> weights(6 * kGroups);
-  for (float& weight : weights) weight = 7 * normal_(random_);
-  std::vector<uint8_t> tables(kGroups * kernels_.table_bytes);
-  kernels_.tables(weights.data(), kGroups, tables.data());
-  for (size_t g = 0; g < kGroups; ++g) {
-    for (size_t bits = 0; bits < 64; ++bits) {
-      // From the least on.
-      double sum = 0;
-      for (size_t k = 0; k < 6; ++k) {
-        const double weight = weights[6 * g + k];
-        sum += ((bits >> k) & 1) != 0 ? std::max(weight, 0.0) : std::max(-weight, 0.0);
+  for (const size_t groups : {size_t{1}, size_t{2}, size_t{37}, kMostGroups}) {
+    for (const int bits : {1, 2}) {
+      const size_t of_component = static_cast<size_t>(bits);
+      std::vector<float> components(8 * groups / of_component);
+      for (float& component : components) component = 2 * normal_(random_);
+      std::vector<uint8_t> tables(2 * kTable * groups);
+      kernels_.tables(components.data(), bits, 0.5f, groups, tables.data());
+      for (size_t t = 0; t < 2 * groups; ++t) {
+        for (size_t set = 0; set < kTable; ++set) {
+          // From the least on.
+          double sum = 0;
+          for (size_t k = 0; k < kTableBits; ++k) {
+            const size_t bit = kTableBits * t + k;
+            const double weight =
+                0.5 * components[bit / of_component] * (size_t{1} << (bit % of_component));
+            sum += ((set >> k) & 1) != 0 ? std::max(weight, 0.0) : std::max(-weight, 0.0);
+          }
+          EXPECT_NEAR(tables[kTable * t + set], sum, 0.51) << kernels_.name << " " << bits;
+        }
       }
-      EXPECT_NEAR(Added(tables, g, bits), sum, 1.01) << kernels_.name;
     }
   }
 }
 
 TEST_P(SketchKernelsTest, FindsWhatIsNear) {
-  for (const size_t n : {64, 128, 64 * 64, 64 * 130}) {
+  for (const size_t n : {16, 48, 64, 128, 64 * 64 + 32, 64 * 130}) {
     std::vector<float> values(n);
     for (float& value : values) value = normal_(random_);
     values[3] = kInfinity;
@@ -177,6 +209,15 @@ TEST_P(SketchKernelsTest, FindsWhatIsNear) {
       at.resize(count);
       expected.resize(count);
       EXPECT_EQ(at, expected) << kernels_.name << " " << n << " " << bound;
+      // The same, of some that have numbers.
+      std::vector<float> kept = values;
+      std::vector<uint32_t> numbers(n);
+      for (size_t i = 0; i < n; ++i) numbers[i] = static_cast<uint32_t>(1000 + i);
+      EXPECT_EQ(kernels_.keep_near(kept.data(), numbers.data(), n, bound), count);
+      for (size_t i = 0; i < count; ++i) {
+        EXPECT_EQ(numbers[i], 1000 + expected[i]) << kernels_.name << " " << n << " " << bound;
+        EXPECT_EQ(kept[i], values[expected[i]]);
+      }
     }
     float least, greatest, expected_least, expected_greatest;
     kernels_.range(values.data(), n, &least, &greatest);

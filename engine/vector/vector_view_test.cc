@@ -437,7 +437,7 @@ TEST_F(VectorViewTest, NobodyWaitsForAFieldThatWent) {
   Open(false);
   // Slow to link, and too long for so many to be sketched.
   AddField("slow", 512, v1::VECTOR_INDEX_KIND_HNSW, 4096);
-  v1::InsertVectorsRequest insert = VectorsOf("slow", 6000, 512);
+  v1::InsertVectorsRequest insert = VectorsOf("slow", 9000, 512);
   insert.mutable_options()->set_wait_for_views(true);
   ASSERT_TRUE(InsertAll(insert).ok());
   EXPECT_LT(Status().indexed, Status().visible);
