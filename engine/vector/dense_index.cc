@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <numeric>
 #include <thread>
 
 #include "absl/strings/str_cat.h"

@@ -264,7 +264,7 @@ bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketche
   const Slot* const slots = question.sketched.near.data();
   const auto living = static_cast<size_t>(
       std::count_if(slots, slots + count, [&](Slot slot) { return table_.Alive(slot); }));
-  if (4 * living < 3 * count) return false;
+  if (count == 0 || 4 * living < 3 * count) return false;
   question.distances.resize(std::max(count, question.distances.size()));
   question.storage->Distances(question.query, slots, count, question.distances.data());
   question.pool.Widen(MarginOf(question, sketched.copies().widest()));

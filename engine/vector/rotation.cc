@@ -50,7 +50,8 @@ void Multiply(const float* factors, float* values, size_t n) {
 
 #if HWY_TARGET != HWY_SCALAR
 // Multiplies kVectors vectors of the processor, a power of two, and takes all steps that stay
-// within them.
+// within them. Unrolled they are not in memory, where sanitizers would have them lie elsewhere
+// (sketch_kernels.cc).
 template <size_t kVectors>
 void StepsWithin(const float* factors, float* values) {
   const hn::CappedTag<float, 16> df;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <utility>
@@ -90,7 +91,9 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
 }
 
 int64_t SketchCentres::Bytes() const {
-  return static_cast<int64_t>((places_.size() + squares_.size() + rows_.size()) * sizeof(float));
+  return static_cast<int64_t>(
+      (places_.size() + squares_.size() + orders_.size() + rows_.size() + spread_.size()) *
+      sizeof(float));
 }
 
 void SketchCentres::Products(const float* turned, float* products) const {
@@ -127,7 +130,7 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
     float least, sum;
     codec_.kernels().orders(orders_.data(), products.data(), room_, order.data(), &least, &sum);
     const float mean = sum / static_cast<float>(count());
-    if (!(mean > least)) continue;
+    if (!(mean > least) || !std::isfinite(mean)) continue;
     for (size_t k = 0; k < count(); ++k) all.push_back((order[k] - least) / (mean - least));
   }
   std::sort(all.begin(), all.end());
@@ -159,7 +162,9 @@ size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* s
     const float next = spread_[before + 1] - spread_[before];
     const float far = spread_[before] + next * static_cast<float>(at - static_cast<double>(before));
     const float mean = sum / static_cast<float>(count());
-    const float bound = std::max(least, least + far * (mean - least));
+    // Beyond what floats hold all are as near.
+    const float bound = std::isfinite(mean) ? std::max(least, least + far * (mean - least))
+                                            : std::numeric_limits<float>::max();
     // What kernels look at beyond count() is infinite.
     found = codec_.kernels().find_near(
         order, room_, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());

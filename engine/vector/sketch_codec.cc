@@ -134,7 +134,7 @@ void SketchCodec::Prepare(const float* vector, SketchQuery* query) const {
     most = std::max(most, sum);
   }
   // Beyond what floats hold all are as near.
-  if (!std::isfinite(all)) {
+  if (!std::isfinite(range * all)) {
     std::fill_n(turned, components_, 0.0f);
     all = most = 0;
   }

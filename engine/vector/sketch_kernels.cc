@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
 #ifndef COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_PLAIN_
@@ -537,24 +536,24 @@ const SketchKernels& BestSketchKernels() {
 
 float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count) {
   // How often it is looked for between two others.
-  constexpr int kSteps = 16;
+  constexpr int kSteps = 32;
   const size_t enough = count + count / 8;
   float low, high;
   kernels.range(values, n, &low, &high);
   size_t below = 0, above = n;
   for (int i = 0; i < kSteps && low < high; ++i) {
-    // Where it would be if they lay evenly; every other time in the middle, which is seldom as
-    // good, and never bad.
-    const float even = static_cast<float>(enough - below) / static_cast<float>(above - below);
-    const float part = i % 2 == 0 && even < 1 ? even : 0.5f;
-    const float middle = low * (1 - part) + high * part;
-    const size_t found = kernels.count_near(values, n, middle);
+    // Where it would be if they lay evenly; every other time in the middle, which gets there also
+    // where a few lie far from the others.
+    const float expected = static_cast<float>(enough - below) / static_cast<float>(above - below);
+    const float share = i % 2 == 0 && expected < 1 ? expected : 0.5f;
+    const float between = low * (1 - share) + high * share;
+    const size_t found = kernels.count_near(values, n, between);
     if (found >= count) {
-      high = middle;
+      high = between;
       above = found;
       if (found <= enough) break;
     } else {
-      low = middle;
+      low = between;
       below = found;
     }
   }

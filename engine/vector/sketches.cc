@@ -133,13 +133,13 @@ size_t Sketches::ListBlocks(size_t centres, Scratch* scratch) const {
   }
   // Those of a centre are compared with those of others, so that what is near to the query is
   // in many groups.
-  size_t at = 0, in_time = 0;
+  size_t at = 0, column = 0;
   const auto list = [&](const uint8_t* bytes, float added, uint64_t live) {
     scratch->blocks[at] = bytes;
     scratch->added[at] = added;
     scratch->masks[at] = live;
     at += kBlocksAtOnce;
-    if (at >= blocks) at = ++in_time;
+    if (at >= blocks) at = ++column;
   };
   for (size_t c = 0; c < centres; ++c) {
     const float added = centres_->Added(near[c], scratch->centres);

@@ -169,6 +169,19 @@ TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
     values.assign(n, 0.5f);
     EXPECT_EQ(BoundOf(kernels_, values.data(), n, n / 2), 0.5f);
   }
+  // Where a few are much less than the others, or much more.
+  for (const float far : {-16'000.0f, -400.0f, 400.0f, 16'000.0f}) {
+    constexpr size_t kMany = 16'384;
+    std::vector<float> values(kMany);
+    for (float& value : values) value = normal_(random_);
+    for (size_t i = 0; i < 5; ++i) values[7 * i] = far;
+    for (const size_t count : {10, 100}) {
+      const float bound = BoundOf(kernels_, values.data(), kMany, count);
+      const size_t found = kernels_.count_near(values.data(), kMany, bound);
+      EXPECT_GE(found, count);
+      EXPECT_LE(found, 2 * count) << kernels_.name << " " << far;
+    }
+  }
 }
 
 TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
@@ -326,6 +339,29 @@ TEST_F(SketchesTest, TellHowFarVectorsAre) {
           }
           // Of normally distributed components, whose distances lie close together.
           EXPECT_LT(error, (bits == 1 ? 0.8 : 0.2) * spread) << dimension << " " << bits;
+        }
+      }
+    }
+  }
+}
+
+// Also where the sums of a query, times the range of its levels, are beyond what floats hold.
+TEST_F(SketchesTest, QueriesOfAnyLengthFindSomething) {
+  for (const Metric metric : {Metric::kCosine, Metric::kL2, Metric::kDot}) {
+    for (const int bits : {1, 2}) {
+      for (const size_t dimension : {1, 16, 64}) {
+        const SketchCodec codec(metric, dimension, bits, {});
+        std::vector<std::vector<float>> vectors;
+        for (size_t i = 0; i < 300; ++i) vectors.push_back(Random(dimension, false));
+        const Sketches sketches = Make(codec, vectors, 1);
+        SketchQuery query;
+        Sketches::Scratch scratch;
+        for (const float length : {0.0f, 1e-40f, 1e-30f, 1e10f, 2e37f, 1e38f, 3e38f}) {
+          std::vector<float> asking(dimension);
+          asking[0] = length;
+          codec.Prepare(asking.data(), &query);
+          EXPECT_GE(sketches.FindNear(query, 20, 1, &scratch), 20u)
+              << static_cast<int>(metric) << " " << bits << " " << dimension << " " << length;
         }
       }
     }

@@ -55,7 +55,7 @@ class VectorStorage {
   uint8_t* MutableResidue(Slot slot) {
     return codec_->residue_bytes() == 0 ? nullptr : residues_.At(slot);
   }
-  // After the code.
+  // To be written after the code: with room at its end they lie there.
   CodeParams& MutableParams(Slot slot) {
     return *reinterpret_cast<CodeParams*>(params_.At(slot) + params_at_);
   }
