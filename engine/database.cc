@@ -242,7 +242,7 @@ absl::Status Database::FindNearest(const CallContext& context, const NamespaceVi
     if (view_host_->WaitVisible(vectors_, view.commit(), deadline)) {
       COOKIX_ASSIGN_OR_RETURN(const bool answered, vectors_->Search(context, view, search, result));
       if (answered) return absl::OkStatus();
-      *result = VectorSearchResult();
+      result->Clear();
     }
   }
   return SearchRecords(context, view, search, result);

@@ -216,6 +216,8 @@ class DenseIndex {
   void FindCandidates(Question& question, size_t more) const;
   // Compares candidates again, by code and residue, until `more` are sure to be the nearest.
   void Refine(Question& question, size_t more) const;
+  // Compares again what is in no order, and puts it in order.
+  static void RefineUnordered(Question& question);
   // Tells what is being tried what comparing all found.
   static void TrySketches(Question& question, size_t more);
   // Leaves of the candidates those that were there at the reader's commit, and adds those
@@ -234,10 +236,16 @@ class DenseIndex {
   bool ScanSketched(Question& question, const SketchedMatches& sketched) const;
   void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
-  // What is near by sketches, and the tail.
-  void ScanSketches(Question& question, const SlotSketches& sketches, size_t width,
-                    size_t kept) const;
-  // By so much of what codes tell a scan may be wrong about which of two is nearer.
+  // Finds by sketches, and in the tail, what may be among the nearest `more` once it is compared
+  // again; at most about `wanted`.
+  void ScanSketches(Question& question, const SlotSketches& sketches, size_t more,
+                    size_t wanted) const;
+  // Leaves of so many that sketches found, and their distances by code, at least the `near`
+  // nearest and those that may be as near; returns how many.
+  size_t KeepNear(Question& question, size_t near, size_t count, const CodeParams& widest) const;
+  // By so much the distance that a code of that scale tells is wrong at most, or is taken to be;
+  // and the difference of two.
+  static float Spread(const Question& question, const CodeParams& params);
   static float MarginOf(const Question& question, const CodeParams& widest);
   // Makes the pool ready for a scan.
   static void ResetPool(Question& question);

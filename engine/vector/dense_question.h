@@ -54,6 +54,8 @@ struct DenseIndex::Question {
   Sketches::Scratch sketched;
   std::vector<float> distances;
   std::vector<Range> tail;
+  // So many that sketches found, in `sketched` and `distances`, are not among the candidates yet.
+  size_t unordered = 0;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;
   // There was more.

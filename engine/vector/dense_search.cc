@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numbers>
 #include <utility>
 #include <vector>
 
@@ -85,9 +86,13 @@ double DenseIndex::WireDistance(double distance) const {
   return field_.metric() == v1::VECTOR_METRIC_L2 ? std::sqrt(std::max(0.0, distance)) : distance;
 }
 
+float DenseIndex::Spread(const Question& question, const CodeParams& params) {
+  return kSpreads * question.codec().CodeSpread(question.query, params);
+}
+
 float DenseIndex::MarginOf(const Question& question, const CodeParams& widest) {
-  // One may be nearer by so much, and the other farther.
-  return 2 * kSpreads * question.codec().CodeSpread(question.query, widest);
+  // One is wrong whatever the other is.
+  return std::numbers::sqrt2_v<float> * Spread(question, widest);
 }
 
 // Compares slots and keeps the nearest: one block while the next comes from memory.
@@ -397,6 +402,7 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   const bool graph = hnsw() && question.graph_wanted && !search.exact && total > kScanBelow &&
                      in_graph_count_.load() > 0;
   question.truncated = false;
+  question.unordered = 0;
   question.left_out = false;
   question.trial.reset();
   question.tail.clear();
@@ -418,9 +424,7 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
 
   const size_t wanted = more * codec.refine_factor() + kRefined;
   if (sketches != nullptr) {
-    const size_t width = std::max(more, question.ef) * sketches->width;
-    ScanSketches(question, *sketches, std::max(width, wanted),
-                 std::min(wanted, table_.end()) + question.changes.size());
+    ScanSketches(question, *sketches, more, std::min(wanted, table_.end()));
     return;
   }
   const size_t of_matches = floats ? 0 : std::min(kMostRefined, matches / kRefinedPart);
@@ -468,8 +472,30 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   }
 }
 
+void DenseIndex::RefineUnordered(Question& question) {
+  const size_t count = question.unordered;
+  const Slot* const slots = question.sketched.near.data();
+  float* const distances = question.distances.data();
+  const bool exact = question.codec().exact();
+  for (size_t i = 0; i < count && !exact; ++i) {
+    distances[i] = question.storage->Refine(question.query, slots[i]);
+  }
+  if (count <= ScanPool::kSorted) {
+    question.pool.Reset(count, count);
+    question.pool.Insert(distances, slots, count);
+    TakePool(question);
+    return;
+  }
+  for (size_t i = 0; i < count; ++i) question.candidates.push_back({distances[i], slots[i]});
+  std::sort(question.candidates.begin(), question.candidates.end());
+}
+
 void DenseIndex::Refine(Question& question, size_t more) const {
   std::vector<Candidate>& candidates = question.candidates;
+  if (question.unordered > 0) {
+    RefineUnordered(question);
+    return;
+  }
   if (!question.codec().exact() && !question.search->exact) {
     const VectorStorage& storage = *question.storage;
     float worst = -std::numeric_limits<float>::infinity();
@@ -482,9 +508,7 @@ void DenseIndex::Refine(Question& question, size_t more) const {
       // Of those that came after as many as are wanted, most are too far away to become one
       // of them.
       if (i >= more && !keeps_all()) {
-        const float spread =
-            question.codec().CodeSpread(question.query, storage.Params(candidate.slot));
-        if (candidate.distance - kSpreads * spread > worst) {
+        if (candidate.distance - Spread(question, storage.Params(candidate.slot)) > worst) {
           candidates.resize(i);
           question.truncated = true;
           break;

@@ -96,19 +96,51 @@ void PlainTables(const float* components, int bits, float inverse, size_t groups
   }
 }
 
-void PlainRange(const float* values, size_t n, float* least, float* greatest) {
-  *least = kInfinity;
-  *greatest = -kInfinity;
-  for (size_t i = 0; i < n; ++i) {
-    *least = std::min(*least, values[i]);
-    if (values[i] < kInfinity) *greatest = std::max(*greatest, values[i]);
+// So that `count_near` says that at least `count` of n values are at most as much, of which `low`
+// is the least and `high` the greatest. Part of each kernel: what it calls is compiled for one
+// instruction set.
+template <class CountNear>
+__attribute__((always_inline)) inline float BoundBetween(float low, float high, size_t n,
+                                                         size_t count,
+                                                         const CountNear& count_near) {
+  // How often it is looked for between two others.
+  constexpr int kSteps = 32;
+  // A few more than wanted cost less than another step.
+  const size_t enough = count + std::max<size_t>(count / 5, 4);
+  size_t below = 0, above = n;
+  for (int i = 0; i < kSteps && low < high; ++i) {
+    // Where it would be if they lay evenly, or at first, as few are near, if there were the more
+    // the farther away; every other time in the middle, which gets there also where a few lie far
+    // from the others.
+    const float part =
+        static_cast<float>((count + enough) / 2 - below) / static_cast<float>(above - below);
+    const float expected = below == 0 ? std::sqrt(part) : part;
+    const float share = (i < 2 || i % 2 == 0) && expected < 1 ? expected : 0.5f;
+    const float between = low * (1 - share) + high * share;
+    const size_t found = count_near(between);
+    if (found >= count) {
+      high = between;
+      above = found;
+      if (found <= enough) break;
+    } else {
+      low = between;
+      below = found;
+    }
   }
+  return high;
 }
 
-size_t PlainCountNear(const float* values, size_t n, float bound) {
-  size_t count = 0;
-  for (size_t i = 0; i < n; ++i) count += values[i] <= bound ? 1 : 0;
-  return count;
+float PlainBound(const float* values, size_t n, size_t count) {
+  float least = kInfinity, greatest = -kInfinity;
+  for (size_t i = 0; i < n; ++i) {
+    least = std::min(least, values[i]);
+    if (values[i] < kInfinity) greatest = std::max(greatest, values[i]);
+  }
+  return BoundBetween(least, greatest, n, count, [&](float bound) {
+    size_t near = 0;
+    for (size_t i = 0; i < n; ++i) near += values[i] <= bound ? 1 : 0;
+    return near;
+  });
 }
 
 size_t PlainFindNear(const float* values, size_t n, float bound, uint32_t* at) {
@@ -129,9 +161,8 @@ size_t PlainKeepNear(float* values, uint32_t* numbers, size_t n, float bound) {
   return kept;
 }
 
-constexpr SketchKernels kPlain = {"plain",        PlainDistances, PlainProducts,
-                                  PlainOrders,    PlainTables,    PlainRange,
-                                  PlainCountNear, PlainFindNear,  PlainKeepNear};
+constexpr SketchKernels kPlain = {"plain",     PlainDistances, PlainProducts, PlainOrders,
+                                  PlainTables, PlainBound,     PlainFindNear, PlainKeepNear};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -364,19 +395,6 @@ void Tables(const float* components, int bits, float inverse, size_t groups, uin
   }
 }
 
-void Range(const float* values, size_t n, float* least, float* greatest) {
-  const hn::CappedTag<float, kSketchLanes> df;
-  const auto infinity = hn::Set(df, kInfinity), nothing = hn::Neg(infinity);
-  auto low = infinity, high = nothing;
-  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
-    const auto value = hn::LoadU(df, values + i);
-    low = hn::Min(low, value);
-    high = hn::Max(high, hn::IfThenElse(hn::Lt(value, infinity), value, nothing));
-  }
-  *least = hn::GetLane(hn::MinOfLanes(df, low));
-  *greatest = hn::GetLane(hn::MaxOfLanes(df, high));
-}
-
 size_t CountNear(const float* values, size_t n, float bound) {
   const hn::CappedTag<float, kSketchLanes> df;
   const hn::RebindToUnsigned<decltype(df)> du;
@@ -388,6 +406,19 @@ size_t CountNear(const float* values, size_t n, float bound) {
     counts = hn::Add(counts, hn::IfThenElseZero(near, one));
   }
   return hn::GetLane(hn::SumOfLanes(du, counts));
+}
+
+float Bound(const float* values, size_t n, size_t count) {
+  const hn::CappedTag<float, kSketchLanes> df;
+  const auto infinity = hn::Set(df, kInfinity), nothing = hn::Neg(infinity);
+  auto low = infinity, high = nothing;
+  for (size_t i = 0; i < n; i += hn::Lanes(df)) {
+    const auto value = hn::LoadU(df, values + i);
+    low = hn::Min(low, value);
+    high = hn::Max(high, hn::IfThenElse(hn::Lt(value, infinity), value, nothing));
+  }
+  return BoundBetween(hn::GetLane(hn::MinOfLanes(df, low)), hn::GetLane(hn::MaxOfLanes(df, high)),
+                      n, count, [&](float bound) HWY_ATTR { return CountNear(values, n, bound); });
 }
 
 // Without a branch that depends on it: where they are cannot be foreseen.
@@ -431,15 +462,8 @@ void Fill(SketchKernels* kernels) {
 #if HWY_TARGET == HWY_SCALAR
   *kernels = kPlain;
 #else
-  *kernels = {hwy::TargetName(HWY_TARGET),
-              Distances,
-              Products,
-              Orders,
-              Tables,
-              Range,
-              CountNear,
-              FindNear,
-              KeepNear};
+  *kernels = {
+      hwy::TargetName(HWY_TARGET), Distances, Products, Orders, Tables, Bound, FindNear, KeepNear};
 #endif
 }
 
@@ -534,40 +558,9 @@ const SketchKernels& BestSketchKernels() {
   return kernels;
 }
 
-float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count) {
-  // How often it is looked for between two others.
-  constexpr int kSteps = 32;
-  const size_t enough = count + count / 8;
-  float low, high;
-  kernels.range(values, n, &low, &high);
-  size_t below = 0, above = n;
-  for (int i = 0; i < kSteps && low < high; ++i) {
-    // Where it would be if they lay evenly; every other time in the middle, which gets there also
-    // where a few lie far from the others.
-    const float expected = static_cast<float>(enough - below) / static_cast<float>(above - below);
-    const float share = i % 2 == 0 && expected < 1 ? expected : 0.5f;
-    const float between = low * (1 - share) + high * share;
-    const size_t found = kernels.count_near(values, n, between);
-    if (found >= count) {
-      high = between;
-      above = found;
-      if (found <= enough) break;
-    } else {
-      low = between;
-      below = found;
-    }
-  }
-  return high;
-}
-
-size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* distances,
-                uint32_t* numbers) {
-  size_t end = n;
-  while (end % kSketchLanes != 0) distances[end++] = kInfinity;
-  const float bound = BoundOf(kernels, distances, end, count);
-  // Beyond what floats hold none is nearer than another.
-  if (!std::isfinite(bound)) return n;
-  return kernels.keep_near(distances, numbers, end, bound);
+size_t FillLanes(float* values, size_t n) {
+  while (n % kSketchLanes != 0) values[n++] = kInfinity;
+  return n;
 }
 
 std::vector<SketchKernels> AllSketchKernels() {

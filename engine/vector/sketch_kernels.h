@@ -81,26 +81,21 @@ struct SketchKernels {
   void (*tables)(const float* components, int bits, float inverse, size_t groups,
                  uint8_t* tables) = nullptr;
 
-  // The least of `n` values and the greatest that is not infinite; infinity and its opposite
-  // where there is none. How many are at most `bound`, and their places. REQUIRES: n is a
-  // multiple of kSketchLanes; `at` has room for n.
-  void (*range)(const float* values, size_t n, float* least, float* greatest) = nullptr;
-  size_t (*count_near)(const float* values, size_t n, float bound) = nullptr;
+  // So that at least `count` of `n` values are at most as much, and not many more: at most the
+  // greatest that is not infinite, or infinity less than that where there is none. REQUIRES: n is
+  // a multiple of kSketchLanes.
+  float (*bound)(const float* values, size_t n, size_t count) = nullptr;
+  // The places of those of `n` values that are at most `bound`; returns how many. REQUIRES: n is
+  // a multiple of kSketchLanes; `at` has room for n.
   size_t (*find_near)(const float* values, size_t n, float bound, uint32_t* at) = nullptr;
   // Leaves of `n` values and their numbers, in their order, those with values of at most `bound`;
   // returns how many. REQUIRES: n is a multiple of kSketchLanes.
   size_t (*keep_near)(float* values, uint32_t* numbers, size_t n, float bound) = nullptr;
 };
 
-// So that at least `count` of `n` values are at most as much, and not many more; at most the
-// greatest finite one. REQUIRES: n is a multiple of kSketchLanes.
-float BoundOf(const SketchKernels& kernels, const float* values, size_t n, size_t count);
-
-// Leaves of `n` distances and their numbers at least the `count` nearest, and not many more, in
-// their order; all where that cannot be told. Returns how many. Both have room for kSketchLanes
-// more.
-size_t KeepNear(const SketchKernels& kernels, size_t count, size_t n, float* distances,
-                uint32_t* numbers);
+// Puts infinite values behind `n` of them, up to a multiple of kSketchLanes; returns that. There
+// is room for them.
+size_t FillLanes(float* values, size_t n);
 
 // The k-th of some of n numbers, in no order that vectors may come in.
 inline size_t Scattered(size_t k, size_t n) {

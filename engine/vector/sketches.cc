@@ -162,18 +162,19 @@ size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
   float* const distances = scratch->distances.data();
   kernels.distances(query.sums, scratch->blocks.data(), scratch->added.data(), blocks,
                     scratch->masks.data(), distances, scratch->least.data());
+  constexpr float kAll = std::numeric_limits<float>::max();
   // The nearest are mostly in groups of their own.
   const size_t groups = blocks / kBlocksAtOnce * kSketchLanes;
-  float bound = std::numeric_limits<float>::max();
-  if (count < groups) {
-    const float likely = BoundOf(kernels, scratch->least.data(), groups, count);
-    if (kernels.count_near(scratch->least.data(), groups, likely) >= count) bound = likely;
-  }
+  const float bound = count < groups ? kernels.bound(scratch->least.data(), groups, count) : kAll;
   uint32_t* const at = scratch->at.data();
   size_t found = kernels.find_near(distances, blocks * kSketchBlock, bound, at);
+  // There is nothing in many groups.
+  if (found < count) found = kernels.find_near(distances, blocks * kSketchBlock, kAll, at);
   if (found > 2 * count) {
-    for (size_t i = 0; i < found; ++i) scratch->some[i] = distances[at[i]];
-    found = KeepNear(kernels, count, found, scratch->some.data(), at);
+    float* const some = scratch->some.data();
+    for (size_t i = 0; i < found; ++i) some[i] = distances[at[i]];
+    const size_t end = FillLanes(some, found);
+    found = kernels.keep_near(some, at, end, kernels.bound(some, end, count));
   }
   if (found > 2 * count) {
     // Many are as near.

@@ -14,6 +14,8 @@ struct DenseIndex::SlotSketches {
   Sketches sketches;
   // For each candidate that a search asks for, so many are compared by codes.
   size_t width = 0;
+  // Of the greatest scale among them.
+  CodeParams widest;
   // Of what came since the centres were learned (Sketches::WriteScratch).
   double strain = 0;
 

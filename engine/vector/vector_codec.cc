@@ -123,13 +123,14 @@ class Int8Codec final : public VectorCodec {
   }
 
   float CodeSpread(const PreparedQuery& query, const CodeParams& params) const override {
-    // Both are rounded: the vector, by up to half a step in each component, and the query.
-    // Of the vector's length it is only known what it is at most; half of that is above what
-    // it mostly is.
+    // Both are rounded, neither as the other is: the vector, by up to half a step in each
+    // component, and the query. Of the vector's length it is only known what it is at most; half
+    // of that is above what it mostly is.
     constexpr float kRoundingOfStep = 0.2887f;  // 1 / sqrt(12)
     const float vector = params.scale * static_cast<float>(query.length);
     const float length = 63.5f * params.scale * root_;
-    const float spread = kRoundingOfStep * (vector + query.scale * length);
+    const float of_query = query.scale * length;
+    const float spread = kRoundingOfStep * std::sqrt(vector * vector + of_query * of_query);
     return metric_ == Metric::kL2 ? 2 * spread : spread;
   }
 

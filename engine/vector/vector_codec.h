@@ -136,8 +136,8 @@ class VectorCodec {
     return 0;
   }
   // The distance by code differs from the refined one by about so much, as a standard
-  // deviation; infinite where that is not known. Of params only scale counts, and the greater
-  // it is, the greater is the spread.
+  // deviation; infinite where that is not known. Of params only scale counts: the spread is
+  // proportional to it.
   virtual float CodeSpread(const PreparedQuery& query, const CodeParams& params) const {
     return std::numeric_limits<float>::infinity();
   }

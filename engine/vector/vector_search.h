@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cookix/v1/catalog_service.pb.h"
@@ -51,6 +52,14 @@ struct VectorSearch {
 };
 
 struct VectorSearchResult {
+  // For the next search: keeps the memory of the hits.
+  void Clear() {
+    std::vector<VectorHit> room = std::move(hits);
+    room.clear();
+    *this = VectorSearchResult();
+    hits = std::move(room);
+  }
+
   // Ascending.
   std::vector<VectorHit> hits;
   // As SearchDiagnostics.strategy.

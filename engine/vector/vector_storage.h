@@ -76,12 +76,13 @@ class VectorStorage {
     // Beyond this many bytes the processor's own prefetching has long begun.
     const size_t bytes =
         std::min<size_t>(1024, query.by_residue ? codec_->residue_bytes() / 2 : code_bytes_);
+    const bool params_apart = &params_ != &array;
     for (size_t i = 0; i < count; ++i) {
       const Slot slot = slot_of(i);
       const uint8_t* const code = array.At(slot);
       codes[i] = code;
       params[i] = &Params(slot);
-      __builtin_prefetch(params[i]);
+      if (params_apart) __builtin_prefetch(params[i]);
       __builtin_prefetch(code);
       for (size_t at = 64; at < bytes; at += 64) __builtin_prefetch(code + at);
     }

@@ -98,7 +98,7 @@ absl::Status CookixIndex::Find(size_t query, size_t k, size_t ef,
   search.ef = static_cast<int64_t>(ef);
   search.exact = exact;
   search.accept = std::move(accept);
-  *result = engine::VectorSearchResult();
+  result->Clear();
   COOKIX_ASSIGN_OR_RETURN(const bool answered, index_.Search(
                                                    context_, search, commit_,
                                                    [&](engine::Ordinal ordinal,
