@@ -160,17 +160,6 @@ COOKIX_UNSANITIZED uint64_t BelowBound(const float* distances, size_t count, flo
   return Below(distances, count, bound);
 }
 
-COOKIX_UNSANITIZED void LeastOf(const float* distances, float* least) {
-  const hn::CappedTag<float, kPoolGroups> d;
-  for (size_t i = 0; i < kPoolGroups; i += hn::Lanes(d)) {
-    auto sofar = hn::LoadU(d, distances + i);
-    for (size_t row = 1; row < kPoolGroups; ++row) {
-      sofar = hn::Min(sofar, hn::LoadU(d, distances + row * kPoolGroups + i));
-    }
-    hn::StoreU(sofar, d, least + i);
-  }
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace cookix::engine
 HWY_AFTER_NAMESPACE();
@@ -180,7 +169,6 @@ namespace cookix::engine {
 
 HWY_EXPORT(Insert);
 HWY_EXPORT(BelowBound);
-HWY_EXPORT(LeastOf);
 
 void CandidatePool::Reset(size_t limit) {
   static_assert(kBlock == kLanes);
@@ -200,10 +188,6 @@ void CandidatePool::Insert(const float* distances, const uint32_t* nodes, size_t
 
 uint64_t NearerThan(const float* distances, size_t count, float bound) {
   return HWY_DYNAMIC_DISPATCH(BelowBound)(distances, count, bound);
-}
-
-void LeastOfGroups(const float* distances, float* least) {
-  HWY_DYNAMIC_DISPATCH(LeastOf)(distances, least);
 }
 
 }  // namespace cookix::engine

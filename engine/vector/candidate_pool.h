@@ -82,11 +82,6 @@ inline constexpr size_t kPoolAtOnce = 64;
 // Bit i is set when distances[i] < bound, for `count` up to kPoolAtOnce.
 uint64_t NearerThan(const float* distances, size_t count, float bound);
 
-// Of kPoolGroups groups of as many: least[i] is that of distances[i], distances[i +
-// kPoolGroups] and so on.
-inline constexpr size_t kPoolGroups = 16;
-void LeastOfGroups(const float* distances, float* least);
-
 }  // namespace cookix::engine
 
 #endif  // COOKIX_ENGINE_VECTOR_CANDIDATE_POOL_H_

@@ -34,6 +34,10 @@ class CodeCopies {
   // Of the greatest scale among them.
   const CodeParams& widest() const { return widest_; }
 
+  float scale(size_t at) const {
+    return params_.empty() ? lane_params_[at / kLanes].scales[at % kLanes] : params_[at].scale;
+  }
+
   // Distances to those from slots()[begin] on, at most `count` of them; returns how many.
   // `distances` has room for that, rounded up to a multiple of kLanes. REQUIRES: both are such
   // multiples.

@@ -216,19 +216,24 @@ class DenseIndex {
   void FindCandidates(Question& question, size_t more) const;
   // Compares candidates again, by code and residue, until `more` are sure to be the nearest.
   void Refine(Question& question, size_t more) const;
-  // Compares again what is in no order, and puts it in order.
-  static void RefineUnordered(Question& question);
+  // The same for what is not among the candidates yet.
+  void RefineUnordered(Question& question, size_t more) const;
+  // Whether it may be any of the candidates that comes first.
+  bool RanksAll(const Question& question) const;
   // Tells what is being tried what comparing all found.
   static void TrySketches(Question& question, size_t more);
-  // Leaves of the candidates those that were there at the reader's commit, and adds those
-  // that died since. False when that is forgotten.
-  bool Rewind(Question& question) const;
+  // Leaves of the candidates, which are in order, those that were there at the reader's commit and
+  // may be among the nearest `more`, and adds those that died since. False when that is forgotten.
+  bool Rewind(Question& question, size_t more) const;
+  // What Rewind() does first, of those that live now.
+  void LeaveTheLiving(Question& question, size_t more) const;
   // Make hits of the candidates: by what the store holds, of those that may be as near as
   // `worst`; or by codes.
   absl::Status RankByStored(Question& question, double worst) const;
   absl::Status RankByCodes(Question& question) const;
 
-  // Put into question.pool what is near of all, of what matches, of the tail.
+  // Put into question.pool, or where it is unordered, what is near of all, of what matches, of the
+  // tail.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
   void ScanCopies(Question& question, const CodeCopies& copies) const;
@@ -240,9 +245,14 @@ class DenseIndex {
   // again; at most about `wanted`.
   void ScanSketches(Question& question, const SlotSketches& sketches, size_t more,
                     size_t wanted) const;
-  // Leaves of so many that sketches found, and their distances by code, at least the `near`
-  // nearest and those that may be as near; returns how many.
+  // Compares by codes so many that sketches found.
+  static void CompareFound(Question& question, size_t count);
+  // Leaves of these at least the `near` nearest, and those that may be as near; returns how many.
   size_t KeepNear(Question& question, size_t near, size_t count, const CodeParams& widest) const;
+  // Puts what may be near of what was compared in a copy where sketches put what they find;
+  // returns how many.
+  size_t FindNearCopies(Question& question, const CodeCopies& copies) const;
+  void PrefetchUnordered(const Question& question) const;
   // By so much the distance that a code of that scale tells is wrong at most, or is taken to be;
   // and the difference of two.
   static float Spread(const Question& question, const CodeParams& params);

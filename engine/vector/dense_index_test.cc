@@ -319,6 +319,36 @@ TEST(DenseIndexFilterTest, AFilterUsedAgainSeesWhatChanged) {
   }
 }
 
+// Where most of what matches is farther away than floats hold.
+TEST(DenseIndexFilterTest, WhatIsInfinitelyFarAwayComesLast) {
+  for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_NONE}) {
+    World world(Field(48, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, quantization), 24);
+    std::set<Ordinal> matches;
+    const auto at = [](float place) {
+      v1::Vector vector;
+      for (int d = 0; d < 48; ++d) vector.add_values(place);
+      return vector;
+    };
+    for (Ordinal ordinal = 0; ordinal < 4000; ++ordinal) {
+      world.Put(ordinal, at(ordinal < 5 ? static_cast<float>(ordinal) * 1e17f : 1e19f));
+      if (ordinal % 4 == 0 || ordinal < 5) matches.insert(ordinal);
+    }
+    world.Commit();
+    world.IndexAll();
+    const auto accept = std::make_shared<Set>(matches);
+    for (int i = 0; i < 3; ++i) {
+      for (const int64_t limit : {3, 20, 200}) {
+        const auto result = world.Search(at(1e16f), limit, accept);
+        ASSERT_EQ(result.hits.size(), static_cast<size_t>(limit)) << quantization;
+        for (size_t k = 0; k < result.hits.size(); ++k) {
+          const Ordinal ordinal = result.hits[k].ordinal;
+          EXPECT_TRUE(k < 5 ? ordinal == k : accept->Contains(ordinal)) << ordinal << " " << limit;
+        }
+      }
+    }
+  }
+}
+
 TEST(DenseIndexChurnTest, RecallDoesNotDecay) {
   const auto field =
       Field(32, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8);

@@ -53,8 +53,10 @@ struct DenseIndex::Question {
   SketchQuery sketch;
   Sketches::Scratch sketched;
   std::vector<float> distances;
+  // Of groups of these (BoundOfMany).
+  std::vector<float> least;
   std::vector<Range> tail;
-  // So many that sketches found, in `sketched` and `distances`, are not among the candidates yet.
+  // What is not among the candidates yet: so many of sketched.near, and their distances by code.
   size_t unordered = 0;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;

@@ -14,6 +14,7 @@
 #include "engine/vector/dense_index.h"
 #include "engine/vector/dense_question.h"
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/near_kernels.h"
 #include "engine/vector/slot_sketches.h"
 #include "storage/base/status.h"
 
@@ -43,9 +44,6 @@ constexpr size_t kFiltersKept = 4;
 // Stored vectors that are read, and objects that are ranked, between two looks at the clock.
 constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kObjectsPerCheck = 1024;
-// Copies that are compared before the nearest of them are taken.
-constexpr size_t kCopiesAtOnce = 2048;
-constexpr size_t kPartsPerCheck = kSlotsPerCheck / kCopiesAtOnce;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
 // Of what is compared again, so many are asked for before the first is.
@@ -249,17 +247,52 @@ DenseIndex::Copied DenseIndex::CopiedMatches(const Question& question, size_t ma
 }
 
 void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
-  const std::vector<Slot>& slots = copies.slots();
-  const size_t parts = (slots.size() + kCopiesAtOnce - 1) / kCopiesAtOnce;
-  float distances[kCopiesAtOnce];
-  question.pool.Widen(MarginOf(question, copies.widest()));
-  for (size_t done = 0; done < parts; ++done) {
-    const size_t begin = done * kCopiesAtOnce;
-    const size_t count = copies.Distances(question.query, begin, kCopiesAtOnce, distances);
-    question.pool.Insert(distances, &slots[begin], count);
-    if (done % kPartsPerCheck == 0 && !question.context->Check().ok()) return;
+  const size_t count = copies.slots().size();
+  if (question.distances.size() < count + kNearLanes) {
+    question.distances.resize(count + kNearLanes);
   }
-  question.result->candidates_considered += static_cast<int64_t>(slots.size());
+  for (size_t begin = 0; begin < count; begin += kSlotsPerCheck) {
+    copies.Distances(question.query, begin, kSlotsPerCheck, &question.distances[begin]);
+    if (!question.context->Check().ok()) return;
+  }
+  question.result->candidates_considered += static_cast<int64_t>(count);
+  question.unordered = FindNearCopies(question, copies);
+  question.left_out = question.unordered < count;
+  PrefetchUnordered(question);
+}
+
+size_t DenseIndex::FindNearCopies(Question& question, const CodeCopies& copies) const {
+  const NearKernels& kernels = BestNearKernels();
+  const size_t count = copies.slots().size();
+  const size_t near = std::min(question.near, question.want);
+  float* const distances = question.distances.data();
+  std::vector<uint32_t>& places = question.sketched.near;
+  if (places.size() < count + kNearLanes) places.resize(count + kNearLanes);
+  const size_t end = FillLanes(distances, count);
+  const float bound = BoundOfMany(kernels, distances, end, near, &question.least);
+  const float spread = near < question.want ? Spread(question, copies.widest()) : 0;
+  size_t found = 0;
+  if (count > near && std::isfinite(bound + spread)) {
+    found = kernels.find_near(distances, end, bound + spread, places.data());
+  }
+  if (found < near) {
+    // There are no more, or beyond what floats hold none is nearer than another.
+    std::copy_n(copies.slots().begin(), count, places.begin());
+    return count;
+  }
+  for (size_t i = 0; i < found; ++i) distances[i] = distances[places[i]];
+  if (found > question.want) {
+    const size_t filled = FillLanes(distances, found);
+    const float most = kernels.bound(distances, filled, question.want);
+    found = kernels.keep_near(distances, places.data(), filled, most);
+  }
+  if (spread > 0) {
+    const auto scale_of = [&](uint32_t place) { return copies.scale(place); };
+    found = KeepWithin(bound, spread / copies.widest().scale, scale_of, found, distances,
+                       places.data());
+  }
+  for (size_t i = 0; i < found; ++i) places[i] = copies.slots()[places[i]];
+  return found;
 }
 
 bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketched) const {
@@ -270,22 +303,59 @@ bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketche
   const auto living = static_cast<size_t>(
       std::count_if(slots, slots + count, [&](Slot slot) { return table_.Alive(slot); }));
   if (count == 0 || 4 * living < 3 * count) return false;
-  question.distances.resize(std::max(count, question.distances.size()));
-  question.storage->Distances(question.query, slots, count, question.distances.data());
-  question.pool.Widen(MarginOf(question, sketched.copies().widest()));
-  question.pool.Insert(question.distances.data(), slots, count);
-  question.result->candidates_considered += static_cast<int64_t>(count);
-  question.result->strategy = "sketch";
+  CompareFound(question, count);
+  question.unordered =
+      KeepNear(question, std::min(question.near, question.want), count, sketched.copies().widest());
   question.left_out = true;
+  PrefetchUnordered(question);
   return true;
 }
 
+void DenseIndex::CompareFound(Question& question, size_t count) {
+  if (question.distances.size() < count + kNearLanes) {
+    question.distances.resize(count + kNearLanes);
+  }
+  question.storage->Distances(question.query, question.sketched.near.data(), count,
+                              question.distances.data());
+  question.result->candidates_considered += static_cast<int64_t>(count);
+  question.result->strategy = "sketch";
+}
+
+size_t DenseIndex::KeepNear(Question& question, size_t near, size_t count,
+                            const CodeParams& widest) const {
+  float* const distances = question.distances.data();
+  Slot* const slots = question.sketched.near.data();
+  if (count <= near) return count;
+  const NearKernels& kernels = BestNearKernels();
+  const size_t end = FillLanes(distances, count);
+  const float bound = kernels.bound(distances, end, near);
+  const float spread = question.codec().exact() || keeps_all() ? 0 : Spread(question, widest);
+  // Beyond what floats hold none is nearer than another.
+  if (!std::isfinite(bound + spread)) return count;
+  const size_t within = kernels.keep_near(distances, slots, end, bound + spread);
+  if (spread == 0) return within;
+  const auto scale_of = [&](Slot slot) { return question.storage->Params(slot).scale; };
+  return KeepWithin(bound, spread / widest.scale, scale_of, within, distances, slots);
+}
+
+void DenseIndex::PrefetchUnordered(const Question& question) const {
+  const bool exact = question.codec().exact();
+  const bool copied = question.result->strategy == "scan";
+  for (size_t i = 0; i < std::min(question.unordered, kFetched); ++i) {
+    const Slot slot = question.sketched.near[i];
+    if (!exact) question.storage->PrefetchResidue(slot);
+    // What was compared in a copy is not at hand where it lies.
+    if (copied) question.storage->PrefetchCode(slot);
+    table_.PrefetchOrdinal(slot);
+  }
+}
+
 void DenseIndex::ScanMatches(Question& question, size_t matches) const {
+  question.candidates.clear();
   question.want += std::min(kMostRefined, matches / kRefinedPart);
   ResetPool(question);
   question.result->strategy = "scan";
   ScanMatching(question, matches);
-  TakePool(question);
 }
 
 void DenseIndex::SearchFiltered(Question& question, HnswSearchStats* stats) const {
@@ -372,9 +442,11 @@ void DenseIndex::ScanMatching(Question& question, size_t matches) const {
       question.trial = copied.sketched;
     }
     ScanCopies(question, *copied.copies);
+    return;
   } else {
     ScanAll(question);
   }
+  TakePool(question);
 }
 
 void DenseIndex::Prepare(Question& question) const {
@@ -403,6 +475,7 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
                      in_graph_count_.load() > 0;
   question.truncated = false;
   question.unordered = 0;
+  question.candidates.clear();
   question.left_out = false;
   question.trial.reset();
   question.tail.clear();
@@ -444,12 +517,11 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   // Where it is not known how well codes tell what is near, or of how many objects the nearest
   // are, as many as may be are kept.
   const bool told = !keeps_all() && std::isfinite(codec.CodeSpread(question.query, {}));
-  question.near = told ? std::min(wanted, end) + question.changes.size() : question.want;
+  question.near = told ? std::min(more, end) + question.changes.size() : question.want;
   if (graph) question.tail = Tail();
   if (few) {
     ResetPool(question);
     ScanMatching(question, matches);
-    TakePool(question);
   } else {
     question.pool.Reset(question.want, question.want);
     SearchGraph(question);
@@ -472,13 +544,35 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
   }
 }
 
-void DenseIndex::RefineUnordered(Question& question) {
-  const size_t count = question.unordered;
-  const Slot* const slots = question.sketched.near.data();
+bool DenseIndex::RanksAll(const Question& question) const {
+  return keeps_all() || question.codec().ranks_by_stored() ||
+         (question.search->exact && !question.codec().exact());
+}
+
+void DenseIndex::RefineUnordered(Question& question, size_t more) const {
+  const NearKernels& kernels = BestNearKernels();
+  size_t count = question.unordered;
+  Slot* const slots = question.sketched.near.data();
   float* const distances = question.distances.data();
   const bool exact = question.codec().exact();
   for (size_t i = 0; i < count && !exact; ++i) {
+    if (i + kFetched < count) {
+      question.storage->PrefetchCode(slots[i + kFetched]);
+      question.storage->PrefetchResidue(slots[i + kFetched]);
+    }
     distances[i] = question.storage->Refine(question.query, slots[i]);
+  }
+  // Some may be dead.
+  const size_t near = more + question.changes.size() + kRefined;
+  if (count > std::max(near, ScanPool::kSorted) && !RanksAll(question)) {
+    const size_t end = FillLanes(distances, count);
+    const float bound = kernels.bound(distances, end, near);
+    const auto within = [&](float distance) { return distance <= bound; };
+    // Beyond what floats hold none is nearer than another.
+    if (static_cast<size_t>(std::count_if(distances, distances + end, within)) >= near) {
+      question.truncated = true;
+      count = kernels.keep_near(distances, slots, end, bound);
+    }
   }
   if (count <= ScanPool::kSorted) {
     question.pool.Reset(count, count);
@@ -493,7 +587,7 @@ void DenseIndex::RefineUnordered(Question& question) {
 void DenseIndex::Refine(Question& question, size_t more) const {
   std::vector<Candidate>& candidates = question.candidates;
   if (question.unordered > 0) {
-    RefineUnordered(question);
+    RefineUnordered(question, more);
     return;
   }
   if (!question.codec().exact() && !question.search->exact) {
@@ -530,12 +624,27 @@ void DenseIndex::TrySketches(Question& question, size_t more) {
   question.trial.reset();
 }
 
-bool DenseIndex::Rewind(Question& question) const {
+void DenseIndex::LeaveTheLiving(Question& question, size_t more) const {
+  std::vector<Candidate>& candidates = question.candidates;
+  const size_t enough =
+      RanksAll(question) ? candidates.size() : std::max<size_t>(1, more + question.changes.size());
+  size_t kept = 0;
+  for (const Candidate& candidate : candidates) {
+    // Those that are as far as the last come before or behind it by their ordinals.
+    if (kept >= enough && candidate.distance > candidates[enough - 1].distance) {
+      question.truncated = true;
+      break;
+    }
+    if (table_.Alive(candidate.slot)) candidates[kept++] = candidate;
+  }
+  candidates.resize(kept);
+}
+
+bool DenseIndex::Rewind(Question& question, size_t more) const {
   std::vector<Candidate>& candidates = question.candidates;
   // What is dead already died before `commit`, or is put back below; what dies from here on
   // did not die for this reader.
-  std::erase_if(candidates,
-                [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
+  LeaveTheLiving(question, more);
   if (question.mean) {
     question.firsts.clear();
     for (const Candidate& candidate : candidates) {
@@ -704,7 +813,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     result->search_us = watch.Elapsed();
     Refine(question, more);
     if (question.trial != nullptr) TrySketches(question, more);
-    if (!Rewind(question)) return false;
+    if (!Rewind(question, more)) return false;
     std::vector<VectorHit>& hits = result->hits;
     hits.clear();
     question.bounds.clear();

@@ -263,30 +263,6 @@ void DenseIndex::DropSketches() {
   gate_.Wait();
 }
 
-size_t DenseIndex::KeepNear(Question& question, size_t near, size_t count,
-                            const CodeParams& widest) const {
-  float* const distances = question.distances.data();
-  Slot* const slots = question.sketched.near.data();
-  if (count <= near) return count;
-  const SketchKernels& kernels = BestSketchKernels();
-  const size_t end = FillLanes(distances, count);
-  const float bound = kernels.bound(distances, end, near);
-  const float spread = question.codec().exact() || keeps_all() ? 0 : Spread(question, widest);
-  // Beyond what floats hold none is nearer than another.
-  if (!std::isfinite(bound + spread)) return count;
-  const size_t within = kernels.keep_near(distances, slots, end, bound + spread);
-  if (spread == 0) return within;
-  // Most of them are not as widely spread.
-  const float of_scale = spread / widest.scale;
-  size_t kept = 0;
-  for (size_t i = 0; i < within; ++i) {
-    slots[kept] = slots[i];
-    distances[kept] = distances[i];
-    kept += distances[i] <= bound + of_scale * question.storage->Params(slots[i]).scale ? 1 : 0;
-  }
-  return kept;
-}
-
 void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, size_t more,
                               size_t wanted) const {
   const Sketches& made = sketches.sketches;
@@ -297,29 +273,18 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   const size_t width = std::max(std::max(more, question.ef) * sketches.width, wanted) + late;
   const double part = SlotSketches::PartFor(width, table_.alive_count());
   const size_t count = made.FindNear(question.sketch, width, part, &scratch);
-  if (question.distances.size() < count + kSketchLanes) {
-    question.distances.resize(count + kSketchLanes);
-  }
-  question.storage->Distances(question.query, scratch.near.data(), count,
-                              question.distances.data());
+  CompareFound(question, count);
   // Of how many objects the nearest are is not known where these have several vectors.
   const size_t near = (keeps_all() ? wanted : more) + late;
   const size_t nearest = KeepNear(question, near, count, sketches.widest);
-  const bool exact = question.codec().exact();
-  question.result->strategy = "sketch";
-  question.result->candidates_considered += static_cast<int64_t>(count);
   question.truncated = scratch.passed_over || count >= width || nearest < count;
   if (question.tail.empty()) {
-    question.candidates.clear();
     question.unordered = nearest;
-    for (size_t i = 0; i < nearest; ++i) {
-      if (!exact) question.storage->PrefetchResidue(scratch.near[i]);
-      table_.PrefetchOrdinal(scratch.near[i]);
-    }
+    PrefetchUnordered(question);
     return;
   }
   question.pool.Reset(near, wanted + late);
-  if (!exact) question.pool.Widen(MarginOf(question, sketches.widest));
+  if (!question.codec().exact()) question.pool.Widen(MarginOf(question, sketches.widest));
   question.pool.Insert(question.distances.data(), scratch.near.data(), nearest);
   ScanTail(question);
   TakePool(question);

@@ -13,9 +13,6 @@ constexpr float kInfinity = std::numeric_limits<float>::infinity();
 // many more: seldom.
 constexpr size_t kRoom = 4;
 constexpr size_t kMoreRoom = 512;
-// Groups whose nearest are looked at together, and from how many on that is worth it.
-constexpr size_t kGroup = kPoolGroups * kPoolGroups;
-constexpr size_t kMany = 4 * kGroup;
 
 }  // namespace
 
@@ -41,35 +38,11 @@ void ScanPool::Tighten() {
 void ScanPool::Insert(const float* distances, const uint32_t* nodes, size_t count) {
   inserted_ += count;
   if (!keeps_more()) return near_.Insert(distances, nodes, count);
-  const size_t many = count >= kMany ? count / kGroup * kGroup : 0;
-  if (many > 0) InsertMany(distances, nodes, many);
-  InsertAFew(distances + many, nodes + many, count - many);
-}
-
-void ScanPool::InsertAFew(const float* distances, const uint32_t* nodes, size_t count) {
   for (size_t begin = 0; begin < count; begin += kPoolAtOnce) {
     const size_t n = std::min(kPoolAtOnce, count - begin);
     near_.Insert(distances + begin, nodes + begin, n);
     Tighten();
     Keep(distances + begin, nodes + begin, n);
-  }
-}
-
-void ScanPool::InsertMany(const float* distances, const uint32_t* nodes, size_t count) {
-  // The nearest of groups are mostly the nearest of all, and next to nothing to look at.
-  least_.resize(count / kPoolGroups);
-  for (size_t at = 0; at < count; at += kGroup) {
-    LeastOfGroups(distances + at, least_.data() + at / kPoolGroups);
-  }
-  // By whatever names: how near they are is all that counts.
-  near_.Insert(least_.data(), nodes, least_.size());
-  Tighten();
-  for (size_t at = 0; at < count; at += kGroup) {
-    const float* const least = least_.data() + at / kPoolGroups;
-    if (bound_ < kInfinity && NearerThan(least, kPoolGroups, bound_) == 0) continue;
-    for (size_t begin = at; begin < at + kGroup; begin += kPoolAtOnce) {
-      Keep(distances + begin, nodes + begin, kPoolAtOnce);
-    }
   }
 }
 

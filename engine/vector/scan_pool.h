@@ -31,7 +31,7 @@ class ScanPool {
     Tighten();
   }
 
-  // Many at a time are taken in faster. REQUIRES: no distance is NaN; nodes are below 2^31.
+  // REQUIRES: no distance is NaN; nodes are below 2^31.
   void Insert(const float* distances, const uint32_t* nodes, size_t count);
   void Insert(float distance, uint32_t node) { Insert(&distance, &node, 1); }
 
@@ -48,8 +48,6 @@ class ScanPool {
  private:
   // Makes bound_ what it is by near_ and last_.
   void Tighten();
-  void InsertAFew(const float* distances, const uint32_t* nodes, size_t count);
-  void InsertMany(const float* distances, const uint32_t* nodes, size_t count);
   // Keeps of at most kPoolAtOnce those that are nearer than bound_.
   void Keep(const float* distances, const uint32_t* nodes, size_t count);
   // Leaves of what is kept only what would be kept now.
@@ -67,8 +65,6 @@ class ScanPool {
   float bound_ = 0;
   // In no order; until Finish() nothing when near_ is all that is kept.
   std::vector<int64_t> kept_;
-  // Of groups of what comes.
-  std::vector<float> least_;
 };
 
 }  // namespace cookix::engine

@@ -166,7 +166,7 @@ size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* s
     const float bound = std::isfinite(mean) ? std::max(least, least + far * (mean - least))
                                             : std::numeric_limits<float>::max();
     // What kernels look at beyond count() is infinite.
-    found = codec_.kernels().find_near(
+    found = BestNearKernels().find_near(
         order, room_, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());
   }
   if (found > 0) return found;

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "engine/vector/near_kernels.h"
+
 namespace cookix::engine {
 
 // Sketches lie in blocks of this many. A block has, for each group of eight bits, a byte of each
@@ -21,7 +23,7 @@ inline constexpr size_t kTableBits = 4;
 inline constexpr size_t kTable = 16;
 inline constexpr size_t kMostGroups = 384;
 // Least distances of so many are told together.
-inline constexpr size_t kSketchLanes = 16;
+inline constexpr size_t kSketchLanes = kNearLanes;
 
 // Products of so many floats are made together, of two from each word.
 inline constexpr size_t kCentresAtOnce = 2 * kSketchLanes;
@@ -80,22 +82,7 @@ struct SketchKernels {
   // what would take something away adds it where it is not set.
   void (*tables)(const float* components, int bits, float inverse, size_t groups,
                  uint8_t* tables) = nullptr;
-
-  // So that at least `count` of `n` values are at most as much, and not many more: at most the
-  // greatest that is not infinite, or infinity less than that where there is none. REQUIRES: n is
-  // a multiple of kSketchLanes.
-  float (*bound)(const float* values, size_t n, size_t count) = nullptr;
-  // The places of those of `n` values that are at most `bound`; returns how many. REQUIRES: n is
-  // a multiple of kSketchLanes; `at` has room for n.
-  size_t (*find_near)(const float* values, size_t n, float bound, uint32_t* at) = nullptr;
-  // Leaves of `n` values and their numbers, in their order, those with values of at most `bound`;
-  // returns how many. REQUIRES: n is a multiple of kSketchLanes.
-  size_t (*keep_near)(float* values, uint32_t* numbers, size_t n, float bound) = nullptr;
 };
-
-// Puts infinite values behind `n` of them, up to a multiple of kSketchLanes; returns that. There
-// is room for them.
-size_t FillLanes(float* values, size_t n);
 
 // The k-th of some of n numbers, in no order that vectors may come in.
 inline size_t Scattered(size_t k, size_t n) {

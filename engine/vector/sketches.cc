@@ -158,23 +158,23 @@ size_t Sketches::FindNear(const SketchQuery& query, size_t count, double part,
   scratch->passed_over = centres < centres_->count();
   const size_t blocks = ListBlocks(centres, scratch);
   if (blocks == 0) return part < 1 ? FindNear(query, count, 1, scratch) : 0;
-  const SketchKernels& kernels = codec_.kernels();
+  const NearKernels& near = BestNearKernels();
   float* const distances = scratch->distances.data();
-  kernels.distances(query.sums, scratch->blocks.data(), scratch->added.data(), blocks,
-                    scratch->masks.data(), distances, scratch->least.data());
+  codec_.kernels().distances(query.sums, scratch->blocks.data(), scratch->added.data(), blocks,
+                             scratch->masks.data(), distances, scratch->least.data());
   constexpr float kAll = std::numeric_limits<float>::max();
   // The nearest are mostly in groups of their own.
   const size_t groups = blocks / kBlocksAtOnce * kSketchLanes;
-  const float bound = count < groups ? kernels.bound(scratch->least.data(), groups, count) : kAll;
+  const float bound = count < groups ? near.bound(scratch->least.data(), groups, count) : kAll;
   uint32_t* const at = scratch->at.data();
-  size_t found = kernels.find_near(distances, blocks * kSketchBlock, bound, at);
+  size_t found = near.find_near(distances, blocks * kSketchBlock, bound, at);
   // There is nothing in many groups.
-  if (found < count) found = kernels.find_near(distances, blocks * kSketchBlock, kAll, at);
+  if (found < count) found = near.find_near(distances, blocks * kSketchBlock, kAll, at);
   if (found > 2 * count) {
     float* const some = scratch->some.data();
     for (size_t i = 0; i < found; ++i) some[i] = distances[at[i]];
     const size_t end = FillLanes(some, found);
-    found = kernels.keep_near(some, at, end, kernels.bound(some, end, count));
+    found = near.keep_near(some, at, end, near.bound(some, end, count));
   }
   if (found > 2 * count) {
     // Many are as near.

@@ -148,48 +148,6 @@ TEST(RoundToBfloat16Test, IsTheNearestThatIsFinite) {
   EXPECT_EQ(RoundToBfloat16(kInfinity), kInfinity);
 }
 
-TEST_P(SketchKernelsTest, BoundsLetThroughEnough) {
-  const auto let_through = [](const std::vector<float>& values, float bound) {
-    return static_cast<size_t>(
-        std::count_if(values.begin(), values.end(), [&](float value) { return value <= bound; }));
-  };
-  for (const size_t n : {16, 64, 1024}) {
-    std::vector<float> values(n);
-    for (float& value : values) value = normal_(random_);
-    values[5] = kInfinity;
-    for (const size_t count : {size_t{1}, n / 4, n / 2, n - 1, n}) {
-      const float bound = kernels_.bound(values.data(), n, count);
-      const size_t found = let_through(values, bound);
-      EXPECT_GE(found, std::min(count, n - 1));
-      EXPECT_LE(found, count + std::max<size_t>(4, count / 5));
-      EXPECT_LT(bound, kInfinity);
-    }
-    // However far apart they are.
-    std::vector<float> far(n, 1);
-    far[3] = -3e38f;
-    far[4] = 3e38f;
-    far[5] = kInfinity;
-    EXPECT_LE(kernels_.bound(far.data(), n, n), 3e38f);
-    EXPECT_LE(kernels_.bound(far.data(), n, n - 2), 3e38f);
-    values.assign(n, 0.5f);
-    EXPECT_EQ(kernels_.bound(values.data(), n, n / 2), 0.5f);
-    values.assign(n, kInfinity);
-    EXPECT_EQ(kernels_.bound(values.data(), n, 1), -kInfinity);
-  }
-  // Where a few are much less than the others, or much more.
-  for (const float far : {-16'000.0f, -400.0f, 400.0f, 16'000.0f}) {
-    constexpr size_t kMany = 16'384;
-    std::vector<float> values(kMany);
-    for (float& value : values) value = normal_(random_);
-    for (size_t i = 0; i < 5; ++i) values[7 * i] = far;
-    for (const size_t count : {10, 100}) {
-      const size_t found = let_through(values, kernels_.bound(values.data(), kMany, count));
-      EXPECT_GE(found, count);
-      EXPECT_LE(found, 2 * count) << kernels_.name << " " << far;
-    }
-  }
-}
-
 TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
   for (const size_t groups : {size_t{1}, size_t{2}, size_t{37}, kMostGroups}) {
     for (const int bits : {1, 2}) {
@@ -210,31 +168,6 @@ TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
           }
           EXPECT_NEAR(tables[kTable * t + set], sum, 0.51) << kernels_.name << " " << bits;
         }
-      }
-    }
-  }
-}
-
-TEST_P(SketchKernelsTest, FindsWhatIsNear) {
-  for (const size_t n : {16, 48, 64, 128, 64 * 64 + 32, 64 * 130}) {
-    std::vector<float> values(n);
-    for (float& value : values) value = normal_(random_);
-    values[3] = kInfinity;
-    for (const float bound : {-10.0f, -2.0f, 0.0f, values[n / 2], 10.0f}) {
-      std::vector<uint32_t> at(n), expected(n);
-      const size_t count = plain_.find_near(values.data(), n, bound, expected.data());
-      EXPECT_EQ(kernels_.find_near(values.data(), n, bound, at.data()), count) << kernels_.name;
-      at.resize(count);
-      expected.resize(count);
-      EXPECT_EQ(at, expected) << kernels_.name << " " << n << " " << bound;
-      // The same, of some that have numbers.
-      std::vector<float> kept = values;
-      std::vector<uint32_t> numbers(n);
-      for (size_t i = 0; i < n; ++i) numbers[i] = static_cast<uint32_t>(1000 + i);
-      EXPECT_EQ(kernels_.keep_near(kept.data(), numbers.data(), n, bound), count);
-      for (size_t i = 0; i < count; ++i) {
-        EXPECT_EQ(numbers[i], 1000 + expected[i]) << kernels_.name << " " << n << " " << bound;
-        EXPECT_EQ(kept[i], values[expected[i]]);
       }
     }
   }

@@ -1,0 +1,70 @@
+// Inner loops that find which of many distances are the least, in the best instructions that the
+// processor has. Without a branch that depends on where these are: that cannot be foreseen.
+#ifndef COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
+#define COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace cookix::engine {
+
+// Kernels take so many values at a time.
+inline constexpr size_t kNearLanes = 16;
+// Values of which kernels tell the least of every kNearLanes-th.
+inline constexpr size_t kNearGroup = kNearLanes * kNearLanes;
+
+// No value is NaN.
+struct NearKernels {
+  // As Kernels::name.
+  const char* name = nullptr;
+
+  // least[kNearLanes * g + i] is the least of the values of the g-th kNearGroup whose number is i
+  // modulo kNearLanes.
+  void (*least)(const float* values, size_t groups, float* least) = nullptr;
+  // So that at least `count` of `n` values are at most as much, and not many more: at most the
+  // greatest that is not infinite, or infinity less than that where there is none. REQUIRES: n is
+  // a multiple of kNearLanes.
+  float (*bound)(const float* values, size_t n, size_t count) = nullptr;
+  // The places of those of `n` values that are at most `bound`; returns how many. REQUIRES: n is
+  // a multiple of kNearLanes; `at` has room for n.
+  size_t (*find_near)(const float* values, size_t n, float bound, uint32_t* at) = nullptr;
+  // Leaves of `n` values and their numbers, in their order, those with values of at most `bound`;
+  // returns how many. REQUIRES: n is a multiple of kNearLanes.
+  size_t (*keep_near)(float* values, uint32_t* numbers, size_t n, float bound) = nullptr;
+};
+
+// Puts infinite values behind `n` of them, up to a multiple of kNearLanes; returns that. There is
+// room for them.
+size_t FillLanes(float* values, size_t n);
+
+// NearKernels::bound() in less time where `count` are few of them. `room` is kept for the next
+// one.
+float BoundOfMany(const NearKernels& kernels, const float* values, size_t n, size_t count,
+                  std::vector<float>* room);
+
+// Leaves of `count` distances, and the numbers of what they are of, those that may be at most
+// `bound` if each is wrong by `of_scale` times its scale; returns how many.
+template <typename ScaleOf>
+size_t KeepWithin(float bound, float of_scale, const ScaleOf& scale_of, size_t count,
+                  float* distances, uint32_t* numbers) {
+  size_t kept = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const bool near = distances[i] <= bound + of_scale * scale_of(numbers[i]);
+    numbers[kept] = numbers[i];
+    distances[kept] = distances[i];
+    kept += near ? 1 : 0;
+  }
+  return kept;
+}
+
+// The best table for this processor. Thread-safe.
+const NearKernels& BestNearKernels();
+
+// All tables that this processor can run, the plain one (no vector instructions) first.
+// For tests.
+std::vector<NearKernels> AllNearKernels();
+
+}  // namespace cookix::engine
+
+#endif  // COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
