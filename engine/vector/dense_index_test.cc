@@ -261,7 +261,7 @@ TEST(DenseIndexFilterTest, RecallHoldsAtEverySelectivity) {
   constexpr Ordinal kObjects = 30000;
   world.Fill(1, kObjects);
   world.IndexAll();
-  for (const double share : {0.001, 0.01, 0.05, 0.2, 0.3, 0.5, 0.8, 0.99, 1.0}) {
+  for (const double share : {0.0001, 0.001, 0.01, 0.05, 0.2, 0.3, 0.5, 0.8, 0.99, 1.0}) {
     std::set<Ordinal> some;
     for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
       if (static_cast<double>(world.rng_() % 100000) < share * 100000) some.insert(ordinal);

@@ -37,7 +37,7 @@ constexpr size_t kDistancesPerCandidate = 24;
 constexpr size_t kGraphDistance = 3;
 // A scan of so many times the matches reads which slots match from a set of slots, which is
 // kept from search to search.
-constexpr size_t kSlotsPerMatch = 512;
+constexpr size_t kSlotsPerMatch = 4096;
 // Bytes of codes that are copied for a filter, at most, and filters that are remembered.
 constexpr size_t kMostCopied = size_t{4} << 20;
 constexpr size_t kFiltersKept = 4;

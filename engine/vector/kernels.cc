@@ -83,6 +83,15 @@ float PlainQuantize(const float* x, size_t n, int8_t* steps, int32_t* sum) {
   return step;
 }
 
+int32_t PlainSignedCode(const uint8_t* code, size_t n, int8_t* out) {
+  int32_t sum = 0;
+  for (size_t d = 0; d < n; ++d) {
+    out[d] = static_cast<int8_t>(code[d] - 128);
+    sum += out[d];
+  }
+  return sum;
+}
+
 uint32_t PlainHamming(const uint8_t* a, const uint8_t* b, size_t bytes) {
   uint32_t count = 0;
   for (size_t i = 0; i < bytes; ++i) {
@@ -139,10 +148,11 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
   return sum;
 }
 
-constexpr Kernels kPlain = {"plain",         PlainDotCodes, PlainLaneDistances, PlainDot,
-                            PlainSquares,    PlainSubtract, PlainMultiply,      PlainSquaredL2,
-                            PlainDotRefined, PlainQuantize, PlainHamming,       PlainDotBits,
-                            PlainAffine256,  PlainLeast256, PlainQuadsL2,       PlainQuadsDot};
+constexpr Kernels kPlain = {"plain",         PlainDotCodes,  PlainLaneDistances, PlainDot,
+                            PlainSquares,    PlainSubtract,  PlainMultiply,      PlainSquaredL2,
+                            PlainDotRefined, PlainQuantize,  PlainSignedCode,    PlainHamming,
+                            PlainDotBits,    PlainAffine256, PlainLeast256,      PlainQuadsL2,
+                            PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -402,6 +412,34 @@ float Quantize(const float* x, size_t n, int8_t* steps, int32_t* sum) {
   return scale;
 }
 
+// With vectors of D, from `begin` on; returns where the last ends. Adds the codes to `sum`.
+template <class D>
+HWY_INLINE size_t SignCodes(D d8, const uint8_t* code, size_t begin, size_t n, int8_t* out,
+                            uint64_t* sum) {
+  const hn::Repartition<uint64_t, D> d64;
+  const hn::RebindToSigned<D> di8;
+  const auto middle = hn::Set(d8, uint8_t{128});
+  auto sums = hn::Zero(d64);
+  for (; begin + hn::Lanes(d8) <= n; begin += hn::Lanes(d8)) {
+    const auto c = hn::LoadU(d8, code + begin);
+    sums = hn::Add(sums, hn::SumsOf8(c));
+    hn::StoreU(hn::BitCast(di8, hn::Xor(c, middle)), di8, out + begin);
+  }
+  *sum += hn::GetLane(hn::SumOfLanes(d64, sums));
+  return begin;
+}
+
+int32_t SignedCode(const uint8_t* code, size_t n, int8_t* out) {
+  uint64_t sum = 0;
+  size_t d = SignCodes(hn::ScalableTag<uint8_t>(), code, 0, n, out, &sum);
+  d = SignCodes(hn::CappedTag<uint8_t, 16>(), code, d, n, out, &sum);
+  for (; d < n; ++d) {
+    out[d] = static_cast<int8_t>(code[d] - 128);
+    sum += code[d];
+  }
+  return static_cast<int32_t>(sum) - 128 * static_cast<int32_t>(n);
+}
+
 // ---- bits -------------------------------------------------------------------
 
 // The processor counts the bits of a word in one instruction; several at a time keep it busy.
@@ -538,6 +576,7 @@ void Fill(Kernels* kernels) {
   kernels->squared_l2 = SquaredL2;
   kernels->dot_refined = DotRefined;
   kernels->quantize = Quantize;
+  kernels->signed_code = SignedCode;
   kernels->hamming = Hamming;
   kernels->dot_bits = DotBits;
   kernels->affine_256 = Affine256;

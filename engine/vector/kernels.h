@@ -83,6 +83,9 @@ struct Kernels {
   // when all components are. REQUIRES: all are finite.
   float (*quantize)(const float* x, size_t n, int8_t* steps, int32_t* sum) = nullptr;
 
+  // out[d] = code[d] - 128; returns their sum.
+  int32_t (*signed_code)(const uint8_t* code, size_t n, int8_t* out) = nullptr;
+
   // Number of bits that differ in `bytes` bytes.
   uint32_t (*hamming)(const uint8_t* a, const uint8_t* b, size_t bytes) = nullptr;
 

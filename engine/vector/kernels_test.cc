@@ -55,9 +55,9 @@ TEST_P(KernelsTest, HasAllFunctions) {
        {kernels_.dot_codes != nullptr, kernels_.lane_distances != nullptr, kernels_.dot != nullptr,
         kernels_.squares != nullptr, kernels_.subtract != nullptr, kernels_.multiply != nullptr,
         kernels_.squared_l2 != nullptr, kernels_.dot_refined != nullptr,
-        kernels_.quantize != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
-        kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
-        kernels_.quads_dot != nullptr}) {
+        kernels_.quantize != nullptr, kernels_.signed_code != nullptr, kernels_.hamming != nullptr,
+        kernels_.dot_bits != nullptr, kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr,
+        kernels_.quads_l2 != nullptr, kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
 }
@@ -115,6 +115,25 @@ TEST_P(KernelsTest, QuantizesNothing) {
   EXPECT_EQ(kernels_.quantize(x.data(), x.size(), steps.data(), &sum), 0);
   EXPECT_EQ(steps, std::vector<int8_t>(x.size(), 0));
   EXPECT_EQ(sum, 0);
+}
+
+TEST_P(KernelsTest, SignedCodesAreAroundTheMiddle) {
+  for (const size_t n : {0, 1, 15, 16, 17, 64, 100, 784, 65'536}) {
+    for (const bool greatest : {false, true}) {
+      std::vector<uint8_t> code(n);
+      for (uint8_t& c : code) c = greatest ? 255 : static_cast<uint8_t>(random_());
+      // Nothing is written behind them.
+      std::vector<int8_t> out(n + 1, 77);
+      const int32_t sum = kernels_.signed_code(code.data(), n, out.data());
+      int32_t expected = 0;
+      for (size_t d = 0; d < n; ++d) {
+        ASSERT_EQ(out[d], static_cast<int>(code[d]) - 128) << kernels_.name;
+        expected += out[d];
+      }
+      EXPECT_EQ(sum, expected) << kernels_.name << " " << n;
+      EXPECT_EQ(out[n], 77);
+    }
+  }
 }
 
 TEST_P(KernelsTest, DotCodesIsTheSum) {

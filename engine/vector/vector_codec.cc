@@ -73,14 +73,10 @@ class Int8Codec final : public VectorCodec {
     query->by_residue = false;
     // What is multiplied with what comes behind the components is 0.
     query->code.assign(code_bytes_, 0);
-    int32_t sum = 0;
-    for (size_t d = 0; d < dimension_; ++d) {
-      query->code[d] = code[d] ^ 0x80;
-      sum += code[d];
-    }
     query->scale = params.scale;
     query->norm = params.norm;
-    query->sum = 128 * (sum - 128 * static_cast<int32_t>(dimension_));
+    query->sum =
+        128 * kernels_.signed_code(code, dimension_, reinterpret_cast<int8_t*>(query->code.data()));
   }
 
   void Distances(const PreparedQuery& query, const uint8_t* const* codes,
