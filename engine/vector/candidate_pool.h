@@ -58,6 +58,16 @@ class CandidatePool {
     return false;
   }
 
+  // The node that Take() would take now; false when all are.
+  bool Peek(uint32_t* node) const {
+    for (size_t i = state_.next; i < state_.size; ++i) {
+      if ((entries()[i] & kTaken) != 0) continue;
+      *node = PoolEntryNode(entries()[i]);
+      return true;
+    }
+    return false;
+  }
+
   // Of the i-th nearest. REQUIRES: i < size().
   uint32_t node(size_t i) const { return PoolEntryNode(entries()[i]); }
   float distance(size_t i) const { return PoolEntryDistance(entries()[i]); }

@@ -139,8 +139,9 @@ inline void PrefetchLinks(const Link* links, size_t count) {
 //
 // It is waiting for memory that takes the time, so the next two nodes are expanded before
 // the distances of the ones before are known: while those are taken, the links of the next
-// node and the codes of its neighbours are on their way. Now and then a node is expanded for
-// nothing, which widens the search a little.
+// node and the codes of its neighbours are on their way, and the links of the node that comes
+// after it unless a nearer one is found. Now and then a node is expanded for nothing, which
+// widens the search a little.
 //
 // `over` is asked before each expansion, with the number of those before, whether to stop.
 struct NeverOver {
@@ -177,6 +178,9 @@ void SearchLayer(const Layer& layer, const VectorStorage& storage, const Prepare
     uint32_t node;
     const bool taken = pool.Take(&node);
     if (taken) PrefetchLinks(layer.Links(node), most);
+    if (uint32_t following; taken && pool.Peek(&following)) {
+      PrefetchLinks(layer.Links(following), most);
+    }
     if (begun - done == kInFlight || (!taken && begun > done)) {
       finish();
     } else if (!taken) {
