@@ -225,15 +225,15 @@ class DenseIndex {
   // Leaves of the candidates, which are in order, those that were there at the reader's commit and
   // may be among the nearest `more`, and adds those that died since. False when that is forgotten.
   bool Rewind(Question& question, size_t more) const;
-  // What Rewind() does first, of those that live now.
-  void LeaveTheLiving(Question& question, size_t more) const;
+  // Leaves of these what may become a hit.
+  void LeaveHits(Question& question, size_t more) const;
   // Make hits of the candidates: by what the store holds, of those that may be as near as
   // `worst`; or by codes.
   absl::Status RankByStored(Question& question, double worst) const;
   absl::Status RankByCodes(Question& question) const;
 
-  // Put into question.pool, or where it is unordered, what is near of all, of what matches, of the
-  // tail.
+  // Find what is near of all, of what matches, of the tail: in question.pool, or, where there are
+  // many to compare at once, unordered. ScanMatching() takes the pool itself.
   void ScanAll(Question& question) const;
   void ScanAccepted(Question& question) const;
   void ScanCopies(Question& question, const CodeCopies& copies) const;
@@ -242,7 +242,7 @@ class DenseIndex {
   void ScanMatching(Question& question, size_t matches) const;
   void ScanTail(Question& question) const;
   // Finds by sketches, and in the tail, what may be among the nearest `more` once it is compared
-  // again; at most about `wanted`.
+  // again.
   void ScanSketches(Question& question, const SlotSketches& sketches, size_t more,
                     size_t wanted) const;
   // Compares by codes so many that sketches found.
@@ -252,6 +252,8 @@ class DenseIndex {
   // Puts what may be near of what was compared in a copy where sketches put what they find;
   // returns how many.
   size_t FindNearCopies(Question& question, const CodeCopies& copies) const;
+  // Leaves of so many the question.want nearest.
+  static size_t LeaveNearest(Question& question, size_t found);
   void PrefetchUnordered(const Question& question) const;
   // By so much the distance that a code of that scale tells is wrong at most, or is taken to be;
   // and the difference of two.

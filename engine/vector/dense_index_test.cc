@@ -261,7 +261,7 @@ TEST(DenseIndexFilterTest, RecallHoldsAtEverySelectivity) {
   constexpr Ordinal kObjects = 30000;
   world.Fill(1, kObjects);
   world.IndexAll();
-  for (const double share : {0.0001, 0.001, 0.01, 0.05, 0.2, 0.3, 0.5, 0.8, 0.99, 1.0}) {
+  for (const double share : {0.0002, 0.001, 0.01, 0.05, 0.2, 0.3, 0.5, 0.8, 0.99, 1.0}) {
     std::set<Ordinal> some;
     for (Ordinal ordinal = 1; ordinal < kObjects; ++ordinal) {
       if (static_cast<double>(world.rng_() % 100000) < share * 100000) some.insert(ordinal);
@@ -321,28 +321,57 @@ TEST(DenseIndexFilterTest, AFilterUsedAgainSeesWhatChanged) {
 
 // Where most of what matches is farther away than floats hold.
 TEST(DenseIndexFilterTest, WhatIsInfinitelyFarAwayComesLast) {
+  World world(
+      Field(48, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_NONE),
+      24);
+  std::set<Ordinal> matches;
+  const auto at = [](float place) {
+    v1::Vector vector;
+    for (int d = 0; d < 48; ++d) vector.add_values(place);
+    return vector;
+  };
+  for (Ordinal ordinal = 0; ordinal < 4000; ++ordinal) {
+    const bool near = ordinal % 800 == 0;
+    world.Put(ordinal, at(near ? static_cast<float>(ordinal) * 1e14f : 1e19f));
+    if (ordinal % 4 == 0) matches.insert(ordinal);
+  }
+  world.Commit();
+  world.IndexAll();
+  const auto accept = std::make_shared<Set>(matches);
+  for (int i = 0; i < 3; ++i) {
+    for (const int64_t limit : {3, 20, 200}) {
+      const auto result = world.Search(at(1e13f), limit, accept);
+      ASSERT_EQ(result.hits.size(), static_cast<size_t>(limit));
+      for (size_t k = 0; k < result.hits.size(); ++k) {
+        const Ordinal ordinal = result.hits[k].ordinal;
+        EXPECT_TRUE(k < 5 ? ordinal == 800 * k : matches.count(ordinal) > 0) << ordinal;
+      }
+    }
+  }
+}
+
+// Where many are as near as the last that is wanted.
+TEST(DenseIndexFilterTest, ManyMayBeTheSame) {
   for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_NONE}) {
-    World world(Field(48, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, quantization), 24);
+    World world(Field(48, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_HNSW, quantization), 25);
+    world.Fill(0, 12'000);
+    const v1::Vector same = world.RandomVector();
     std::set<Ordinal> matches;
-    const auto at = [](float place) {
-      v1::Vector vector;
-      for (int d = 0; d < 48; ++d) vector.add_values(place);
-      return vector;
-    };
-    for (Ordinal ordinal = 0; ordinal < 4000; ++ordinal) {
-      world.Put(ordinal, at(ordinal < 5 ? static_cast<float>(ordinal) * 1e17f : 1e19f));
-      if (ordinal % 4 == 0 || ordinal < 5) matches.insert(ordinal);
+    for (Ordinal ordinal = 0; ordinal < 12'000; ordinal += 3) {
+      if (ordinal % 999 != 0) world.Put(ordinal, same);
+      matches.insert(ordinal);
     }
     world.Commit();
     world.IndexAll();
     const auto accept = std::make_shared<Set>(matches);
+    const v1::Vector query = world.RandomVector();
     for (int i = 0; i < 3; ++i) {
       for (const int64_t limit : {3, 20, 200}) {
-        const auto result = world.Search(at(1e16f), limit, accept);
-        ASSERT_EQ(result.hits.size(), static_cast<size_t>(limit)) << quantization;
-        for (size_t k = 0; k < result.hits.size(); ++k) {
-          const Ordinal ordinal = result.hits[k].ordinal;
-          EXPECT_TRUE(k < 5 ? ordinal == k : accept->Contains(ordinal)) << ordinal << " " << limit;
+        const auto truth = world.Truth(query, static_cast<size_t>(limit), accept.get());
+        const auto result = world.Search(query, limit, accept);
+        ASSERT_EQ(result.hits.size(), truth.size());
+        for (size_t k = 0; k < truth.size(); ++k) {
+          EXPECT_NEAR(result.hits[k].distance, truth[k].distance, 1e-3);
         }
       }
     }
@@ -597,6 +626,7 @@ class Interrupting : public OrdinalSet {
   }
   uint64_t Count() const override { return end_; }
   void ForEach(absl::FunctionRef<void(Ordinal)> each) const override {
+    if (meanwhile_) std::exchange(meanwhile_, nullptr)();
     for (Ordinal ordinal = 0; ordinal < end_; ++ordinal) each(ordinal);
   }
 
@@ -634,6 +664,30 @@ TEST(DenseIndexHistoryTest, CommitsDuringTheLastStepAreNotSeen) {
     ASSERT_TRUE(answered.ok() && *answered);
     ASSERT_EQ(world.commit_, commit + 2);
     ExpectSame(result.hits, before, 1e-4);
+  }
+}
+
+// What was far away moves next to the query before all is compared: it takes the place of what is
+// to be found, and is put back to where it was.
+TEST(DenseIndexHistoryTest, CommitsBeforeTheScanTakeNoPlaces) {
+  for (const int moving : {1, 30}) {
+    World world(
+        Field(16, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_NONE),
+        12);
+    constexpr Ordinal kObjects = 3000;
+    world.Fill(0, kObjects);
+    const v1::Vector query = world.RandomVector();
+    const auto expected = world.Truth(query, 10, nullptr);
+    const auto order = world.Truth(query, kObjects, nullptr);
+    VectorSearch search = world.Asking(query, 10);
+    search.accept = std::make_shared<Interrupting>(kObjects, kObjects, [&] {
+      for (int i = 1; i <= moving; ++i) world.Put(order[kObjects - i].ordinal, query);
+      world.Commit();
+    });
+    VectorSearchResult result;
+    const auto answered = world.SearchAt(world.commit_, search, &result);
+    ASSERT_TRUE(answered.ok() && *answered);
+    ExpectSame(result.hits, expected, 1e-5);
   }
 }
 

@@ -56,12 +56,15 @@ struct DenseIndex::Question {
   // Of groups of these (BoundOfMany).
   std::vector<float> least;
   std::vector<Range> tail;
-  // What is not among the candidates yet: so many of sketched.near, and their distances by code.
+  // What is not among the candidates yet: so many of sketched.near, which also takes what was
+  // found without sketches, and their distances by code.
   size_t unordered = 0;
   // What may be a hit: ascending by the best distance there is without reading what is stored.
   std::vector<Candidate> candidates;
   // There was more.
   bool truncated = false;
+  // Of what there was at the reader's commit and lives, fewer were found than wanted.
+  bool lacks = false;
   // Since `commit`, and the slots that it was about.
   std::vector<SlotTable::Change> changes;
   std::unordered_set<Slot> born;

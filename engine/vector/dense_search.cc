@@ -47,7 +47,7 @@ constexpr size_t kObjectsPerCheck = 1024;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
 // Of what is compared again, so many are asked for before the first is.
-constexpr size_t kFetched = 64;
+constexpr size_t kFetched = 192;
 // Hits may need more candidates than there are hits: several vectors of one object, dead
 // slots, slots of later commits. So often all is done again, with four times as many.
 constexpr int kRounds = 6;
@@ -247,6 +247,8 @@ DenseIndex::Copied DenseIndex::CopiedMatches(const Question& question, size_t ma
 }
 
 void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const {
+  // They are compared by whole lanes, and found so.
+  static_assert(kLanes == kNearLanes);
   const size_t count = copies.slots().size();
   if (question.distances.size() < count + kNearLanes) {
     question.distances.resize(count + kNearLanes);
@@ -268,31 +270,52 @@ size_t DenseIndex::FindNearCopies(Question& question, const CodeCopies& copies) 
   float* const distances = question.distances.data();
   std::vector<uint32_t>& places = question.sketched.near;
   if (places.size() < count + kNearLanes) places.resize(count + kNearLanes);
-  const size_t end = FillLanes(distances, count);
-  const float bound = BoundOfMany(kernels, distances, end, near, &question.least);
   const float spread = near < question.want ? Spread(question, copies.widest()) : 0;
+  float bound = 0;
   size_t found = 0;
-  if (count > near && std::isfinite(bound + spread)) {
-    found = kernels.find_near(distances, end, bound + spread, places.data());
+  if (count > near) {
+    const size_t end = FillLanes(distances, count);
+    bound = BoundOfMany(kernels, distances, end, near, &question.least);
+    if (std::isfinite(bound + spread)) {
+      found = kernels.find_near(distances, end, bound + spread, places.data());
+    }
   }
-  if (found < near) {
+  if (found < near || found == 0) {
     // There are no more, or beyond what floats hold none is nearer than another.
     std::copy_n(copies.slots().begin(), count, places.begin());
     return count;
   }
   for (size_t i = 0; i < found; ++i) distances[i] = distances[places[i]];
-  if (found > question.want) {
-    const size_t filled = FillLanes(distances, found);
-    const float most = kernels.bound(distances, filled, question.want);
-    found = kernels.keep_near(distances, places.data(), filled, most);
-  }
   if (spread > 0) {
+    // That of groups is wide where what is near lies side by side.
+    if (found > 2 * near) bound = kernels.bound(distances, FillLanes(distances, found), near);
     const auto scale_of = [&](uint32_t place) { return copies.scale(place); };
     found = KeepWithin(bound, spread / copies.widest().scale, scale_of, found, distances,
                        places.data());
   }
+  if (found > question.want) found = LeaveNearest(question, found);
   for (size_t i = 0; i < found; ++i) places[i] = copies.slots()[places[i]];
   return found;
+}
+
+size_t DenseIndex::LeaveNearest(Question& question, size_t found) {
+  const NearKernels& kernels = BestNearKernels();
+  float* const distances = question.distances.data();
+  uint32_t* const numbers = question.sketched.near.data();
+  const size_t end = FillLanes(distances, found);
+  found = kernels.keep_near(distances, numbers, end, kernels.bound(distances, end, question.want));
+  if (found <= question.want) return found;
+  // Some more, or many that are as near.
+  std::vector<Candidate>& nearest = question.candidates;
+  for (size_t i = 0; i < found; ++i) nearest.push_back({distances[i], numbers[i]});
+  std::nth_element(nearest.begin(), nearest.begin() + static_cast<ptrdiff_t>(question.want),
+                   nearest.end());
+  for (size_t i = 0; i < question.want; ++i) {
+    distances[i] = nearest[i].distance;
+    numbers[i] = nearest[i].slot;
+  }
+  nearest.clear();
+  return question.want;
 }
 
 bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketched) const {
@@ -329,6 +352,7 @@ size_t DenseIndex::KeepNear(Question& question, size_t near, size_t count,
   const NearKernels& kernels = BestNearKernels();
   const size_t end = FillLanes(distances, count);
   const float bound = kernels.bound(distances, end, near);
+  // That the bound is wrong, too, is made up for by what it lets through beyond `near`.
   const float spread = question.codec().exact() || keeps_all() ? 0 : Spread(question, widest);
   // Beyond what floats hold none is nearer than another.
   if (!std::isfinite(bound + spread)) return count;
@@ -538,7 +562,6 @@ void DenseIndex::FindCandidates(Question& question, size_t more) const {
     candidates.resize(std::min(candidates.size(), wanted + question.changes.size()));
   }
   for (size_t i = 0; i < std::min(candidates.size(), kFetched); ++i) {
-    // What was compared in a copy is not at hand where it lies.
     if (question.scanned()) question.storage->PrefetchCode(candidates[i].slot);
     question.storage->PrefetchResidue(candidates[i].slot);
   }
@@ -562,9 +585,16 @@ void DenseIndex::RefineUnordered(Question& question, size_t more) const {
     }
     distances[i] = question.storage->Refine(question.query, slots[i]);
   }
-  // Some may be dead.
   const size_t near = more + question.changes.size() + kRefined;
   if (count > std::max(near, ScanPool::kSorted) && !RanksAll(question)) {
+    // As Rewind() does.
+    size_t living = 0;
+    for (size_t i = 0; i < count; ++i) {
+      distances[living] = distances[i];
+      slots[living] = slots[i];
+      living += table_.Alive(slots[i]) ? 1 : 0;
+    }
+    count = living;
     const size_t end = FillLanes(distances, count);
     const float bound = kernels.bound(distances, end, near);
     const auto within = [&](float distance) { return distance <= bound; };
@@ -624,27 +654,24 @@ void DenseIndex::TrySketches(Question& question, size_t more) {
   question.trial.reset();
 }
 
-void DenseIndex::LeaveTheLiving(Question& question, size_t more) const {
+void DenseIndex::LeaveHits(Question& question, size_t more) const {
+  if (RanksAll(question)) return;
   std::vector<Candidate>& candidates = question.candidates;
-  const size_t enough =
-      RanksAll(question) ? candidates.size() : std::max<size_t>(1, more + question.changes.size());
-  size_t kept = 0;
-  for (const Candidate& candidate : candidates) {
-    // Those that are as far as the last come before or behind it by their ordinals.
-    if (kept >= enough && candidate.distance > candidates[enough - 1].distance) {
-      question.truncated = true;
-      break;
-    }
-    if (table_.Alive(candidate.slot)) candidates[kept++] = candidate;
-  }
-  candidates.resize(kept);
+  size_t enough = std::max<size_t>(1, more + question.changes.size());
+  if (candidates.size() <= enough) return;
+  // Those that are as far as the last come before or behind it by their ordinals.
+  const float last = candidates[enough - 1].distance;
+  while (enough < candidates.size() && candidates[enough].distance <= last) ++enough;
+  question.truncated = question.truncated || enough < candidates.size();
+  candidates.resize(enough);
 }
 
 bool DenseIndex::Rewind(Question& question, size_t more) const {
   std::vector<Candidate>& candidates = question.candidates;
   // What is dead already died before `commit`, or is put back below; what dies from here on
   // did not die for this reader.
-  LeaveTheLiving(question, more);
+  std::erase_if(candidates,
+                [&](const Candidate& candidate) { return !table_.Alive(candidate.slot); });
   if (question.mean) {
     question.firsts.clear();
     for (const Candidate& candidate : candidates) {
@@ -653,12 +680,19 @@ bool DenseIndex::Rewind(Question& question, size_t more) const {
     }
   }
   if (!table_.ChangesAfter(question.commit, &question.changes)) return false;
+  LeaveHits(question, more);
   question.born.clear();
   question.died.clear();
+  question.lacks = false;
   if (question.changes.empty()) return true;
   for (const SlotTable::Change& change : question.changes) {
     (change.born ? question.born : question.died).insert(change.slot);
   }
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return question.born.count(candidate.slot) > 0;
+  });
+  // What died may be farther away than what was not kept.
+  question.lacks = candidates.size() < more;
   const OrdinalSet* const accept = question.search->accept.get();
   for (const Slot slot : question.died) {
     if (question.born.count(slot) > 0) continue;
@@ -666,9 +700,6 @@ bool DenseIndex::Rewind(Question& question, size_t more) const {
     candidates.push_back({question.storage->Refine(question.query, slot), slot});
   }
   SortAndMerge(&candidates);
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    return question.born.count(candidate.slot) > 0;
-  });
   return true;
 }
 
@@ -828,7 +859,7 @@ absl::StatusOr<bool> DenseIndex::Search(const CallContext& context, const Vector
     }
     std::sort(hits.begin(), hits.end());
     result->rerank_us = watch.Elapsed() - result->search_us;
-    const bool enough = hits.size() >= question.limit || !question.truncated;
+    const bool enough = (hits.size() >= question.limit && !question.lacks) || !question.truncated;
     if (hits.size() > question.limit) hits.resize(question.limit);
     if (!enough) continue;
     // All was compared, and there was nothing.

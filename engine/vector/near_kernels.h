@@ -22,9 +22,9 @@ struct NearKernels {
   // least[kNearLanes * g + i] is the least of the values of the g-th kNearGroup whose number is i
   // modulo kNearLanes.
   void (*least)(const float* values, size_t groups, float* least) = nullptr;
-  // So that at least `count` of `n` values are at most as much, and not many more: at most the
-  // greatest that is not infinite, or infinity less than that where there is none. REQUIRES: n is
-  // a multiple of kNearLanes.
+  // So that at least `count` of `n` values are at most as much, and not many more unless these are
+  // equal or lie closely next to how far others are: at most the greatest that is not infinite, or
+  // infinity less than that where there is none. REQUIRES: n is a multiple of kNearLanes.
   float (*bound)(const float* values, size_t n, size_t count) = nullptr;
   // The places of those of `n` values that are at most `bound`; returns how many. REQUIRES: n is
   // a multiple of kNearLanes; `at` has room for n.
