@@ -47,25 +47,20 @@ class CandidatePool {
 
   // The nearest node that was not taken yet, and takes it; false when all are.
   bool Take(uint32_t* node) {
-    for (; state_.next < state_.size; ++state_.next) {
-      int64_t& entry = entries()[state_.next];
-      if ((entry & kTaken) != 0) continue;
-      *node = PoolEntryNode(entry);
-      entry |= kTaken;
-      ++state_.next;
-      return true;
-    }
-    return false;
+    state_.next = Untaken();
+    if (state_.next == state_.size) return false;
+    int64_t& entry = entries()[state_.next++];
+    *node = PoolEntryNode(entry);
+    entry |= kTaken;
+    return true;
   }
 
   // The node that Take() would take now; false when all are.
   bool Peek(uint32_t* node) const {
-    for (size_t i = state_.next; i < state_.size; ++i) {
-      if ((entries()[i] & kTaken) != 0) continue;
-      *node = PoolEntryNode(entries()[i]);
-      return true;
-    }
-    return false;
+    const size_t i = Untaken();
+    if (i == state_.size) return false;
+    *node = PoolEntryNode(entries()[i]);
+    return true;
   }
 
   // Of the i-th nearest. REQUIRES: i < size().
@@ -79,6 +74,12 @@ class CandidatePool {
   // all entries; what lies behind the last entry is greater, or was dropped.
   static constexpr size_t kBlock = 8;
 
+  // Where the nearest lies that was not taken yet; size() when all are.
+  size_t Untaken() const {
+    size_t i = state_.next;
+    while (i < state_.size && (entries()[i] & kTaken) != 0) ++i;
+    return i;
+  }
   int64_t* entries() { return memory_.get() + kBlock; }
   const int64_t* entries() const { return memory_.get() + kBlock; }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/vector/dense_index.h"
+#include "engine/vector/near_kernels.h"
 #include "engine/vector/scan_pool.h"
 #include "engine/vector/sketches.h"
 
@@ -74,6 +75,12 @@ struct DenseIndex::Question {
   std::unordered_set<Ordinal> seen;
   // Of an exact search where objects have several vectors: how near each may be.
   std::unordered_map<Ordinal, ObjectBounds> bounds;
+
+  // `distances`, with room for so many and for kernels to go on behind them.
+  float* DistancesFor(size_t count) {
+    if (distances.size() < count + kNearLanes) distances.resize(count + kNearLanes);
+    return distances.data();
+  }
 
   const VectorCodec& codec() const { return storage->codec(); }
   // Whether all that may be found was looked at, and not what a graph leads to.

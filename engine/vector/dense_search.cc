@@ -250,11 +250,9 @@ void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const 
   // They are compared by whole lanes, and found so.
   static_assert(kLanes == kNearLanes);
   const size_t count = copies.slots().size();
-  if (question.distances.size() < count + kNearLanes) {
-    question.distances.resize(count + kNearLanes);
-  }
+  float* const distances = question.DistancesFor(count);
   for (size_t begin = 0; begin < count; begin += kSlotsPerCheck) {
-    copies.Distances(question.query, begin, kSlotsPerCheck, &question.distances[begin]);
+    copies.Distances(question.query, begin, kSlotsPerCheck, distances + begin);
     if (!question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(count);
@@ -335,11 +333,8 @@ bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketche
 }
 
 void DenseIndex::CompareFound(Question& question, size_t count) {
-  if (question.distances.size() < count + kNearLanes) {
-    question.distances.resize(count + kNearLanes);
-  }
   question.storage->Distances(question.query, question.sketched.near.data(), count,
-                              question.distances.data());
+                              question.DistancesFor(count));
   question.result->candidates_considered += static_cast<int64_t>(count);
   question.result->strategy = "sketch";
 }

@@ -6,6 +6,8 @@
 #include <cstring>
 #include <limits>
 
+#include "engine/vector/kernel_tables.h"
+
 #ifndef COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
 #define COOKIX_ENGINE_VECTOR_KERNELS_PLAIN_
 namespace cookix::engine {
@@ -701,12 +703,7 @@ const Kernels& BestKernels() {
 }
 
 std::vector<Kernels> AllKernels() {
-  std::vector<Kernels> all = {kPlain};
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    all.push_back(Best());
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  std::vector<Kernels> all = TablesOfAllTargets(kPlain, Best);
   all.push_back(BestKernels());
   return all;
 }

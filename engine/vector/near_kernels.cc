@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/vector/kernel_tables.h"
+
 #ifndef COOKIX_ENGINE_VECTOR_NEAR_KERNELS_PLAIN_
 #define COOKIX_ENGINE_VECTOR_NEAR_KERNELS_PLAIN_
 namespace cookix::engine {
@@ -297,12 +299,7 @@ float BoundOfMany(const NearKernels& kernels, const float* values, size_t n, siz
 }
 
 std::vector<NearKernels> AllNearKernels() {
-  std::vector<NearKernels> all = {kPlain};
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    all.push_back(Best());
-  }
-  hwy::SetSupportedTargetsForTest(0);
+  std::vector<NearKernels> all = TablesOfAllTargets(kPlain, Best);
   all.push_back(BestNearKernels());
   return all;
 }

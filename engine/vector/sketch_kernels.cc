@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "engine/vector/kernel_tables.h"
+
 #ifndef COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_PLAIN_
 #define COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_PLAIN_
 namespace cookix::engine {
@@ -362,15 +364,7 @@ const SketchKernels& BestSketchKernels() {
   return kernels;
 }
 
-std::vector<SketchKernels> AllSketchKernels() {
-  std::vector<SketchKernels> all = {kPlain};
-  for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::SetSupportedTargetsForTest(target);
-    all.push_back(Best());
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  return all;
-}
+std::vector<SketchKernels> AllSketchKernels() { return TablesOfAllTargets(kPlain, Best); }
 
 }  // namespace cookix::engine
 #endif  // HWY_ONCE
