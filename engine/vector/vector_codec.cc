@@ -49,9 +49,13 @@ class Int8Codec final : public VectorCodec {
 
   void PrepareQuery(const void* vector, PreparedQuery* query) const override {
     const auto* v = static_cast<const float*>(vector);
-    query->values.assign(v, v + dimension_);
+    query->values.resize(dimension_);
     float* const values = query->values.data();
-    if (!centre_.empty()) kernels_.subtract(values, centre_.data(), dimension_, values);
+    if (centre_.empty()) {
+      std::copy_n(v, dimension_, values);
+    } else {
+      kernels_.subtract(v, centre_.data(), dimension_, values);
+    }
     const float squares = kernels_.dot(values, values, dimension_);
     query->length =
         std::sqrt(std::isfinite(squares) ? squares : kernels_.squares(values, dimension_));
