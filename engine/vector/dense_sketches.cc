@@ -28,7 +28,7 @@ constexpr size_t kNearest = 10;
 constexpr int64_t kWanted = 990;
 constexpr size_t kWidths[] = {4, 8, 16};
 // Vectors for each centre, about.
-constexpr size_t kNearCentre = 100;
+constexpr size_t kNearCentre = 84;
 // They are learned anew when there is so much strain for each vector that there was (Sketches):
 // when an eighth as many came that lie far away.
 constexpr double kMostStrain = 0.125 * Sketches::kMostStrain;
@@ -173,8 +173,7 @@ bool DenseIndex::SketchSlots(const SlotBits& slots, std::unique_ptr<SlotSketches
           std::make_unique<SketchCodec>(codec.metric(), dimension, kBits, std::move(mean));
     }
     // Kernels compare with so many centres at once.
-    const size_t centres =
-        (count / kNearCentre + kCentresAtOnce - 1) / kCentresAtOnce * kCentresAtOnce;
+    const size_t centres = (count / kNearCentre + kLanes - 1) / kLanes * kLanes;
     const size_t components = sketch_codec_->components();
     std::vector<float> turned;
     for_each([&](Slot) {

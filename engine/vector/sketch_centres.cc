@@ -1,7 +1,6 @@
 #include "engine/vector/sketch_centres.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -17,6 +16,9 @@ constexpr int kRounds = 8;
 constexpr size_t kAsking = 256;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
+// What lanes hold is looked through as sketches are.
+static_assert(kLanes == kSketchLanes);
+
 size_t RoundUp(size_t n, size_t to) { return (n + to - 1) / to * to; }
 
 }  // namespace
@@ -25,13 +27,14 @@ SketchCentres::SketchCentres(const SketchCodec& codec)
     : SketchCentres(codec, std::vector<float>(codec.components())) {}
 
 SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places)
-    : codec_(codec), places_(std::move(places)) {
+    : codec_(codec),
+      places_(std::move(places)),
+      code_bytes_(RoundUp(codec.components(), kCodeAlignment)) {
   const size_t components = codec_.components();
   const size_t count = places_.size() / components;
-  room_ = RoundUp(count, kCentresAtOnce);
-  rows_.resize(room_ / 2 * components);
-  orders_.assign(room_, kInfinity);
-  for (float& place : places_) place = RoundToBfloat16(place);
+  params_.resize(RoundUp(count, kLanes) / kLanes);
+  rows_.resize(params_.size() * code_bytes_ / kLaneBytes);
+  for (LaneParams& block : params_) std::fill_n(block.norms, kLanes, kInfinity);
   std::vector<float> middle;
   if (codec_.metric() == Metric::kDot) {
     // From there the origin lies the other way.
@@ -40,16 +43,42 @@ SketchCentres::SketchCentres(const SketchCodec& codec, std::vector<float> places
     for (float& x : middle) x = -x;
   }
   for (size_t k = 0; k < count; ++k) {
+    Encode(k);
     const float* const place = &places_[k * components];
     squares_.push_back(BestKernels().dot(place, place, components));
-    orders_[k] =
+    params_[k / kLanes].norms[k % kLanes] =
         middle.empty() ? squares_[k] : -2 * BestKernels().dot(place, middle.data(), components);
-    const size_t word = k / kCentresAtOnce * kSketchLanes + k % kSketchLanes;
-    const int shift = k % kCentresAtOnce < kSketchLanes ? 16 : 0;
-    for (size_t d = 0; d < components; ++d) {
-      rows_[d * room_ / 2 + word] |= std::bit_cast<uint32_t>(place[d]) >> shift;
-    }
   }
+}
+
+void SketchCentres::Encode(size_t centre) {
+  const size_t components = codec_.components();
+  float* const place = &places_[centre * components];
+  std::vector<int8_t> steps(components);
+  int32_t sum;
+  const float step = BestKernels().quantize(place, components, steps.data(), &sum);
+  params_[centre / kLanes].scales[centre % kLanes] = step;
+  LaneRow* const rows = &rows_[centre / kLanes * code_bytes_ / kLaneBytes];
+  for (size_t d = 0; d < components; ++d) {
+    place[d] = step * steps[d];
+    rows[d / kLaneBytes].bytes[centre % kLanes * kLaneBytes + d % kLaneBytes] =
+        static_cast<uint8_t>(steps[d] + 128);
+  }
+}
+
+void SketchCentres::Compare(const float* turned, float norm_factor, float factor,
+                            Scratch* scratch) const {
+  const Kernels& kernels = BestKernels();
+  const size_t components = codec_.components();
+  if (scratch->order.size() < room()) scratch->order.resize(room());
+  if (scratch->steps.size() < code_bytes_) scratch->steps.resize(code_bytes_);
+  int8_t* const steps = scratch->steps.data();
+  int32_t sum;
+  const float step = kernels.quantize(turned, components, steps, &sum);
+  std::fill(steps + components, steps + code_bytes_, int8_t{0});
+  const LaneQuery query = {steps, 128 * sum, 0, norm_factor, factor * step};
+  kernels.lane_distances(query, rows_.data()->bytes, params_.data(), params_.size(), code_bytes_,
+                         scratch->order.data());
 }
 
 std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& codec,
@@ -59,7 +88,8 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
   const size_t vectors = turned.size() / components;
   count = std::min(count, vectors);
   if (count < 2) return std::make_shared<const SketchCentres>(codec);
-  std::vector<float> places, products;
+  std::vector<float> places;
+  Scratch scratch;
   for (size_t k = 0; k < count; ++k) {
     const float* const first = &turned[Scattered(k, vectors) * components];
     places.insert(places.end(), first, first + components);
@@ -72,7 +102,7 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
     std::vector<size_t> members(centres->count());
     for (size_t i = 0; i < vectors; ++i) {
       const float* const vector = &turned[i * components];
-      const size_t nearest = centres->Nearest(vector, &products);
+      const size_t nearest = centres->Nearest(vector, &scratch);
       ++members[nearest];
       for (size_t d = 0; d < components; ++d) sums[nearest * components + d] += vector[d];
     }
@@ -91,23 +121,19 @@ std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& cod
 }
 
 int64_t SketchCentres::Bytes() const {
-  return static_cast<int64_t>(
-      (places_.size() + squares_.size() + orders_.size() + rows_.size() + spread_.size()) *
-      sizeof(float));
+  return static_cast<int64_t>((places_.size() + squares_.size() + spread_.size()) * sizeof(float) +
+                              rows_.size() * sizeof(LaneRow) + params_.size() * sizeof(LaneParams));
 }
 
-void SketchCentres::Products(const float* turned, float* products) const {
-  codec_.kernels().products(rows_.data(), turned, codec_.components(), room_, products);
-}
-
-size_t SketchCentres::Nearest(const float* turned, std::vector<float>* products) const {
-  if (count() == 1) return 0;
-  products->resize(room_);
-  Products(turned, products->data());
+size_t SketchCentres::Nearest(const float* turned, Scratch* scratch) const {
+  if (count() == 1 || !std::isfinite(BestKernels().dot(turned, turned, codec_.components()))) {
+    return 0;
+  }
+  Compare(turned, 0, 1, scratch);
   size_t nearest = 0;
   float least = kInfinity;
   for (size_t k = 0; k < count(); ++k) {
-    const float distance = squares_[k] - 2 * (*products)[k];
+    const float distance = squares_[k] + 2 * scratch->order[k];
     if (distance >= least) continue;
     least = distance;
     nearest = k;
@@ -119,19 +145,19 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
   const size_t components = codec_.components();
   const size_t vectors = turned.size() / components;
   const size_t asking = std::min(kAsking, vectors);
-  std::vector<float> products(room_), order(room_), all;
+  Scratch scratch;
+  std::vector<float> all;
   for (size_t i = 0; i < asking; ++i) {
     const float* const vector = &turned[Scattered(i, vectors) * components];
-    Products(vector, products.data());
-    float nearest = kInfinity;
-    for (size_t k = 0; k < count(); ++k) nearest = std::min(nearest, squares_[k] - 2 * products[k]);
-    const float squares = BestKernels().dot(vector, vector, components) + nearest;
-    mean_squares_ += std::max(0.0f, squares) / static_cast<double>(asking);
+    const float* const place = at(Nearest(vector, &scratch));
+    mean_squares_ +=
+        BestKernels().squared_l2(vector, place, components) / static_cast<double>(asking);
+    Compare(vector, 1, 2, &scratch);
     float least, sum;
-    codec_.kernels().orders(orders_.data(), products.data(), room_, order.data(), &least, &sum);
+    codec_.kernels().summary(scratch.order.data(), room(), &least, &sum);
     const float mean = sum / static_cast<float>(count());
     if (!(mean > least) || !std::isfinite(mean)) continue;
-    for (size_t k = 0; k < count(); ++k) all.push_back((order[k] - least) / (mean - least));
+    for (size_t k = 0; k < count(); ++k) all.push_back((scratch.order[k] - least) / (mean - least));
   }
   std::sort(all.begin(), all.end());
   spread_.assign(kSpread + 1, 0);
@@ -141,22 +167,16 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
 }
 
 size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* scratch) const {
-  if (scratch->near.size() < room_) {
-    scratch->products.resize(room_);
-    scratch->order.resize(room_);
-    scratch->near.resize(room_);
-  }
+  if (scratch->near.size() < room()) scratch->near.resize(room());
   if (count() == 1) {
-    scratch->products[0] = 0;
     scratch->near[0] = 0;
     return 1;
   }
-  Products(query.components.data(), scratch->products.data());
+  Compare(query.components.data(), 1, 2, scratch);
   size_t found = 0;
   if (part < 1) {
-    float* const order = scratch->order.data();
     float least, sum;
-    codec_.kernels().orders(orders_.data(), scratch->products.data(), room_, order, &least, &sum);
+    codec_.kernels().summary(scratch->order.data(), room(), &least, &sum);
     const double at = kSpread * std::max(0.0, part);
     const auto before = static_cast<size_t>(at);
     const float next = spread_[before + 1] - spread_[before];
@@ -166,8 +186,9 @@ size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* s
     const float bound = std::isfinite(mean) ? std::max(least, least + far * (mean - least))
                                             : std::numeric_limits<float>::max();
     // What kernels look at beyond count() is infinite.
-    found = BestNearKernels().find_near(
-        order, room_, std::min(bound, std::numeric_limits<float>::max()), scratch->near.data());
+    found = BestNearKernels().find_near(scratch->order.data(), room(),
+                                        std::min(bound, std::numeric_limits<float>::max()),
+                                        scratch->near.data());
   }
   if (found > 0) return found;
   // All, also where beyond what floats hold none is nearer than another.

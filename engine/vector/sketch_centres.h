@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/vector/kernels.h"
 #include "engine/vector/sketch_codec.h"
 
 namespace cookix::engine {
@@ -28,44 +29,57 @@ class SketchCentres {
   int64_t Bytes() const;
   // Of some vectors like those that were learned from, the mean squared distance to the nearest.
   double mean_squares() const { return mean_squares_; }
-  // The one with the least squared distance; the first where there is none.
-  size_t Nearest(const float* turned, std::vector<float>* products) const;
 
   // Kept for the next search.
   struct Scratch {
-    // Of the query's components with each centre.
-    std::vector<float> products;
+    // The query, rounded to steps.
+    std::vector<int8_t> steps;
+    // How far each centre is, less what is the same for all.
     std::vector<float> order;
     std::vector<uint32_t> near;
   };
-  // Puts the nearest to a query into scratch.near, in no order, and fills scratch.products; returns
+
+  // The one with the least squared distance; the first where there is none, or beyond what floats
+  // hold.
+  size_t Nearest(const float* turned, Scratch* scratch) const;
+  // Puts the nearest to a query into scratch.near, in no order, and fills scratch.order; returns
   // how many, at least one. Of queries like what was learned from that is `part` of all in the
   // mean: more where many are about as near as the nearest, and few where some are much nearer
   // than most.
   size_t FindNear(const SketchQuery& query, double part, Scratch* scratch) const;
   // SketchCodec::AddedFrom() a centre, after FindNear().
   float Added(size_t centre, const Scratch& scratch) const {
-    return codec_.AddedFrom(scratch.products[centre], squares_[centre]);
+    if (count() == 1) return codec_.AddedFrom(0, squares_[0]);
+    const LaneParams& block = params_[centre / kLanes];
+    const float product = 0.5f * (block.norms[centre % kLanes] - scratch.order[centre]);
+    return codec_.AddedFrom(product, squares_[centre]);
   }
 
  private:
   SketchCentres(const SketchCodec& codec, std::vector<float> places);
-  // Inner products with all centres, room_ of them.
-  void Products(const float* turned, float* products) const;
+  // Writes the codes of a centre, and makes its place what they stand for.
+  void Encode(size_t centre);
+  // scratch.order[k] = norm_factor * the norm of the k-th centre - factor * the inner product with
+  // it, for room() of them. REQUIRES: all that is turned is finite.
+  void Compare(const float* turned, float norm_factor, float factor, Scratch* scratch) const;
   void LearnSpread(std::span<const float> turned);
+  // The count, rounded up to what kernels do at once.
+  size_t room() const { return params_.size() * kLanes; }
 
   const SketchCodec& codec_;
   std::vector<float> places_;
   std::vector<float> squares_;
-  // What, less twice the product with a query, says which are nearer: the squares; for Dot the
-  // nearest have the greatest product, also with the codec's centre. Where vectors have length 1,
-  // too, they are mostly nearest in the sense of squares. Infinite beyond count().
-  std::vector<float> orders_;
-  // The count, rounded up to what kernels do at once.
-  size_t room_ = 0;
-  // The same places, component by component, as kernels multiply them: they are such as a
-  // bfloat16 holds.
-  std::vector<uint32_t> rows_;
+  // The same places in lanes, rounded to bytes: each is a code of code_bytes_, of which kernels
+  // read the same kLaneBytes of kLanes together.
+  struct alignas(kLanes* kLaneBytes) LaneRow {
+    uint8_t bytes[kLanes * kLaneBytes] = {};
+  };
+  const size_t code_bytes_;
+  std::vector<LaneRow> rows_;
+  // Norms are what, less twice the product with a query, says which are nearer: the squares; for
+  // Dot the nearest have the greatest product, also with the codec's centre. Where vectors have
+  // length 1, too, they are mostly nearest in the sense of squares. Infinite beyond count().
+  std::vector<LaneParams> params_;
   // How far centres are from queries, where the nearest is at 0 and the mean of all at 1, for
   // each part of kSpread. From the nearest to the farthest.
   static constexpr size_t kSpread = 64;

@@ -1,7 +1,6 @@
 #include "engine/vector/sketch_kernels.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -13,8 +12,6 @@ namespace cookix::engine {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-// Of two bfloat16 in a word, the one in its upper half as a float.
-constexpr uint32_t kUpper = 0xffff0000;
 
 // From the sums of a block to distances, one by one.
 void FinishBlock(const SketchSums& query, const uint16_t* sums, const float* factors, float added,
@@ -47,25 +44,12 @@ void PlainDistances(const SketchSums& query, const uint8_t* const* blocks, const
   }
 }
 
-void PlainProducts(const uint32_t* rows, const float* x, size_t n, size_t count, float* out) {
-  std::fill_n(out, count, 0.0f);
-  for (size_t i = 0; i < n; ++i, rows += count / 2) {
-    for (size_t k = 0; k < count; ++k) {
-      const uint32_t two = rows[k / kCentresAtOnce * kSketchLanes + k % kSketchLanes];
-      const bool first = k % kCentresAtOnce < kSketchLanes;
-      out[k] += x[i] * std::bit_cast<float>(first ? two << 16 : two & kUpper);
-    }
-  }
-}
-
-void PlainOrders(const float* base, const float* products, size_t n, float* out, float* least,
-                 float* sum) {
+void PlainSummary(const float* values, size_t n, float* least, float* sum) {
   *least = kInfinity;
   *sum = 0;
   for (size_t k = 0; k < n; ++k) {
-    out[k] = base[k] - 2 * products[k];
-    *least = std::min(*least, out[k]);
-    if (out[k] < kInfinity) *sum += out[k];
+    *least = std::min(*least, values[k]);
+    if (values[k] < kInfinity) *sum += values[k];
   }
 }
 
@@ -98,7 +82,7 @@ void PlainTables(const float* components, int bits, float inverse, size_t groups
   }
 }
 
-constexpr SketchKernels kPlain = {"plain", PlainDistances, PlainProducts, PlainOrders, PlainTables};
+constexpr SketchKernels kPlain = {"plain", PlainDistances, PlainSummary, PlainTables};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -213,83 +197,14 @@ void Distances(const SketchSums& query, const uint8_t* const* blocks, const floa
   }
 }
 
-// With one word of each row at a time, or with two: as many sums as hide how long an addition
-// takes.
-void ProductsOfOne(const uint32_t* row, const float* x, size_t n, size_t count, float* out) {
+void Summary(const float* values, size_t n, float* least, float* sum) {
   const hn::CappedTag<float, kSketchLanes> df;
-  const hn::RebindToUnsigned<decltype(df)> du;
-  const auto upper = hn::Set(du, kUpper);
-  const size_t words = count / 2;
-  for (size_t lane = 0; lane < kSketchLanes; lane += hn::Lanes(df)) {
-    const uint32_t* at = row + lane;
-    auto a0 = hn::Zero(df), a1 = a0, b0 = a0, b1 = a0, c0 = a0, c1 = a0, d0 = a0, d1 = a0;
-    const auto add = [&](float value, const uint32_t* word, auto& first, auto& second) {
-      const auto factor = hn::Set(df, value);
-      const auto two = hn::LoadU(du, word);
-      first = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(two)), first);
-      second = hn::MulAdd(factor, hn::BitCast(df, hn::And(two, upper)), second);
-    };
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4, at += 4 * words) {
-      add(x[i], at, a0, a1);
-      add(x[i + 1], at + words, b0, b1);
-      add(x[i + 2], at + 2 * words, c0, c1);
-      add(x[i + 3], at + 3 * words, d0, d1);
-    }
-    for (; i < n; ++i, at += words) add(x[i], at, a0, a1);
-    hn::StoreU(hn::Add(hn::Add(a0, b0), hn::Add(c0, d0)), df, out + lane);
-    hn::StoreU(hn::Add(hn::Add(a1, b1), hn::Add(c1, d1)), df, out + kSketchLanes + lane);
-  }
-}
-
-void ProductsOfTwo(const uint32_t* row, const float* x, size_t n, size_t count, float* out) {
-  const hn::CappedTag<float, kSketchLanes> df;
-  const hn::RebindToUnsigned<decltype(df)> du;
-  const auto upper = hn::Set(du, kUpper);
-  const size_t words = count / 2;
-  for (size_t lane = 0; lane < kSketchLanes; lane += hn::Lanes(df)) {
-    const uint32_t* at = row + lane;
-    auto a0 = hn::Zero(df), a1 = a0, a2 = a0, a3 = a0, b0 = a0, b1 = a0, b2 = a0, b3 = a0;
-    const auto add = [&](float value, const uint32_t* word, auto& s0, auto& s1, auto& s2,
-                         auto& s3) {
-      const auto factor = hn::Set(df, value);
-      const auto two = hn::LoadU(du, word), others = hn::LoadU(du, word + kSketchLanes);
-      s0 = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(two)), s0);
-      s1 = hn::MulAdd(factor, hn::BitCast(df, hn::And(two, upper)), s1);
-      s2 = hn::MulAdd(factor, hn::BitCast(df, hn::ShiftLeft<16>(others)), s2);
-      s3 = hn::MulAdd(factor, hn::BitCast(df, hn::And(others, upper)), s3);
-    };
-    size_t i = 0;
-    for (; i + 2 <= n; i += 2, at += 2 * words) {
-      add(x[i], at, a0, a1, a2, a3);
-      add(x[i + 1], at + words, b0, b1, b2, b3);
-    }
-    if (i < n) add(x[i], at, a0, a1, a2, a3);
-    hn::StoreU(hn::Add(a0, b0), df, out + lane);
-    hn::StoreU(hn::Add(a1, b1), df, out + kSketchLanes + lane);
-    hn::StoreU(hn::Add(a2, b2), df, out + 2 * kSketchLanes + lane);
-    hn::StoreU(hn::Add(a3, b3), df, out + 3 * kSketchLanes + lane);
-  }
-}
-
-void Products(const uint32_t* rows, const float* x, size_t n, size_t count, float* out) {
-  size_t k = 0;
-  for (; k + 2 * kCentresAtOnce <= count; k += 2 * kCentresAtOnce) {
-    ProductsOfTwo(rows + k / 2, x, n, count, out + k);
-  }
-  if (k < count) ProductsOfOne(rows + k / 2, x, n, count, out + k);
-}
-
-void Orders(const float* base, const float* products, size_t n, float* out, float* least,
-            float* sum) {
-  const hn::CappedTag<float, kSketchLanes> df;
-  const auto infinity = hn::Set(df, kInfinity), two = hn::Set(df, 2.0f);
+  const auto infinity = hn::Set(df, kInfinity);
   auto low = infinity, all = hn::Zero(df);
   for (size_t k = 0; k < n; k += hn::Lanes(df)) {
-    const auto order = hn::NegMulAdd(two, hn::LoadU(df, products + k), hn::LoadU(df, base + k));
-    hn::StoreU(order, df, out + k);
-    low = hn::Min(low, order);
-    all = hn::Add(all, hn::IfThenElseZero(hn::Lt(order, infinity), order));
+    const auto value = hn::LoadU(df, values + k);
+    low = hn::Min(low, value);
+    all = hn::Add(all, hn::IfThenElseZero(hn::Lt(value, infinity), value));
   }
   *least = hn::GetLane(hn::MinOfLanes(df, low));
   *sum = hn::GetLane(hn::SumOfLanes(df, all));
@@ -337,7 +252,7 @@ void Fill(SketchKernels* kernels) {
 #if HWY_TARGET == HWY_SCALAR
   *kernels = kPlain;
 #else
-  *kernels = {hwy::TargetName(HWY_TARGET), Distances, Products, Orders, Tables};
+  *kernels = {hwy::TargetName(HWY_TARGET), Distances, Summary, Tables};
 #endif
 }
 

@@ -2,8 +2,6 @@
 #ifndef COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_H_
 #define COOKIX_ENGINE_VECTOR_SKETCH_KERNELS_H_
 
-#include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -24,18 +22,6 @@ inline constexpr size_t kTable = 16;
 inline constexpr size_t kMostGroups = 384;
 // Least distances of so many are told together.
 inline constexpr size_t kSketchLanes = kNearLanes;
-
-// Products of so many floats are made together, of two from each word.
-inline constexpr size_t kCentresAtOnce = 2 * kSketchLanes;
-
-// The nearest of the floats that are what a bfloat16 holds, their upper 16 bits; finite where
-// `x` is.
-inline float RoundToBfloat16(float x) {
-  const auto bits = std::bit_cast<uint32_t>(x);
-  const auto nearest = std::bit_cast<float>((bits + 0x8000u) & 0xffff0000u);
-  const bool same = std::isfinite(x) && std::isfinite(nearest);
-  return same ? nearest : std::bit_cast<float>(bits & 0xffff0000u);
-}
 
 // Where in each group of a block the byte of its i-th sketch is: sums of even bytes and of odd
 // ones are taken apart.
@@ -65,17 +51,9 @@ struct SketchKernels {
   void (*distances)(const SketchSums& query, const uint8_t* const* blocks, const float* added,
                     size_t count, const uint64_t* masks, float* out, float* least) = nullptr;
 
-  // out[k] = the sum over i below n of x[i] times the k-th float of the i-th row, for k below
-  // `count`. These are kept as bfloat16, two in a word: a row has count / 2 words, for each
-  // kCentresAtOnce floats kSketchLanes, with the first half of them in their lower halves and the
-  // others in their upper ones. REQUIRES: count is a multiple of kCentresAtOnce.
-  void (*products)(const uint32_t* rows, const float* x, size_t n, size_t count,
-                   float* out) = nullptr;
-
-  // out[k] = base[k] - 2 * products[k], for `n` of them; the least of these, and the sum of those
-  // that are not infinite. REQUIRES: n is a multiple of kSketchLanes.
-  void (*orders)(const float* base, const float* products, size_t n, float* out, float* least,
-                 float* sum) = nullptr;
+  // The least of `n` values, and the sum of those that are not infinite. REQUIRES: n is a multiple
+  // of kSketchLanes.
+  void (*summary)(const float* values, size_t n, float* least, float* sum) = nullptr;
 
   // Makes the tables of `groups` groups, at most kMostGroups. Each component has so many bits, 1
   // or 2; the k-th of these, where it is set, adds 2^k times the component times `inverse`, and

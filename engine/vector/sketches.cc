@@ -91,7 +91,7 @@ bool Sketches::Write(uint32_t number, const float* vector, WriteScratch* scratch
   float* const turned = scratch->turned.data();
   float with_centre;
   codec_.Turn(vector, turned, &with_centre);
-  const size_t b = RoomNear(centres_->Nearest(turned, &scratch->products));
+  const size_t b = RoomNear(centres_->Nearest(turned, &scratch->centres));
   Block* const block = b < blocks_.size() ? Own(b) : nullptr;
   if (block == nullptr) return false;
   const auto i = static_cast<size_t>(std::countr_one(block->used));

@@ -41,7 +41,7 @@ class Sketches {
   // Room for writing, kept for the next one.
   struct WriteScratch {
     std::vector<float> turned;
-    std::vector<float> products;
+    SketchCentres::Scratch centres;
     // Grows with what is farther from the centres than what they were learned from: for each
     // vector by how many times the mean its squared distance is, beyond twice, at most
     // kMostStrain.

@@ -88,64 +88,18 @@ TEST_P(SketchKernelsTest, DistancesAreThoseOfPlainLoops) {
   }
 }
 
-TEST_P(SketchKernelsTest, ProductsAreSums) {
-  for (const size_t n : {1, 2, 3, 7, 126, 1000}) {
-    for (const size_t count : {32, 64, 96, 128, 160, 288}) {
-      std::vector<float> rows(n * count), x(n), made(count);
-      std::vector<uint32_t> words(n * count / 2);
-      for (size_t i = 0; i < rows.size(); ++i) {
-        rows[i] = RoundToBfloat16(normal_(random_));
-        const size_t k = i % count;
-        const uint32_t upper = std::bit_cast<uint32_t>(rows[i]);
-        EXPECT_EQ(upper & 0xffff, 0u);
-        words[i / count * count / 2 + k / kCentresAtOnce * kSketchLanes + k % kSketchLanes] |=
-            k % kCentresAtOnce < kSketchLanes ? upper >> 16 : upper;
-      }
-      for (float& value : x) value = normal_(random_);
-      kernels_.products(words.data(), x.data(), n, count, made.data());
-      for (size_t k = 0; k < count; ++k) {
-        double sum = 0;
-        for (size_t i = 0; i < n; ++i) sum += static_cast<double>(x[i]) * rows[i * count + k];
-        EXPECT_NEAR(made[k], sum, 1e-3) << kernels_.name << " " << n << " " << count << " " << k;
-      }
-    }
-  }
-}
-
-TEST_P(SketchKernelsTest, OrdersAreLessTwiceTheProducts) {
+TEST_P(SketchKernelsTest, SummariesAreOfWhatIsFinite) {
   for (const size_t n : {16, 32, 96}) {
-    std::vector<float> base(n), products(n), made(n);
-    for (size_t k = 0; k < n; ++k) base[k] = normal_(random_), products[k] = normal_(random_);
-    base[n - 1] = base[3] = kInfinity;
+    std::vector<float> values(n);
+    for (float& value : values) value = normal_(random_);
+    values[n - 1] = values[3] = kInfinity;
     double expected_sum = 0;
-    float expected_least = kInfinity;
-    for (size_t k = 0; k < n; ++k) {
-      const float order = base[k] - 2 * products[k];
-      expected_least = std::min(expected_least, order);
-      if (order < kInfinity) expected_sum += order;
-    }
+    for (const float value : values) expected_sum += value < kInfinity ? value : 0;
     float least, sum;
-    kernels_.orders(base.data(), products.data(), n, made.data(), &least, &sum);
-    EXPECT_NEAR(least, expected_least, 1e-5) << kernels_.name;
+    kernels_.summary(values.data(), n, &least, &sum);
+    EXPECT_EQ(least, *std::min_element(values.begin(), values.end())) << kernels_.name;
     EXPECT_NEAR(sum, expected_sum, 1e-3) << kernels_.name;
-    EXPECT_EQ(made[3], kInfinity);
-    for (size_t k = 0; k < n; ++k) {
-      const bool told = k != 3 && k != n - 1;
-      EXPECT_TRUE(!told || std::fabs(made[k] - (base[k] - 2 * products[k])) < 1e-5);
-    }
   }
-}
-
-TEST(RoundToBfloat16Test, IsTheNearestThatIsFinite) {
-  EXPECT_EQ(RoundToBfloat16(1.0f), 1.0f);
-  EXPECT_EQ(RoundToBfloat16(1.0f + 0x1p-9f), 1.0f);
-  EXPECT_EQ(RoundToBfloat16(1.0f + 0x1.8p-8f), 1.0f + 0x1p-7f);
-  EXPECT_EQ(RoundToBfloat16(-3.1415927f), -3.140625f);
-  EXPECT_EQ(RoundToBfloat16(0.0f), 0.0f);
-  const float greatest = std::numeric_limits<float>::max();
-  EXPECT_LT(RoundToBfloat16(greatest), kInfinity);
-  EXPECT_GT(RoundToBfloat16(greatest), 0.99f * greatest);
-  EXPECT_EQ(RoundToBfloat16(kInfinity), kInfinity);
 }
 
 TEST_P(SketchKernelsTest, TablesAreWhatBitsAdd) {
@@ -480,12 +434,64 @@ TEST_F(SketchesTest, QueriesMayBeTheCentre) {
   }
 }
 
+TEST_F(SketchesTest, TheNearestCentresAreFound) {
+  // Also where codes of bytes go on behind the components.
+  for (const size_t dimension : {40, 100, 200}) {
+    for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kDot}) {
+      const SketchCodec codec(metric, dimension, 1, Random(dimension, false));
+      const bool unit = metric == Metric::kCosine;
+      std::vector<float> turned, one(codec.components());
+      for (size_t i = 0; i < 600; ++i) {
+        codec.Turn(Random(dimension, unit).data(), one.data());
+        turned.insert(turned.end(), one.begin(), one.end());
+      }
+      const auto centres = SketchCentres::Learn(codec, turned, 45);
+      const std::vector<float> vector = Random(dimension, unit);
+      SketchQuery query;
+      codec.Prepare(vector.data(), &query);
+      SketchCentres::Scratch scratch;
+      const size_t found = centres->FindNear(query, 0.2, &scratch);
+      ASSERT_GE(found, 1u);
+      ASSERT_LT(found, centres->count());
+      double length = 0;
+      for (const float x : query.components) length += static_cast<double>(x) * x;
+      // Of each, how far it is, less what is the same for all.
+      std::vector<double> order(centres->count()), error(centres->count());
+      codec.Turn(std::vector<float>(dimension).data(), one.data());
+      for (size_t k = 0; k < centres->count(); ++k) {
+        double square = 0, product = 0, middle = 0;
+        for (size_t d = 0; d < query.components.size(); ++d) {
+          const double x = centres->at(k)[d];
+          square += x * x;
+          product += x * query.components[d];
+          middle += x * one[d];
+        }
+        order[k] = (metric == Metric::kDot ? 2 * middle : square) - 2 * product;
+        error[k] = 0.02 * std::sqrt(length * square);
+        EXPECT_NEAR(scratch.order[k], order[k], error[k]);
+        EXPECT_NEAR(centres->Added(k, scratch),
+                    codec.AddedFrom(static_cast<float>(product), static_cast<float>(square)),
+                    error[k] + 1e-3);
+      }
+      std::set<size_t> near(scratch.near.begin(),
+                            scratch.near.begin() + static_cast<ptrdiff_t>(found));
+      EXPECT_EQ(near.size(), found);
+      double farthest = -kInfinity;
+      for (const size_t k : near) farthest = std::max(farthest, order[k] - error[k]);
+      for (size_t k = 0; k < centres->count(); ++k) {
+        EXPECT_TRUE(near.count(k) > 0 || order[k] + error[k] > farthest) << k;
+      }
+    }
+  }
+}
+
 TEST_F(SketchesTest, CentresAreNearWhatTheyAreLearnedFrom) {
   constexpr size_t kPlaces = 5;
   const SketchCodec codec(Metric::kL2, 32, 1, {});
   std::vector<std::vector<float>> places;
   for (size_t p = 0; p < kPlaces; ++p) places.push_back(Random(32, false));
-  std::vector<float> turned, one(codec.components()), products;
+  std::vector<float> turned, one(codec.components());
+  SketchCentres::Scratch scratch;
   for (size_t i = 0; i < 40 * kPlaces; ++i) {
     std::vector<float> vector = places[i / 40];
     for (float& x : vector) x += 0.01f * normal_(random_);
@@ -498,7 +504,7 @@ TEST_F(SketchesTest, CentresAreNearWhatTheyAreLearnedFrom) {
   std::set<size_t> nearest;
   for (const std::vector<float>& place : places) {
     codec.Turn(place.data(), one.data());
-    const size_t centre = centres->Nearest(one.data(), &products);
+    const size_t centre = centres->Nearest(one.data(), &scratch);
     nearest.insert(centre);
     for (size_t d = 0; d < one.size(); ++d) EXPECT_NEAR(centres->at(centre)[d], one[d], 0.02);
   }
