@@ -31,10 +31,8 @@ v1::VectorField FieldOf(const VectorData& data) {
 
 CookixIndex::CookixIndex(const VectorData& data) : data_(data), index_(FieldOf(data)) {}
 
-v1::Vector CookixIndex::Wire(const float* values) const {
-  v1::Vector vector;
-  vector.mutable_values()->Add(values, values + data_.dimension);
-  return vector;
+void CookixIndex::ToWire(const float* values, v1::Vector* vector) const {
+  vector->mutable_values()->Assign(values, values + data_.dimension);
 }
 
 absl::Status CookixIndex::Put(std::span<const uint32_t> rows) {
@@ -42,7 +40,7 @@ absl::Status CookixIndex::Put(std::span<const uint32_t> rows) {
   std::vector<engine::DenseIndex::Put> puts;
   vectors.reserve(rows.size());
   for (const uint32_t row : rows) {
-    vectors.push_back(Wire(data_.Base(row)));
+    ToWire(data_.Base(row), &vectors.emplace_back());
     puts.push_back({row, &vectors.back()});
   }
   return index_.Apply(puts, ++commit_);
@@ -83,17 +81,14 @@ absl::Status CookixIndex::Add(size_t begin, size_t end) {
   return status;
 }
 
-void CookixIndex::SetQueries(const float* queries, size_t count) {
-  queries_.clear();
-  for (size_t i = 0; i < count; ++i) queries_.push_back(Wire(queries + i * data_.dimension));
-}
-
 absl::Status CookixIndex::Find(size_t query, size_t k, size_t ef,
                                std::shared_ptr<const engine::OrdinalSet> accept, bool exact,
                                engine::VectorSearchResult* result) {
   engine::VectorSearch search;
   search.field = &index_.field();
-  search.vector = &queries_[query];
+  // Every contestant reads its queries from one array.
+  ToWire(queries_ + query * data_.dimension, &query_);
+  search.vector = &query_;
   search.limit = static_cast<int64_t>(k);
   search.ef = static_cast<int64_t>(ef);
   search.exact = exact;
@@ -103,7 +98,7 @@ absl::Status CookixIndex::Find(size_t query, size_t k, size_t ef,
                                                    context_, search, commit_,
                                                    [&](engine::Ordinal ordinal,
                                                        v1::Vector* vector) -> absl::StatusOr<bool> {
-                                                     *vector = Wire(data_.Base(ordinal));
+                                                     ToWire(data_.Base(ordinal), vector);
                                                      return true;
                                                    },
                                                    result));

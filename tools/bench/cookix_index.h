@@ -20,7 +20,7 @@ class CookixIndex : public AnnIndex {
 
   std::string name() const override { return "cookix"; }
   absl::Status Add(size_t begin, size_t end) override;
-  void SetQueries(const float* queries, size_t count) override;
+  void SetQueries(const float* queries, size_t count) override { queries_ = queries; }
   absl::Status Search(size_t query, size_t k, size_t ef, std::vector<AnnHit>* hits) override;
   int64_t Bytes() const override { return index_.MemoryBytes(); }
 
@@ -35,13 +35,14 @@ class CookixIndex : public AnnIndex {
   engine::DenseIndex& index() { return index_; }
 
  private:
-  v1::Vector Wire(const float* values) const;
+  void ToWire(const float* values, v1::Vector* vector) const;
 
   const VectorData& data_;
   engine::DenseIndex index_;
   engine::CallContext context_;
   uint64_t commit_ = 0;
-  std::vector<v1::Vector> queries_;
+  const float* queries_ = nullptr;
+  v1::Vector query_;
   engine::VectorSearchResult result_;
 };
 
