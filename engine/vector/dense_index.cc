@@ -229,6 +229,8 @@ std::vector<DenseIndex::Range>::iterator DenseIndex::RunningFrom(Slot begin) {
 }
 
 std::vector<DenseIndex::Range> DenseIndex::Tail() const {
+  // Mostly there is none, and searches need not wait for one another to learn that.
+  if (tail_count_.load() == 0) return {};
   std::lock_guard<std::mutex> lock(tail_mutex_);
   std::vector<Range> ranges(tail_.begin(), tail_.end());
   ranges.insert(ranges.end(), running_.begin(), running_.end());

@@ -322,6 +322,7 @@ class DenseIndex {
   mutable std::mutex tail_mutex_;
   std::deque<Range> tail_;      // guarded by tail_mutex_
   std::vector<Range> running_;  // guarded by tail_mutex_: being inserted
+  // Of both. 0 only where searches find without them what was in them.
   std::atomic<size_t> tail_count_{0};
   // Slots that left the tail because they are sketched.
   SlotBits sketched_;  // guarded by tail_mutex_

@@ -120,7 +120,6 @@ bool DenseIndex::SketchSome() {
     std::lock_guard<std::mutex> writing(write_mutex_);
     std::lock_guard<std::mutex> lock(tail_mutex_);
     for (const Range& range : ranges) running_.erase(RunningFrom(range.begin));
-    tail_count_.fetch_sub(count);
     const bool used = good && !graph_wanted_.load();
     if (used) {
       for (Slot slot = 0; slot < table_.end(); ++slot) {
@@ -133,6 +132,8 @@ bool DenseIndex::SketchSome() {
         used ? sketched_.Set(slot) : PushToTail(slot);
       }
     }
+    // After they are found without the tail.
+    tail_count_.fetch_sub(count);
     if (!used && !graph_wanted_.load()) LinkAll();
     if (!used) return true;
   }
