@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <memory>
+#include <sstream>
 
 #include "client/request_id.h"
 #include "storage/base/status.h"
@@ -31,6 +33,24 @@ absl::Status RefuseFlags(const Arguments& args, std::initializer_list<const char
                       "--" + std::string(flag), "leave it out, or see --format");
   }
   return absl::OkStatus();
+}
+
+// A file of keys, which is read twice; of a pipe, which cannot be, what came is kept. Not good()
+// when it cannot be read.
+std::unique_ptr<std::istream> OpenKeys(const std::string& path) {
+  auto file = std::make_unique<std::ifstream>(path, std::ios::binary);
+  if (!*file) return file;
+  file->seekg(0, std::ios::end);
+  const bool twice = file->good();
+  file->clear();
+  if (twice) {
+    file->seekg(0);
+    return file;
+  }
+  auto kept = std::make_unique<std::stringstream>();
+  *kept << file->rdbuf();
+  kept->clear();
+  return kept;
 }
 
 // The vector field that a file is loaded into, made with its collection if it is
@@ -118,20 +138,20 @@ absl::Status ImportVectorFile(Context& context, VectorFormat format) {
   COOKIX_ASSIGN_OR_RETURN(const auto file, path == "-"
                                                ? VectorFile::Read(*context.environment().in, format)
                                                : VectorFile::Open(path, format));
-  std::ifstream keys;
+  std::unique_ptr<std::istream> keys;
   if (args.Has("keys")) {
     const std::string keys_path = args.Get("keys");
-    keys.open(keys_path, std::ios::binary);
-    if (!keys) return UsageError("cannot read " + keys_path, "--keys", "check the path");
-    const int64_t lines = CountLines(keys);
+    keys = OpenKeys(keys_path);
+    if (!keys->good()) return UsageError("cannot read " + keys_path, "--keys", "check the path");
+    const int64_t lines = CountLines(*keys);
     if (file->rows() && lines != *file->rows()) {
       return UsageError("the file of keys has " + WithCommas(lines) +
                             " lines, the file of vectors " + WithCommas(*file->rows()) + " rows",
                         "--keys", "give a key for each row, one on each line");
     }
-    keys.clear();
-    keys.seekg(0);
-    options.keys = &keys;
+    keys->clear();
+    keys->seekg(0);
+    options.keys = keys.get();
   } else if (file->rows()) {
     options.key_digits =
         static_cast<int>(std::to_string(std::max<int64_t>(0, *file->rows() - 1)).size());

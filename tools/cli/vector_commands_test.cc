@@ -1,4 +1,6 @@
 // Vectors on the command line: fields, imports, searches, anchors.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <fstream>
@@ -249,6 +251,16 @@ TEST_F(VectorCommandsTest, ImportsWithKeysOntoObjectsThatExist) {
   EXPECT_EQ(loaded["vectors"], 12);
   EXPECT_EQ(loaded["created"], 11);
   EXPECT_EQ(OkJson({"get", "k3", "-c", "line"})["content"], "stays");
+  // From a pipe, as what another program prints.
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  ASSERT_EQ(write(ends[1], keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+  close(ends[1]);
+  const std::string piped = "/dev/fd/" + std::to_string(ends[0]);
+  const Json again = OkJson({"import", path, "-c", "line", "--field", "v", "--keys", piped});
+  close(ends[0]);
+  EXPECT_EQ(again["vectors"], 12);
+  EXPECT_EQ(again["created"], 0);
   const Outcome short_keys =
       Run({"import", path, "-c", "line", "--field", "v", "--keys", Written("two.txt", "a\nb\n")});
   EXPECT_EQ(short_keys.code, kExitUsage);
