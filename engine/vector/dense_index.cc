@@ -215,12 +215,12 @@ void DenseIndex::AddToTail(const std::vector<Slot>& slots) {
 }
 
 void DenseIndex::PushToTail(Slot slot) {
+  tail_count_.fetch_add(1);
   if (!tail_.empty() && tail_.back().end == slot) {
     ++tail_.back().end;
   } else {
     tail_.push_back({slot, slot + 1});
   }
-  tail_count_.fetch_add(1);
 }
 
 std::vector<DenseIndex::Range>::iterator DenseIndex::RunningFrom(Slot begin) {

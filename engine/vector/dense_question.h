@@ -42,7 +42,7 @@ struct DenseIndex::Question {
   std::vector<float> values;
 
   // Of one round: so many are wanted by their codes, and with those that their codes do not
-  // tell from them at most `want`.
+  // tell from them at most `want`; of what sketches found, all of those.
   size_t near = 0;
   size_t want = 0;
   ScanPool pool;

@@ -1,5 +1,6 @@
 // Dense indexes that are small enough to go without a graph, against comparing everything.
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <memory>
 #include <optional>
@@ -464,6 +465,35 @@ TEST(DenseSketchesThreadsTest, SearchesGoOnBesideEverything) {
   EXPECT_EQ(StrategyOf(world), "graph");
   EXPECT_EQ(world.index_.stats().indexed, world.index_.stats().vectors);
   EXPECT_GE(world.Recall(50, 10), 0.95);
+}
+
+// Also just when it goes from the tail to the sketches.
+TEST(DenseSketchesThreadsTest, WhatWasPutIsAlwaysFound) {
+  World world(Hnsw(48, v1::VECTOR_METRIC_COSINE), 15, std::nullopt);
+  world.Fill(1, 2500);
+  world.IndexAll();
+  std::atomic<bool> over{false};
+  std::thread indexing([&] {
+    while (!over.load()) {
+      if (!world.index_.IndexSome()) std::this_thread::yield();
+    }
+  });
+  size_t missed = 0;
+  for (int round = 0; round < 4000; ++round) {
+    const Ordinal ordinal = 2500 + static_cast<Ordinal>(round % 500);
+    const v1::Vector vector = world.RandomVector();
+    world.Put(ordinal, vector);
+    world.Commit();
+    for (bool in_tail = true; in_tail;) {
+      const VectorSearchResult result = world.Search(vector, 1);
+      missed += result.hits.size() == 1 && result.hits[0].ordinal == ordinal ? 0 : 1;
+      in_tail = result.tail_scanned > 0;
+    }
+  }
+  over.store(true);
+  indexing.join();
+  EXPECT_EQ(missed, 0u);
+  EXPECT_EQ(StrategyOf(world), "sketch");
 }
 
 }  // namespace

@@ -66,8 +66,7 @@ void SketchCentres::Encode(size_t centre) {
   }
 }
 
-void SketchCentres::Compare(const float* turned, float norm_factor, float factor,
-                            Scratch* scratch) const {
+void SketchCentres::Compare(const float* turned, float norm_factor, Scratch* scratch) const {
   const Kernels& kernels = BestKernels();
   const size_t components = codec_.components();
   if (scratch->order.size() < room()) scratch->order.resize(room());
@@ -76,9 +75,9 @@ void SketchCentres::Compare(const float* turned, float norm_factor, float factor
   int32_t sum;
   const float step = kernels.quantize(turned, components, steps, &sum);
   std::fill(steps + components, steps + code_bytes_, int8_t{0});
-  const LaneQuery query = {steps, 128 * sum, 0, norm_factor, factor * step};
-  kernels.lane_distances(query, rows_.data()->bytes, params_.data(), params_.size(), code_bytes_,
-                         scratch->order.data());
+  const LaneQuery query = {steps, 128 * sum, 0, norm_factor, step};
+  kernels.lane_distances(query, reinterpret_cast<const uint8_t*>(rows_.data()), params_.data(),
+                         params_.size(), code_bytes_, scratch->order.data());
 }
 
 std::shared_ptr<const SketchCentres> SketchCentres::Learn(const SketchCodec& codec,
@@ -129,12 +128,12 @@ size_t SketchCentres::Nearest(const float* turned, Scratch* scratch) const {
   if (count() == 1 || !std::isfinite(BestKernels().dot(turned, turned, codec_.components()))) {
     return 0;
   }
-  Compare(turned, 0, 1, scratch);
+  Compare(turned, 0, scratch);
   size_t nearest = 0;
   float least = kInfinity;
   for (size_t k = 0; k < count(); ++k) {
     const float distance = squares_[k] + 2 * scratch->order[k];
-    if (distance >= least) continue;
+    if (!(distance < least)) continue;
     least = distance;
     nearest = k;
   }
@@ -152,7 +151,7 @@ void SketchCentres::LearnSpread(std::span<const float> turned) {
     const float* const place = at(Nearest(vector, &scratch));
     mean_squares_ +=
         BestKernels().squared_l2(vector, place, components) / static_cast<double>(asking);
-    Compare(vector, 1, 2, &scratch);
+    Compare(vector, 0.5f, &scratch);
     float least, sum;
     codec_.kernels().summary(scratch.order.data(), room(), &least, &sum);
     const float mean = sum / static_cast<float>(count());
@@ -172,7 +171,7 @@ size_t SketchCentres::FindNear(const SketchQuery& query, double part, Scratch* s
     scratch->near[0] = 0;
     return 1;
   }
-  Compare(query.components.data(), 1, 2, scratch);
+  Compare(query.components.data(), 0.5f, scratch);
   size_t found = 0;
   if (part < 1) {
     float least, sum;

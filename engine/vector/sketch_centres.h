@@ -34,7 +34,7 @@ class SketchCentres {
   struct Scratch {
     // The query, rounded to steps.
     std::vector<int8_t> steps;
-    // How far each centre is, less what is the same for all.
+    // Half of how far each centre is, less what is the same for all.
     std::vector<float> order;
     std::vector<uint32_t> near;
   };
@@ -51,7 +51,7 @@ class SketchCentres {
   float Added(size_t centre, const Scratch& scratch) const {
     if (count() == 1) return codec_.AddedFrom(0, squares_[0]);
     const LaneParams& block = params_[centre / kLanes];
-    const float product = 0.5f * (block.norms[centre % kLanes] - scratch.order[centre]);
+    const float product = 0.5f * block.norms[centre % kLanes] - scratch.order[centre];
     return codec_.AddedFrom(product, squares_[centre]);
   }
 
@@ -59,9 +59,10 @@ class SketchCentres {
   SketchCentres(const SketchCodec& codec, std::vector<float> places);
   // Writes the codes of a centre, and makes its place what they stand for.
   void Encode(size_t centre);
-  // scratch.order[k] = norm_factor * the norm of the k-th centre - factor * the inner product with
-  // it, for room() of them. REQUIRES: all that is turned is finite.
-  void Compare(const float* turned, float norm_factor, float factor, Scratch* scratch) const;
+  // scratch.order[k] = norm_factor * the norm of the k-th centre - the inner product with it, for
+  // room() of them; beyond count() not a number where norm_factor is 0. REQUIRES: all that is
+  // turned is finite.
+  void Compare(const float* turned, float norm_factor, Scratch* scratch) const;
   void LearnSpread(std::span<const float> turned);
   // The count, rounded up to what kernels do at once.
   size_t room() const { return params_.size() * kLanes; }
@@ -71,8 +72,9 @@ class SketchCentres {
   std::vector<float> squares_;
   // The same places in lanes, rounded to bytes: each is a code of code_bytes_, of which kernels
   // read the same kLaneBytes of kLanes together.
-  struct alignas(kLanes* kLaneBytes) LaneRow {
-    uint8_t bytes[kLanes * kLaneBytes] = {};
+  static constexpr size_t kRowBytes = kLanes * kLaneBytes;
+  struct alignas(kRowBytes) LaneRow {
+    uint8_t bytes[kRowBytes] = {};
   };
   const size_t code_bytes_;
   std::vector<LaneRow> rows_;

@@ -3,7 +3,6 @@
 #include "engine/vector/sketches.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -455,7 +454,7 @@ TEST_F(SketchesTest, TheNearestCentresAreFound) {
       ASSERT_LT(found, centres->count());
       double length = 0;
       for (const float x : query.components) length += static_cast<double>(x) * x;
-      // Of each, how far it is, less what is the same for all.
+      // Of each, half of how far it is, less what is the same for all.
       std::vector<double> order(centres->count()), error(centres->count());
       codec.Turn(std::vector<float>(dimension).data(), one.data());
       for (size_t k = 0; k < centres->count(); ++k) {
@@ -466,8 +465,8 @@ TEST_F(SketchesTest, TheNearestCentresAreFound) {
           product += x * query.components[d];
           middle += x * one[d];
         }
-        order[k] = (metric == Metric::kDot ? 2 * middle : square) - 2 * product;
-        error[k] = 0.02 * std::sqrt(length * square);
+        order[k] = (metric == Metric::kDot ? middle : square / 2) - product;
+        error[k] = 0.01 * std::sqrt(length * square);
         EXPECT_NEAR(scratch.order[k], order[k], error[k]);
         EXPECT_NEAR(centres->Added(k, scratch),
                     codec.AddedFrom(static_cast<float>(product), static_cast<float>(square)),
@@ -480,6 +479,38 @@ TEST_F(SketchesTest, TheNearestCentresAreFound) {
       for (const size_t k : near) farthest = std::max(farthest, order[k] - error[k]);
       for (size_t k = 0; k < centres->count(); ++k) {
         EXPECT_TRUE(near.count(k) > 0 || order[k] + error[k] > farthest) << k;
+      }
+    }
+  }
+}
+
+// What lies as far from the codec's centre as may be is still told apart.
+TEST_F(SketchesTest, CentresMayBeFar) {
+  for (const size_t dimension : {16, 100}) {
+    const float length = 8.3e18f;
+    const std::vector<float> way = Random(dimension, true);
+    const auto along = [&](float factor) {
+      std::vector<float> vector = Random(dimension, true);
+      for (size_t d = 0; d < dimension; ++d) {
+        vector[d] = length * (0.05f * vector[d] + 0.93f * factor * way[d]);
+      }
+      return vector;
+    };
+    const SketchCodec codec(Metric::kDot, dimension, 1, along(1));
+    std::vector<float> turned, one(codec.components());
+    for (size_t i = 0; i < 600; ++i) {
+      codec.Turn((i % 4 == 0 ? along(-1) : along(1)).data(), one.data());
+      turned.insert(turned.end(), one.begin(), one.end());
+    }
+    const auto centres = SketchCentres::Learn(codec, turned, 16);
+    EXPECT_GT(centres->count(), 1u);
+    SketchQuery query;
+    SketchCentres::Scratch scratch;
+    for (size_t i = 0; i < 20; ++i) {
+      codec.Prepare(along(-1).data(), &query);
+      centres->FindNear(query, 0.5, &scratch);
+      for (size_t k = 0; k < centres->count(); ++k) {
+        EXPECT_TRUE(std::isfinite(centres->Added(k, scratch))) << dimension << " " << k;
       }
     }
   }
