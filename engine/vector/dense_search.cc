@@ -286,7 +286,11 @@ size_t DenseIndex::FindNearCopies(Question& question, const CodeCopies& copies) 
   for (size_t i = 0; i < found; ++i) distances[i] = distances[places[i]];
   if (spread > 0) {
     // That of groups is wide where what is near lies side by side.
-    if (found > 2 * near) bound = kernels.bound(distances, FillLanes(distances, found), near);
+    if (found > 2 * near) {
+      const size_t end = FillLanes(distances, found);
+      bound = kernels.bound(distances, end, near);
+      found = kernels.keep_near(distances, places.data(), end, bound + spread);
+    }
     const auto scale_of = [&](uint32_t place) { return copies.scale(place); };
     found = KeepWithin(bound, spread / copies.widest().scale, scale_of, found, distances,
                        places.data());
