@@ -6,8 +6,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "engine/vector/halved_codes.h"
 #include "engine/vector/slot.h"
 #include "engine/vector/slot_bits.h"
 #include "engine/vector/vector_storage.h"
@@ -35,23 +37,25 @@ class CodeCopies {
   const CodeParams& widest() const { return widest_; }
 
   float scale(size_t at) const {
+    if (halved_) return halved_->scale(at);
     return params_.empty() ? lane_params_[at / kLanes].scales[at % kLanes] : params_[at].scale;
   }
 
-  // Distances to those from slots()[begin] on, at most `count` of them; returns how many.
-  // `distances` has room for that, rounded up to a multiple of kLanes. REQUIRES: both are such
-  // multiples.
-  size_t Distances(const PreparedQuery& query, size_t begin, size_t count, float* distances) const;
+  // The codes, in the order of their slots, where they are halved: that there is less to read pays
+  // for the second look where they are many. Null otherwise.
+  const HalvedCodes* halved() const { return halved_ ? &*halved_ : nullptr; }
+  // Distances to those from slots()[begin] on, at most `count` of them; `distances` has room for
+  // that, rounded up to a multiple of kLanes. REQUIRES: halved() is null; begin is such a multiple.
+  void Distances(const PreparedQuery& query, size_t begin, size_t count, float* distances) const;
 
  private:
   CodeCopies(const VectorStorage& storage, const SlotBits& slots);
-  void Add(Slot slot, size_t at);
-
   const VectorStorage* const storage_;
   const VectorCodec& codec_;
   std::vector<Slot> slots_;
   CodeParams widest_;
-  // In lanes where the codec can compare them so, otherwise one behind the other.
+  std::optional<HalvedCodes> halved_;
+  // Otherwise: in lanes where the codec can compare them so, or one behind the other.
   hwy::AlignedFreeUniquePtr<uint8_t[]> codes_;
   std::vector<LaneParams> lane_params_;
   std::vector<CodeParams> params_;

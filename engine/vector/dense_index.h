@@ -248,16 +248,21 @@ class DenseIndex {
   // Compares by codes so many that sketches found.
   static void CompareFound(Question& question, size_t count);
   // Leaves of these at least the `near` nearest, and those that may be as near; returns how many.
-  size_t KeepNear(Question& question, size_t near, size_t count, const CodeParams& widest) const;
-  // Puts what may be near of what was compared in a copy where sketches put what they find;
-  // returns how many.
-  size_t FindNearCopies(Question& question, const CodeCopies& copies) const;
+  size_t KeepNearSlots(Question& question, size_t near, size_t count,
+                       const CodeParams& widest) const;
+  // Put places of what was compared in copies and may be near, at least `near`, where sketches put
+  // what they find, and their distances side by side; return how many, 0 where there are no more or
+  // none is nearer than another. Of halved codes, distances are by upper halves before.
+  size_t FindNearCopies(Question& question, size_t near, const CodeCopies& copies) const;
+  size_t FindNearHalves(Question& question, size_t near, const CodeCopies& copies,
+                        const HalvedQuery& query) const;
   // Leaves of so many the question.want nearest.
   static size_t LeaveNearest(Question& question, size_t found);
   void PrefetchUnordered(const Question& question) const;
   // By so much the distance that a code of that scale tells is wrong at most, or is taken to be;
-  // and the difference of two.
+  // next to the scale, 0 where that is not known; and the difference of two.
   static float Spread(const Question& question, const CodeParams& params);
+  float SpreadOfScale(const Question& question, const CodeParams& widest) const;
   static float MarginOf(const Question& question, const CodeParams& widest);
   // Makes the pool ready for a scan.
   static void ResetPool(Question& question);

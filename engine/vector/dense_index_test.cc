@@ -350,6 +350,75 @@ TEST(DenseIndexFilterTest, WhatIsInfinitelyFarAwayComesLast) {
   }
 }
 
+// Many codes are copied in halves, and what is far by the upper ones is not looked at again:
+// whatever the lower ones are like.
+TEST(DenseIndexFilterTest, CopiesFindWhatAScanFinds) {
+  enum class Data { kAny, kTwoValues, kMostlyNothing, kOneComponent, kOfAnyLength, kSteps };
+  constexpr int kDimension = 200;
+  for (const Data data : {Data::kAny, Data::kTwoValues, Data::kMostlyNothing, Data::kOneComponent,
+                          Data::kOfAnyLength, Data::kSteps}) {
+    for (const auto metric : {v1::VECTOR_METRIC_L2, v1::VECTOR_METRIC_COSINE}) {
+      World world(
+          Field(kDimension, metric, v1::VECTOR_INDEX_KIND_HNSW, v1::VECTOR_QUANTIZATION_INT8), 26);
+      std::normal_distribution<float> normal;
+      const auto at_random = [&] {
+        v1::Vector vector;
+        const float length = std::exp(normal(world.rng_));
+        for (int d = 0; d < kDimension; ++d) {
+          const float x = normal(world.rng_);
+          switch (data) {
+            case Data::kAny:
+              vector.add_values(x);
+              break;
+            case Data::kTwoValues:
+              vector.add_values(x > 0 ? 1 : -0.86f);
+              break;
+            case Data::kMostlyNothing:
+              vector.add_values(x > 1.5f ? x : 0);
+              break;
+            case Data::kOneComponent:
+              vector.add_values(d == 7 ? 20 : x);
+              break;
+            case Data::kOfAnyLength:
+              vector.add_values(length * x);
+              break;
+            case Data::kSteps:
+              vector.add_values(std::round(4 * x) / 8);
+              break;
+          }
+        }
+        return vector;
+      };
+      std::set<Ordinal> matches;
+      for (Ordinal ordinal = 0; ordinal < 12'000; ++ordinal) {
+        world.Put(ordinal, at_random());
+        if (ordinal % 3 == 0) matches.insert(ordinal);
+      }
+      world.Commit();
+      world.IndexAll();
+      size_t found[3] = {}, wanted = 0;
+      for (int i = 0; i < 30; ++i) {
+        const auto accept = std::make_shared<Set>(matches);
+        const v1::Vector query = at_random();
+        const auto truth = world.Truth(query, 10, accept.get());
+        wanted += truth.size();
+        // The second makes the copies.
+        for (size_t& each : found) {
+          const auto result = world.Search(query, 10, accept);
+          ASSERT_EQ(result.hits.size(), truth.size());
+          EXPECT_EQ(result.strategy, "scan");
+          const double farthest = truth.back().distance;
+          for (const VectorHit& hit : result.hits) each += hit.distance <= farthest * 1.0001 + 1e-6;
+        }
+      }
+      for (const size_t each : found) {
+        EXPECT_GE(each, found[0] - wanted / 100) << static_cast<int>(data);
+        EXPECT_GE(each, wanted * 98 / 100) << static_cast<int>(data);
+      }
+    }
+  }
+}
+
 // Where many are as near as the last that is wanted.
 TEST(DenseIndexFilterTest, ManyMayBeTheSame) {
   for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_NONE}) {

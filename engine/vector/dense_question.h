@@ -54,6 +54,8 @@ struct DenseIndex::Question {
   SketchQuery sketch;
   Sketches::Scratch sketched;
   std::vector<float> distances;
+  // The same of some that tell how near the nearest are.
+  std::vector<float> nearest;
   // Of groups of these (BoundOfMany).
   std::vector<float> least;
   std::vector<Range> tail;
@@ -80,6 +82,12 @@ struct DenseIndex::Question {
   float* DistancesFor(size_t count) {
     if (distances.size() < count + kNearLanes) distances.resize(count + kNearLanes);
     return distances.data();
+  }
+  // sketched.near, the same.
+  uint32_t* NumbersFor(size_t count) {
+    std::vector<uint32_t>& numbers = sketched.near;
+    if (numbers.size() < count + kNearLanes) numbers.resize(count + kNearLanes);
+    return numbers.data();
   }
 
   const VectorCodec& codec() const { return storage->codec(); }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <memory>
 #include <numbers>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "engine/vector/dense_index.h"
 #include "engine/vector/dense_question.h"
 #include "engine/vector/exact_distance.h"
+#include "engine/vector/halved_codes.h"
 #include "engine/vector/near_kernels.h"
 #include "engine/vector/slot_sketches.h"
 #include "storage/base/status.h"
@@ -46,6 +48,14 @@ constexpr size_t kReadsPerCheck = 64;
 constexpr size_t kObjectsPerCheck = 1024;
 // By so many standard deviations a distance by code is taken to be wrong at most.
 constexpr float kSpreads = 4;
+// Where codes are halved, so many times as many as are wanted, of those that are near by their
+// upper halves, tell how near the nearest are; at most this part of all, or as many as are wanted.
+constexpr size_t kFirstNear = 8;
+constexpr size_t kFirstPart = 64;
+// By so many standard deviations a distance by upper halves is taken to be wrong at most. Where
+// those first ones are wrong by this many, they are not such as was assumed: all are completed.
+constexpr float kHalfSpreads = 3;
+constexpr float kMostWrong = 2;
 // Of what is compared again, so many are asked for before the first is.
 constexpr size_t kFetched = 192;
 // Hits may need more candidates than there are hits: several vectors of one object, dead
@@ -86,6 +96,11 @@ double DenseIndex::WireDistance(double distance) const {
 
 float DenseIndex::Spread(const Question& question, const CodeParams& params) {
   return kSpreads * question.codec().CodeSpread(question.query, params);
+}
+
+float DenseIndex::SpreadOfScale(const Question& question, const CodeParams& widest) const {
+  const bool known = !keeps_all() && std::isfinite(question.codec().CodeSpread(question.query, {}));
+  return known && widest.scale > 0 ? Spread(question, widest) / widest.scale : 0;
 }
 
 float DenseIndex::MarginOf(const Question& question, const CodeParams& widest) {
@@ -250,54 +265,98 @@ void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const 
   // They are compared by whole lanes, and found so.
   static_assert(kLanes == kNearLanes);
   const size_t count = copies.slots().size();
+  const HalvedCodes* const halved = copies.halved();
+  HalvedQuery query;
+  if (halved != nullptr) query = halved->Prepare(question.codec().LaneQueryOf(question.query));
   float* const distances = question.DistancesFor(count);
   for (size_t begin = 0; begin < count; begin += kSlotsPerCheck) {
-    copies.Distances(question.query, begin, kSlotsPerCheck, distances + begin);
+    const size_t some = std::min(kSlotsPerCheck, count - begin);
+    if (halved != nullptr) {
+      halved->Distances(query, begin, some, distances + begin);
+    } else {
+      copies.Distances(question.query, begin, some, distances + begin);
+    }
     if (!question.context->Check().ok()) return;
   }
   question.result->candidates_considered += static_cast<int64_t>(count);
-  question.unordered = FindNearCopies(question, copies);
-  question.left_out = question.unordered < count;
+  Slot* const slots = question.NumbersFor(count);
+  const size_t near = std::min(question.near, question.want);
+  size_t found = halved != nullptr ? FindNearHalves(question, near, copies, query)
+                                   : FindNearCopies(question, near, copies);
+  if (found > 0) {
+    const auto scale_of = [&](uint32_t place) { return copies.scale(place); };
+    const CodeParams& widest = copies.widest();
+    found = KeepNear(near, SpreadOfScale(question, widest), widest.scale, scale_of, found,
+                     distances, slots, &question.least);
+  }
+  if (found > 0 && found >= near) {
+    if (found > question.want) found = LeaveNearest(question, found);
+    for (size_t i = 0; i < found; ++i) slots[i] = copies.slots()[slots[i]];
+  } else {
+    // There are no more, or beyond what floats hold none is nearer than another.
+    std::copy_n(copies.slots().begin(), count, slots);
+    found = count;
+  }
+  question.unordered = found;
+  question.left_out = found < count;
   PrefetchUnordered(question);
 }
 
-size_t DenseIndex::FindNearCopies(Question& question, const CodeCopies& copies) const {
+size_t DenseIndex::FindNearCopies(Question& question, size_t near, const CodeCopies& copies) const {
   const NearKernels& kernels = BestNearKernels();
   const size_t count = copies.slots().size();
-  const size_t near = std::min(question.near, question.want);
+  if (count <= near) return 0;
   float* const distances = question.distances.data();
-  std::vector<uint32_t>& places = question.sketched.near;
-  if (places.size() < count + kNearLanes) places.resize(count + kNearLanes);
-  const float spread = near < question.want ? Spread(question, copies.widest()) : 0;
-  float bound = 0;
-  size_t found = 0;
-  if (count > near) {
-    const size_t end = FillLanes(distances, count);
-    bound = BoundOfMany(kernels, distances, end, near, &question.least);
-    if (std::isfinite(bound + spread)) {
-      found = kernels.find_near(distances, end, bound + spread, places.data());
-    }
-  }
-  if (found < near || found == 0) {
-    // There are no more, or beyond what floats hold none is nearer than another.
-    std::copy_n(copies.slots().begin(), count, places.begin());
-    return count;
-  }
+  uint32_t* const places = question.sketched.near.data();
+  const size_t end = FillLanes(distances, count);
+  const float spread = SpreadOfScale(question, copies.widest()) * copies.widest().scale;
+  const float bound = BoundOfMany(kernels, distances, end, near, &question.least);
+  if (!std::isfinite(bound + spread)) return 0;
+  const size_t found = kernels.find_near(distances, end, bound + spread, places);
+  // Then all distances are left where they are.
+  if (found < near) return 0;
   for (size_t i = 0; i < found; ++i) distances[i] = distances[places[i]];
-  if (spread > 0) {
-    // That of groups is wide where what is near lies side by side.
-    if (found > 2 * near) {
-      const size_t end = FillLanes(distances, found);
-      bound = kernels.bound(distances, end, near);
-      found = kernels.keep_near(distances, places.data(), end, bound + spread);
-    }
-    const auto scale_of = [&](uint32_t place) { return copies.scale(place); };
-    found = KeepWithin(bound, spread / copies.widest().scale, scale_of, found, distances,
-                       places.data());
-  }
-  if (found > question.want) found = LeaveNearest(question, found);
-  for (size_t i = 0; i < found; ++i) places[i] = copies.slots()[places[i]];
   return found;
+}
+
+size_t DenseIndex::FindNearHalves(Question& question, size_t near, const CodeCopies& copies,
+                                  const HalvedQuery& query) const {
+  const NearKernels& kernels = BestNearKernels();
+  const size_t count = copies.slots().size();
+  if (count <= near) return 0;
+  float* const distances = question.distances.data();
+  uint32_t* const places = question.sketched.near.data();
+  const float widest = copies.widest().scale;
+  const float spread = SpreadOfScale(question, copies.widest()) * widest;
+  // In place: each comes from its own place or one behind it.
+  const auto complete = [&](size_t found, float* completed) {
+    for (size_t i = 0; i < found; ++i) completed[i] = distances[places[i]];
+    return copies.halved()->Complete(query, places, found, completed);
+  };
+
+  // Some of the nearest tell how near the nearest are, and whether upper halves are to be trusted.
+  const size_t first = std::max(near, std::min(kFirstNear * near, count / kFirstPart));
+  const size_t end = FillLanes(distances, count);
+  const float bound = BoundOfMany(kernels, distances, end, first, &question.least);
+  size_t found = kernels.find_near(distances, end, bound, places);
+  float farthest = std::numeric_limits<float>::infinity();
+  if (found >= near && found <= 2 * first) {
+    if (question.nearest.size() < found + kNearLanes) question.nearest.resize(found + kNearLanes);
+    float* const nearest = question.nearest.data();
+    if (complete(found, nearest) < kMostWrong) {
+      farthest = kernels.bound(nearest, FillLanes(nearest, found), near) + spread;
+    }
+  }
+  const float by_upper = farthest + kHalfSpreads * query.spread * widest;
+  if (std::isfinite(by_upper)) {
+    found = kernels.find_near(distances, end, by_upper, places);
+  } else {
+    std::iota(places, places + count, 0u);
+    found = count;
+  }
+  complete(found, distances);
+  if (!std::isfinite(farthest)) return found;
+  return kernels.keep_near(distances, places, FillLanes(distances, found), farthest);
 }
 
 size_t DenseIndex::LeaveNearest(Question& question, size_t found) {
@@ -329,8 +388,8 @@ bool DenseIndex::ScanSketched(Question& question, const SketchedMatches& sketche
       std::count_if(slots, slots + count, [&](Slot slot) { return table_.Alive(slot); }));
   if (count == 0 || 4 * living < 3 * count) return false;
   CompareFound(question, count);
-  question.unordered =
-      KeepNear(question, std::min(question.near, question.want), count, sketched.copies().widest());
+  question.unordered = KeepNearSlots(question, std::min(question.near, question.want), count,
+                                     sketched.copies().widest());
   question.left_out = true;
   PrefetchUnordered(question);
   return true;
@@ -343,22 +402,11 @@ void DenseIndex::CompareFound(Question& question, size_t count) {
   question.result->strategy = "sketch";
 }
 
-size_t DenseIndex::KeepNear(Question& question, size_t near, size_t count,
-                            const CodeParams& widest) const {
-  float* const distances = question.distances.data();
-  Slot* const slots = question.sketched.near.data();
-  if (count <= near) return count;
-  const NearKernels& kernels = BestNearKernels();
-  const size_t end = FillLanes(distances, count);
-  const float bound = kernels.bound(distances, end, near);
-  // That the bound is wrong, too, is made up for by what it lets through beyond `near`.
-  const float spread = question.codec().exact() || keeps_all() ? 0 : Spread(question, widest);
-  // Beyond what floats hold none is nearer than another.
-  if (!std::isfinite(bound + spread)) return count;
-  const size_t within = kernels.keep_near(distances, slots, end, bound + spread);
-  if (spread == 0) return within;
+size_t DenseIndex::KeepNearSlots(Question& question, size_t near, size_t count,
+                                 const CodeParams& widest) const {
   const auto scale_of = [&](Slot slot) { return question.storage->Params(slot).scale; };
-  return KeepWithin(bound, spread / widest.scale, scale_of, within, distances, slots);
+  return KeepNear(near, SpreadOfScale(question, widest), widest.scale, scale_of, count,
+                  question.distances.data(), question.sketched.near.data(), &question.least);
 }
 
 void DenseIndex::PrefetchUnordered(const Question& question) const {

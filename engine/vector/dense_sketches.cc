@@ -276,7 +276,7 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   CompareFound(question, count);
   // Of how many objects the nearest are is not known where these have several vectors.
   const size_t near = (keeps_all() ? wanted : more) + late;
-  const size_t nearest = KeepNear(question, near, count, sketches.widest);
+  const size_t nearest = KeepNearSlots(question, near, count, sketches.widest);
   question.truncated = scratch.passed_over || count >= width || nearest < count;
   if (question.tail.empty()) {
     question.unordered = nearest;

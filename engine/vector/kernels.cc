@@ -36,6 +36,34 @@ void PlainLaneDistances(const LaneQuery& query, const uint8_t* lanes, const Lane
   }
 }
 
+void PlainUpperDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                         size_t blocks, size_t bytes, float* out) {
+  for (size_t b = 0; b < blocks; ++b, lanes += kLanes * bytes / 2) {
+    for (size_t i = 0; i < kLanes; ++i) {
+      int32_t dot = 0;
+      for (size_t d = 0; d < bytes; ++d) {
+        const size_t four = d / (2 * kLaneBytes) * kLanes + i;
+        const uint8_t both = lanes[four * kLaneBytes + d % kLaneBytes];
+        const int upper = d % (2 * kLaneBytes) < kLaneBytes ? both & 15 : both >> kHalfBits;
+        dot += 16 * upper * query.code[d];
+      }
+      out[b * kLanes + i] = query.Distance(dot, params[b].scales[i], params[b].norms[i]);
+    }
+  }
+}
+
+void PlainLowerDots(const uint8_t* lower, const uint32_t* numbers, size_t count,
+                    const int8_t* query, size_t bytes, int32_t* out) {
+  const size_t half = bytes / 2;
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t* const both = lower + numbers[i] * half;
+    out[i] = 0;
+    for (size_t d = 0; d < half; ++d) {
+      out[i] += (both[d] & 15) * query[d] + (both[d] >> kHalfBits) * query[half + d];
+    }
+  }
+}
+
 float PlainDot(const float* a, const float* b, size_t n) {
   float sum = 0;
   for (size_t d = 0; d < n; ++d) sum += a[d] * b[d];
@@ -150,11 +178,11 @@ float PlainQuadsDot(const float* query, const float* centroids, const uint8_t* c
   return sum;
 }
 
-constexpr Kernels kPlain = {"plain",         PlainDotCodes,  PlainLaneDistances, PlainDot,
-                            PlainSquares,    PlainSubtract,  PlainMultiply,      PlainSquaredL2,
-                            PlainDotRefined, PlainQuantize,  PlainSignedCode,    PlainHamming,
-                            PlainDotBits,    PlainAffine256, PlainLeast256,      PlainQuadsL2,
-                            PlainQuadsDot};
+constexpr Kernels kPlain = {
+    "plain",         PlainDotCodes, PlainLaneDistances, PlainUpperDistances, PlainLowerDots,
+    PlainDot,        PlainSquares,  PlainSubtract,      PlainMultiply,       PlainSquaredL2,
+    PlainDotRefined, PlainQuantize, PlainSignedCode,    PlainHamming,        PlainDotBits,
+    PlainAffine256,  PlainLeast256, PlainQuadsL2,       PlainQuadsDot};
 
 }  // namespace
 }  // namespace cookix::engine
@@ -225,23 +253,96 @@ void DotLanes(const uint8_t* lanes, const int8_t* query, size_t bytes, int32_t* 
   }
 }
 
-void LaneDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
-                   size_t blocks, size_t bytes, float* out) {
+// The inner products of one block of upper halves.
+void DotUpper(const uint8_t* lanes, const int8_t* query, size_t bytes, int32_t* out) {
+  const hn::CappedTag<int16_t, kLaneBytes * kLanes> d16;
+  const hn::Repartition<int32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d16)> du8;
+  const hn::Rebind<int8_t, decltype(d16)> di8;
+  const hn::Repartition<int32_t, decltype(di8)> four;
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  const auto low = hn::Set(d16, 15);
+  const size_t step = hn::Lanes(d16);
+  const auto query_at = [&](size_t d) HWY_ATTR {
+    int32_t word;
+    std::memcpy(&word, query + d, kLaneBytes);
+    return hn::PromoteTo(d16, hn::BitCast(di8, hn::Set(four, word)));
+  };
+  for (size_t first = 0; first < kStep; first += step) {
+    auto sum0 = hn::Zero(d32);
+    auto sum1 = hn::Zero(d32);
+    for (size_t d = 0; d < bytes; d += 2 * kLaneBytes) {
+      const auto both = hn::PromoteTo(d16, hn::LoadU(du8, lanes + d / 2 * kLanes + first));
+      sum0 = hn::ReorderWidenMulAccumulate(d32, hn::And(both, low), query_at(d), sum0, sum1);
+      sum0 = hn::ReorderWidenMulAccumulate(d32, hn::ShiftRight<kHalfBits>(both),
+                                           query_at(d + kLaneBytes), sum0, sum1);
+    }
+    // Two sums beside each other are of one code.
+    int32_t sums[kStep / 2];
+    hn::StoreU(hn::RearrangeToOddPlusEven(sum0, sum1), d32, sums);
+    for (size_t i = 0; i < step / kLaneBytes; ++i) {
+      out[first / kLaneBytes + i] = 16 * (sums[2 * i] + sums[2 * i + 1]);
+    }
+  }
+}
+
+// The distances of `blocks` blocks, by the inner products that dot_block(b, dots) gives.
+template <class DotBlock>
+void BlockDistances(const LaneQuery& query, const LaneParams* params, size_t blocks, float* out,
+                    const DotBlock& dot_block) {
   const hn::CappedTag<float, kLanes> df;
   const hn::RebindToSigned<decltype(df)> d32;
   const auto sum = hn::Set(d32, query.sum);
   const auto base = hn::Set(df, query.base);
   const auto norm_factor = hn::Set(df, query.norm_factor);
   const auto dot_factor = hn::Set(df, query.dot_factor);
-  for (size_t b = 0; b < blocks; ++b, lanes += kLanes * bytes, out += kLanes) {
+  for (size_t b = 0; b < blocks; ++b, out += kLanes) {
     int32_t dots[kLanes];
-    DotLanes(lanes, query.code, bytes, dots);
+    dot_block(b, dots);
     for (size_t i = 0; i < kLanes; i += hn::Lanes(df)) {
       const auto dot = hn::ConvertTo(df, hn::Sub(hn::LoadU(d32, dots + i), sum));
       const auto scale = hn::Mul(dot_factor, hn::LoadU(df, params[b].scales + i));
       const auto part = hn::MulAdd(norm_factor, hn::LoadU(df, params[b].norms + i), base);
       hn::StoreU(hn::NegMulAdd(scale, dot, part), df, out + i);
     }
+  }
+}
+
+void LaneDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                   size_t blocks, size_t bytes, float* out) {
+  BlockDistances(query, params, blocks, out, [&](size_t b, int32_t* dots) HWY_ATTR {
+    DotLanes(lanes + b * kLanes * bytes, query.code, bytes, dots);
+  });
+}
+
+void UpperDistances(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                    size_t blocks, size_t bytes, float* out) {
+  BlockDistances(query, params, blocks, out, [&](size_t b, int32_t* dots) HWY_ATTR {
+    DotUpper(lanes + b * kLanes * bytes / 2, query.code, bytes, dots);
+  });
+}
+
+void LowerDots(const uint8_t* lower, const uint32_t* numbers, size_t count, const int8_t* query,
+               size_t bytes, int32_t* out) {
+  // Half of a code is a multiple of so many bytes.
+  const hn::CappedTag<int16_t, kCodeAlignment / 2> d16;
+  const hn::Repartition<int32_t, decltype(d16)> d32;
+  const hn::Rebind<uint8_t, decltype(d16)> du8;
+  const hn::Rebind<int8_t, decltype(d16)> di8;
+  const auto low = hn::Set(d16, 15);
+  const size_t half = bytes / 2;
+  for (size_t i = 0; i < count; ++i) {
+    const uint8_t* const code = lower + numbers[i] * half;
+    auto sum0 = hn::Zero(d32);
+    auto sum1 = hn::Zero(d32);
+    for (size_t d = 0; d < half; d += hn::Lanes(d16)) {
+      const auto both = hn::PromoteTo(d16, hn::LoadU(du8, code + d));
+      const auto q0 = hn::PromoteTo(d16, hn::LoadU(di8, query + d));
+      const auto q1 = hn::PromoteTo(d16, hn::LoadU(di8, query + half + d));
+      sum0 = hn::ReorderWidenMulAccumulate(d32, hn::And(both, low), q0, sum0, sum1);
+      sum0 = hn::ReorderWidenMulAccumulate(d32, hn::ShiftRight<kHalfBits>(both), q1, sum0, sum1);
+    }
+    out[i] = hn::GetLane(hn::SumOfLanes(d32, hn::Add(sum0, sum1)));
   }
 }
 
@@ -571,6 +672,8 @@ void Fill(Kernels* kernels) {
   kernels->name = hwy::TargetName(HWY_TARGET);
   kernels->dot_codes = DotCodes;
   kernels->lane_distances = LaneDistances;
+  kernels->upper_distances = UpperDistances;
+  kernels->lower_dots = LowerDots;
   kernels->dot = Dot;
   kernels->squares = Squares;
   kernels->subtract = Subtract;
@@ -603,10 +706,26 @@ HWY_EXPORT(Fill);
 
 #if HWY_ARCH_X86
 
+#define COOKIX_VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
+#define COOKIX_VNNI_INLINE __attribute__((target("avx512f,avx512bw,avx512vnni"), always_inline))
+
+// Four sums of 16 numbers each.
+COOKIX_VNNI_INLINE inline void StoreSums(__m512i s0, __m512i s1, __m512i s2, __m512i s3,
+                                         int32_t* out) {
+  const __m256i h0 = _mm256_add_epi32(_mm512_castsi512_si256(s0), _mm512_extracti64x4_epi64(s0, 1));
+  const __m256i h1 = _mm256_add_epi32(_mm512_castsi512_si256(s1), _mm512_extracti64x4_epi64(s1, 1));
+  const __m256i h2 = _mm256_add_epi32(_mm512_castsi512_si256(s2), _mm512_extracti64x4_epi64(s2, 1));
+  const __m256i h3 = _mm256_add_epi32(_mm512_castsi512_si256(s3), _mm512_extracti64x4_epi64(s3, 1));
+  const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(h0, h1), _mm256_hadd_epi32(h2, h3));
+  const __m128i sums =
+      _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(out), sums);
+}
+
 // vpdpbusd multiplies unsigned by signed bytes and adds groups of four. Highway has no
 // operation for it here, and its target that implies it asks for more than that.
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
-    const uint8_t* const* codes, size_t count, const int8_t* query, size_t bytes, int32_t* out) {
+COOKIX_VNNI void VnniDotCodes(const uint8_t* const* codes, size_t count, const int8_t* query,
+                              size_t bytes, int32_t* out) {
   size_t i = 0;
   for (; i + 4 <= count; i += 4) {
     __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
@@ -617,19 +736,7 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
       s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(codes[i + 2] + d), q);
       s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(codes[i + 3] + d), q);
     }
-    // Four sums of 16 numbers each, together.
-    const __m256i h0 =
-        _mm256_add_epi32(_mm512_castsi512_si256(s0), _mm512_extracti64x4_epi64(s0, 1));
-    const __m256i h1 =
-        _mm256_add_epi32(_mm512_castsi512_si256(s1), _mm512_extracti64x4_epi64(s1, 1));
-    const __m256i h2 =
-        _mm256_add_epi32(_mm512_castsi512_si256(s2), _mm512_extracti64x4_epi64(s2, 1));
-    const __m256i h3 =
-        _mm256_add_epi32(_mm512_castsi512_si256(s3), _mm512_extracti64x4_epi64(s3, 1));
-    const __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(h0, h1), _mm256_hadd_epi32(h2, h3));
-    _mm_storeu_si128(
-        reinterpret_cast<__m128i*>(out + i),
-        _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1)));
+    StoreSums(s0, s1, s2, s3, out + i);
   }
   for (; i < count; ++i) {
     __m512i s = _mm512_setzero_si512();
@@ -641,20 +748,36 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniDotCodes(
 }
 
 // Four components, for each lane.
-__attribute__((target("avx512f"), always_inline)) inline __m512i Four(const int8_t* query) {
+COOKIX_VNNI_INLINE inline __m512i Four(const int8_t* query) {
   int32_t word;
   std::memcpy(&word, query, sizeof(word));
   return _mm512_set1_epi32(word);
 }
 
-__attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniLaneDistances(
-    const LaneQuery& query, const uint8_t* lanes, const LaneParams* params, size_t blocks,
-    size_t bytes, float* out) {
+// What LaneQuery::Distance() does, for a block.
+struct BlockEnd {
+  COOKIX_VNNI_INLINE explicit BlockEnd(const LaneQuery& query)
+      : sum(_mm512_set1_epi32(query.sum)),
+        base(_mm512_set1_ps(query.base)),
+        norm_factor(_mm512_set1_ps(query.norm_factor)),
+        dot_factor(_mm512_set1_ps(query.dot_factor)) {}
+
+  COOKIX_VNNI_INLINE void Store(__m512i dots, const LaneParams& params, float* out) const {
+    const __m512 scale = _mm512_mul_ps(dot_factor, _mm512_loadu_ps(params.scales));
+    const __m512 part = _mm512_fmadd_ps(norm_factor, _mm512_loadu_ps(params.norms), base);
+    const __m512 difference = _mm512_cvtepi32_ps(_mm512_sub_epi32(dots, sum));
+    _mm512_storeu_ps(out, _mm512_fnmadd_ps(scale, difference, part));
+  }
+
+  const __m512i sum;
+  const __m512 base, norm_factor, dot_factor;
+};
+
+COOKIX_VNNI void VnniLaneDistances(const LaneQuery& query, const uint8_t* lanes,
+                                   const LaneParams* params, size_t blocks, size_t bytes,
+                                   float* out) {
   constexpr size_t kStep = kLaneBytes * kLanes;
-  const __m512i sum = _mm512_set1_epi32(query.sum);
-  const __m512 base = _mm512_set1_ps(query.base);
-  const __m512 norm_factor = _mm512_set1_ps(query.norm_factor);
-  const __m512 dot_factor = _mm512_set1_ps(query.dot_factor);
+  const BlockEnd end(query);
   for (size_t b = 0; b < blocks; ++b) {
     __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
     for (size_t d = 0; d < bytes; d += 4 * kLaneBytes, lanes += 4 * kStep) {
@@ -664,13 +787,70 @@ __attribute__((target("avx512f,avx512bw,avx512vnni"))) void VnniLaneDistances(
       s2 = _mm512_dpbusd_epi32(s2, _mm512_loadu_si512(lanes + 2 * kStep), Four(q + 2 * kLaneBytes));
       s3 = _mm512_dpbusd_epi32(s3, _mm512_loadu_si512(lanes + 3 * kStep), Four(q + 3 * kLaneBytes));
     }
-    const __m512i dot = _mm512_add_epi32(_mm512_add_epi32(s0, s1), _mm512_add_epi32(s2, s3));
-    const __m512 scale = _mm512_mul_ps(dot_factor, _mm512_loadu_ps(params[b].scales));
-    const __m512 part = _mm512_fmadd_ps(norm_factor, _mm512_loadu_ps(params[b].norms), base);
-    const __m512 difference = _mm512_cvtepi32_ps(_mm512_sub_epi32(dot, sum));
-    _mm512_storeu_ps(out + b * kLanes, _mm512_fnmadd_ps(scale, difference, part));
+    const __m512i dots = _mm512_add_epi32(_mm512_add_epi32(s0, s1), _mm512_add_epi32(s2, s3));
+    end.Store(dots, params[b], out + b * kLanes);
   }
 }
+
+COOKIX_VNNI void VnniUpperDistances(const LaneQuery& query, const uint8_t* lanes,
+                                    const LaneParams* params, size_t blocks, size_t bytes,
+                                    float* out) {
+  constexpr size_t kStep = kLaneBytes * kLanes;
+  const BlockEnd end(query);
+  const __m512i low = _mm512_set1_epi8(0x0f), high = _mm512_set1_epi8(static_cast<char>(0xf0));
+  for (size_t b = 0; b < blocks; ++b) {
+    // What is in the upper bits counts sixteen times without being shifted.
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, t0 = s0, t1 = s0;
+    for (size_t d = 0; d < bytes; d += 4 * kLaneBytes, lanes += 2 * kStep) {
+      const int8_t* const q = query.code + d;
+      const __m512i first = _mm512_loadu_si512(lanes), second = _mm512_loadu_si512(lanes + kStep);
+      s0 = _mm512_dpbusd_epi32(s0, _mm512_and_si512(first, low), Four(q));
+      t0 = _mm512_dpbusd_epi32(t0, _mm512_and_si512(first, high), Four(q + kLaneBytes));
+      s1 = _mm512_dpbusd_epi32(s1, _mm512_and_si512(second, low), Four(q + 2 * kLaneBytes));
+      t1 = _mm512_dpbusd_epi32(t1, _mm512_and_si512(second, high), Four(q + 3 * kLaneBytes));
+    }
+    const __m512i lower = _mm512_slli_epi32(_mm512_add_epi32(s0, s1), kHalfBits);
+    end.Store(_mm512_add_epi32(lower, _mm512_add_epi32(t0, t1)), params[b], out + b * kLanes);
+  }
+}
+
+COOKIX_VNNI void VnniLowerDots(const uint8_t* lower, const uint32_t* numbers, size_t count,
+                               const int8_t* query, size_t bytes, int32_t* out) {
+  const size_t half = bytes / 2;
+  const __m512i low = _mm512_set1_epi8(0x0f);
+  const auto add = [&](__m512i sum, const uint8_t* code, size_t d, __mmask64 there) COOKIX_VNNI {
+    const __m512i both = _mm512_maskz_loadu_epi8(there, code + d);
+    const __m512i q0 = _mm512_maskz_loadu_epi8(there, query + d);
+    const __m512i q1 = _mm512_maskz_loadu_epi8(there, query + half + d);
+    sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(both, low), q0);
+    return _mm512_dpbusd_epi32(sum, _mm512_and_si512(_mm512_srli_epi16(both, kHalfBits), low), q1);
+  };
+  // There is a half of kCodeAlignment bytes at the end where there is an odd number of them.
+  const auto there = [&](size_t d) {
+    return half - d < kCodeAlignment ? __mmask64{0xffffffff} : ~__mmask64{0};
+  };
+  size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t d = 0; d < half; d += kCodeAlignment) {
+      const __mmask64 mask = there(d);
+      s0 = add(s0, lower + numbers[i] * half, d, mask);
+      s1 = add(s1, lower + numbers[i + 1] * half, d, mask);
+      s2 = add(s2, lower + numbers[i + 2] * half, d, mask);
+      s3 = add(s3, lower + numbers[i + 3] * half, d, mask);
+    }
+    StoreSums(s0, s1, s2, s3, out + i);
+  }
+  for (; i < count; ++i) {
+    __m512i s = _mm512_setzero_si512();
+    for (size_t d = 0; d < half; d += kCodeAlignment)
+      s = add(s, lower + numbers[i] * half, d, there(d));
+    out[i] = _mm512_reduce_add_epi32(s);
+  }
+}
+
+#undef COOKIX_VNNI
+#undef COOKIX_VNNI_INLINE
 
 bool HasVnni() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -695,6 +875,8 @@ const Kernels& BestKernels() {
       best.name = "AVX3+VNNI";
       best.dot_codes = VnniDotCodes;
       best.lane_distances = VnniLaneDistances;
+      best.upper_distances = VnniUpperDistances;
+      best.lower_dots = VnniLowerDots;
     }
 #endif
     return best;

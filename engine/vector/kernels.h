@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
+#include <cstring>
 #include <vector>
 
 namespace cookix::engine {
@@ -26,6 +26,19 @@ inline constexpr int kPlanes = 4;
 // as all the rest.
 inline constexpr size_t kLanes = 16;
 inline constexpr size_t kLaneBytes = 4;
+
+// Writes the at-th code of `bytes` bytes into lanes.
+inline void WriteLane(const uint8_t* code, size_t bytes, size_t at, uint8_t* lanes) {
+  uint8_t* const lane = lanes + at / kLanes * kLanes * bytes + at % kLanes * kLaneBytes;
+  for (size_t d = 0; d < bytes; d += kLaneBytes)
+    std::memcpy(lane + d * kLanes, code + d, kLaneBytes);
+}
+
+// A code may also be kept as two halves of kHalfBits of each byte, half as many bytes each. Upper
+// halves lie in lanes: of eight bytes of a code, those of the first four in the lower bits of the
+// lane's four bytes, the others in the upper bits. Lower halves lie one code behind the other:
+// those of the first half of a code's bytes in the lower bits.
+inline constexpr int kHalfBits = 4;
 
 // Of the codes of a block, what their distances are made of.
 struct LaneParams {
@@ -59,6 +72,15 @@ struct Kernels {
   // REQUIRES: as dot_codes; the difference of dot and sum is below 2^31 as well.
   void (*lane_distances)(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
                          size_t blocks, size_t bytes, float* out) = nullptr;
+
+  // As lane_distances, by the upper halves of codes of `bytes` bytes, as if the lower halves were
+  // 0.
+  void (*upper_distances)(const LaneQuery& query, const uint8_t* lanes, const LaneParams* params,
+                          size_t blocks, size_t bytes, float* out) = nullptr;
+  // out[i] = sum over d of the lower halves of the numbers[i]-th code times query[d].
+  // REQUIRES: as dot_codes.
+  void (*lower_dots)(const uint8_t* lower, const uint32_t* numbers, size_t count,
+                     const int8_t* query, size_t bytes, int32_t* out) = nullptr;
 
   // Sum of a[d] * b[d].
   float (*dot)(const float* a, const float* b, size_t n) = nullptr;

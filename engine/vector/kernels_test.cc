@@ -52,12 +52,14 @@ class KernelsTest : public testing::TestWithParam<size_t> {
 TEST_P(KernelsTest, HasAllFunctions) {
   EXPECT_NE(kernels_.name, nullptr);
   for (const bool there :
-       {kernels_.dot_codes != nullptr, kernels_.lane_distances != nullptr, kernels_.dot != nullptr,
-        kernels_.squares != nullptr, kernels_.subtract != nullptr, kernels_.multiply != nullptr,
-        kernels_.squared_l2 != nullptr, kernels_.dot_refined != nullptr,
-        kernels_.quantize != nullptr, kernels_.signed_code != nullptr, kernels_.hamming != nullptr,
-        kernels_.dot_bits != nullptr, kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr,
-        kernels_.quads_l2 != nullptr, kernels_.quads_dot != nullptr}) {
+       {kernels_.dot_codes != nullptr, kernels_.lane_distances != nullptr,
+        kernels_.upper_distances != nullptr, kernels_.lower_dots != nullptr,
+        kernels_.dot != nullptr, kernels_.squares != nullptr, kernels_.subtract != nullptr,
+        kernels_.multiply != nullptr, kernels_.squared_l2 != nullptr,
+        kernels_.dot_refined != nullptr, kernels_.quantize != nullptr,
+        kernels_.signed_code != nullptr, kernels_.hamming != nullptr, kernels_.dot_bits != nullptr,
+        kernels_.affine_256 != nullptr, kernels_.least_256 != nullptr, kernels_.quads_l2 != nullptr,
+        kernels_.quads_dot != nullptr}) {
     EXPECT_TRUE(there) << kernels_.name;
   }
 }
@@ -215,6 +217,102 @@ TEST_P(KernelsTest, LaneDistancesHoldTheGreatestSums) {
       for (const float distance : out) {
         EXPECT_EQ(distance, static_cast<float>(int64_t{c} * q * int64_t{kBytes})) << kernels_.name;
       }
+    }
+  }
+}
+
+// Of byte d of a code whose upper halves are in lanes.
+int UpperHalf(const uint8_t* lanes, size_t bytes, size_t code, size_t d) {
+  const uint8_t* const block = lanes + code / kLanes * kLanes * bytes / 2;
+  const size_t four = d / 8 * kLanes + code % kLanes;
+  return d % 8 < 4 ? block[four * 4 + d % 4] & 15 : block[four * 4 + d % 4] >> 4;
+}
+
+TEST_P(KernelsTest, UpperDistancesAreOfTheSums) {
+  for (const size_t bytes : {64, 128, 192, 832, 4096}) {
+    for (const size_t blocks : {0, 1, 2, 5}) {
+      Bytes lanes(blocks * kLanes * bytes / 2, blocks % 3);
+      lanes.Fill(random_);
+      Bytes code(bytes, blocks % 2);
+      code.Fill(random_);
+      std::vector<LaneParams> params(blocks);
+      for (LaneParams& each : params) {
+        for (float& x : each.scales) x = std::fabs(normal_(random_));
+        for (float& x : each.norms) x = normal_(random_);
+      }
+      LaneQuery query;
+      query.code = code.as_signed();
+      query.sum = static_cast<int32_t>(random_() % 100'000) - 50'000;
+      query.base = 3;
+      query.norm_factor = -2;
+      query.dot_factor = 0.001f;
+      std::vector<float> out(blocks * kLanes + 1, 7);
+      kernels_.upper_distances(query, lanes.get(), params.data(), blocks, bytes, out.data());
+      for (size_t i = 0; i < blocks * kLanes; ++i) {
+        int32_t dot = 0;
+        for (size_t d = 0; d < bytes; ++d) {
+          dot += 16 * UpperHalf(lanes.get(), bytes, i, d) * code.as_signed()[d];
+        }
+        const double scale = params[i / kLanes].scales[i % kLanes];
+        const double norm = params[i / kLanes].norms[i % kLanes];
+        const double part = double{query.dot_factor} * scale * (dot - query.sum);
+        EXPECT_NEAR(out[i], 3 - 2 * norm - part, 1e-6 * (3 + std::fabs(2 * norm) + std::fabs(part)))
+            << kernels_.name << " " << bytes << " " << i;
+      }
+      EXPECT_EQ(out.back(), 7);
+    }
+  }
+}
+
+TEST_P(KernelsTest, LowerDotsAreTheSums) {
+  for (const size_t bytes : {64, 128, 192, 832, 4096}) {
+    constexpr size_t kCodes = 9;
+    const size_t half = bytes / 2;
+    Bytes lower(kCodes * half, 1);
+    lower.Fill(random_);
+    Bytes query(bytes, 3);
+    query.Fill(random_);
+    for (size_t count = 0; count <= 2 * kCodes; ++count) {
+      std::vector<uint32_t> numbers(count);
+      for (uint32_t& number : numbers) number = random_() % kCodes;
+      std::vector<int32_t> dots(count + 1, 7);
+      kernels_.lower_dots(lower.get(), numbers.data(), count, query.as_signed(), bytes,
+                          dots.data());
+      for (size_t i = 0; i < count; ++i) {
+        int32_t dot = 0;
+        for (size_t d = 0; d < bytes; ++d) {
+          const uint8_t both = lower.get()[numbers[i] * half + d % half];
+          dot += (d < half ? both & 15 : both >> 4) * query.as_signed()[d];
+        }
+        EXPECT_EQ(dots[i], dot) << kernels_.name << " " << bytes << " " << i;
+      }
+      EXPECT_EQ(dots.back(), 7);
+    }
+  }
+}
+
+TEST_P(KernelsTest, HalvesHoldTheGreatestSums) {
+  constexpr size_t kBytes = 65'536;
+  Bytes halves(kLanes * kBytes / 2, 0), code(kBytes, 0);
+  LaneParams params;
+  std::fill_n(params.scales, kLanes, 1.0f);
+  for (const int both : {0, 0x11, 0x88, 0xff}) {
+    for (const int q : {-127, -1, 0, 127}) {
+      halves.Set(static_cast<uint8_t>(both));
+      code.Set(static_cast<uint8_t>(q));
+      const int64_t sum = int64_t{both & 15} * q * int64_t{kBytes};
+      LaneQuery query;
+      query.code = code.as_signed();
+      query.dot_factor = -1;
+      float out[kLanes];
+      kernels_.upper_distances(query, halves.get(), &params, 1, kBytes, out);
+      for (const float distance : out) {
+        EXPECT_EQ(distance, static_cast<float>(16 * sum)) << kernels_.name;
+      }
+      const uint32_t number = 3;
+      int32_t dot = 0;
+      kernels_.lower_dots(halves.get(), &number, 1, code.as_signed(), kBytes, &dot);
+      EXPECT_EQ(dot, sum) << kernels_.name;
     }
   }
 }

@@ -3,6 +3,7 @@
 #ifndef COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
 #define COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -43,27 +44,38 @@ size_t FillLanes(float* values, size_t n);
 float BoundOfMany(const NearKernels& kernels, const float* values, size_t n, size_t count,
                   std::vector<float>* room);
 
-// Leaves of `count` distances, and the numbers of what they are of, those that may be at most
-// `bound` if each is wrong by `of_scale` times its scale; returns how many.
-template <typename ScaleOf>
-size_t KeepWithin(float bound, float of_scale, const ScaleOf& scale_of, size_t count,
-                  float* distances, uint32_t* numbers) {
-  size_t kept = 0;
-  for (size_t i = 0; i < count; ++i) {
-    const bool near = distances[i] <= bound + of_scale * scale_of(numbers[i]);
-    numbers[kept] = numbers[i];
-    distances[kept] = distances[i];
-    kept += near ? 1 : 0;
-  }
-  return kept;
-}
-
 // The best table for this processor. Thread-safe.
 const NearKernels& BestNearKernels();
 
 // All tables that this processor can run, the plain one (no vector instructions) first.
 // For tests.
 std::vector<NearKernels> AllNearKernels();
+
+// Leaves of `count` distances, and the numbers of what they are of, at least the `near` least of
+// them and what may be as near if each is wrong by `of_scale` times its scale, which is at most
+// `widest`; returns how many. There is room for FillLanes(); `room` is as BoundOfMany() has it.
+template <typename ScaleOf>
+size_t KeepNear(size_t near, float of_scale, float widest, const ScaleOf& scale_of, size_t count,
+                float* distances, uint32_t* numbers, std::vector<float>* room) {
+  if (count <= near) return count;
+  const NearKernels& kernels = BestNearKernels();
+  const size_t end = FillLanes(distances, count);
+  // That the bound is wrong, too, is made up for by what it lets through beyond `near`.
+  const float bound = BoundOfMany(kernels, distances, end, near, room);
+  const float farthest = bound + of_scale * widest;
+  // Beyond what floats hold none is nearer than another.
+  if (!std::isfinite(farthest)) return count;
+  const size_t within = kernels.keep_near(distances, numbers, end, farthest);
+  if (of_scale == 0) return within;
+  size_t kept = 0;
+  for (size_t i = 0; i < within; ++i) {
+    const bool near_enough = distances[i] <= bound + of_scale * scale_of(numbers[i]);
+    numbers[kept] = numbers[i];
+    distances[kept] = distances[i];
+    kept += near_enough ? 1 : 0;
+  }
+  return kept;
+}
 
 }  // namespace cookix::engine
 

@@ -128,16 +128,52 @@ TEST_P(NearKernelsTest, BoundsOfManyLetThroughEnough) {
   }
 }
 
-TEST(KeepWithinTest, LeavesWhatMayBeNear) {
-  std::vector<float> distances = {1, 2, 3, 4, 5, 6};
-  std::vector<uint32_t> numbers = {10, 11, 12, 13, 14, 15};
-  const auto scale_of = [](uint32_t number) { return number == 14 ? 3.0f : 1.0f; };
-  EXPECT_EQ(KeepWithin(2.5f, 1, scale_of, 6, distances.data(), numbers.data()), 4u);
-  EXPECT_EQ(numbers[0], 10u);
-  EXPECT_EQ(numbers[2], 12u);
-  EXPECT_EQ(numbers[3], 14u);
-  EXPECT_EQ(distances[3], 5);
-  EXPECT_EQ(KeepWithin(2.5f, 1, scale_of, 0, distances.data(), numbers.data()), 0u);
+TEST(KeepNearTest, LeavesWhatMayBeNear) {
+  std::vector<float> room;
+  const auto keep = [&](size_t near, float of_scale, std::vector<float>* distances,
+                        std::vector<uint32_t>* numbers) {
+    const size_t count = distances->size();
+    distances->resize(count + kNearLanes);
+    const auto scale_of = [](uint32_t number) { return number == 190 ? 3.0f : 1.0f; };
+    const size_t kept =
+        KeepNear(near, of_scale, 3, scale_of, count, distances->data(), numbers->data(), &room);
+    distances->resize(kept);
+    numbers->resize(kept);
+  };
+  // The farther away, the less its number; 200 is the nearest.
+  std::vector<float> far;
+  std::vector<uint32_t> all;
+  for (uint32_t number = 101; number <= 200; ++number) {
+    all.push_back(number);
+    far.push_back(static_cast<float>(200 - number));
+  }
+  std::vector<float> distances = far;
+  std::vector<uint32_t> numbers = all;
+  keep(3, 0, &distances, &numbers);
+  ASSERT_GE(numbers.size(), 3u);
+  EXPECT_LE(numbers.size(), 10u);
+  const float bound = distances[0];
+  for (size_t i = 0; i < numbers.size(); ++i) EXPECT_EQ(numbers[i] + distances[i], 200);
+  // Each is wrong by as much as its scale.
+  for (const float of_scale : {1.0f, 4.0f}) {
+    distances = far;
+    numbers = all;
+    keep(3, of_scale, &distances, &numbers);
+    for (const uint32_t number : all) {
+      const float scale = number == 190 ? 3 : 1;
+      EXPECT_EQ(std::count(numbers.begin(), numbers.end(), number),
+                static_cast<float>(200 - number) <= bound + of_scale * scale ? 1 : 0)
+          << number << " " << bound;
+    }
+  }
+  // There are no more, or none is nearer than another.
+  for (const float of_scale : {0.0f, kInfinity}) {
+    distances = far;
+    numbers = all;
+    keep(of_scale == 0 ? 100 : 3, of_scale, &distances, &numbers);
+    EXPECT_EQ(numbers, all);
+    EXPECT_EQ(distances, far);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, NearKernelsTest,

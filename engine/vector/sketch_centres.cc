@@ -58,12 +58,12 @@ void SketchCentres::Encode(size_t centre) {
   int32_t sum;
   const float step = BestKernels().quantize(place, components, steps.data(), &sum);
   params_[centre / kLanes].scales[centre % kLanes] = step;
-  LaneRow* const rows = &rows_[centre / kLanes * code_bytes_ / kLaneBytes];
+  std::vector<uint8_t> code(code_bytes_);
   for (size_t d = 0; d < components; ++d) {
     place[d] = step * steps[d];
-    rows[d / kLaneBytes].bytes[centre % kLanes * kLaneBytes + d % kLaneBytes] =
-        static_cast<uint8_t>(steps[d] + 128);
+    code[d] = static_cast<uint8_t>(steps[d] + 128);
   }
+  WriteLane(code.data(), code_bytes_, centre, reinterpret_cast<uint8_t*>(rows_.data()));
 }
 
 void SketchCentres::Compare(const float* turned, float norm_factor, Scratch* scratch) const {

@@ -100,9 +100,16 @@ class Int8Codec final : public VectorCodec {
 
   bool spares_bytes() const override { return code_bytes_ - dimension_ >= sizeof(CodeParams); }
   bool fits_lanes() const override { return true; }
-  void LaneDistances(const PreparedQuery& query, const uint8_t* lanes, const LaneParams* params,
-                     size_t blocks, float* distances) const override {
-    kernels_.lane_distances(LaneQueryOf(query), lanes, params, blocks, code_bytes_, distances);
+  // FromDot(), what is the same for all codes that a query is compared with taken together.
+  LaneQuery LaneQueryOf(const PreparedQuery& query) const override {
+    const bool l2 = metric_ == Metric::kL2;
+    LaneQuery made;
+    made.code = reinterpret_cast<const int8_t*>(query.code.data());
+    made.sum = query.sum;
+    made.base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
+    made.norm_factor = l2 ? 1 : -1;
+    made.dot_factor = l2 ? 2 * query.scale : query.scale;
+    return made;
   }
 
   float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
@@ -149,18 +156,6 @@ class Int8Codec final : public VectorCodec {
   }
 
  private:
-  // FromDot(), what is the same for all codes that a query is compared with taken together.
-  LaneQuery LaneQueryOf(const PreparedQuery& query) const {
-    const bool l2 = metric_ == Metric::kL2;
-    LaneQuery made;
-    made.code = reinterpret_cast<const int8_t*>(query.code.data());
-    made.sum = query.sum;
-    made.base = l2 ? query.norm : (metric_ == Metric::kCosine) - query.norm - centre_norm_;
-    made.norm_factor = l2 ? 1 : -1;
-    made.dot_factor = l2 ? 2 * query.scale : query.scale;
-    return made;
-  }
-
   const float root_;
 };
 

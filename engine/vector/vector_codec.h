@@ -112,11 +112,11 @@ class VectorCodec {
   // Distances to `count` codes; to residues when query.by_residue.
   virtual void Distances(const PreparedQuery& query, const uint8_t* const* codes,
                          const CodeParams* const* params, size_t count, float* distances) const = 0;
-  // Whether codes may also lie in lanes, where a scan compares them faster.
+  // Whether codes may also lie in lanes and be halved, so that a scan compares them faster.
   virtual bool fits_lanes() const { return false; }
-  // Distances to `blocks` blocks of codes in lanes, kLanes of each. REQUIRES: fits_lanes().
-  virtual void LaneDistances(const PreparedQuery& query, const uint8_t* lanes,
-                             const LaneParams* params, size_t blocks, float* distances) const {}
+  // What a query is there; points to its code. REQUIRES: fits_lanes().
+  virtual LaneQuery LaneQueryOf(const PreparedQuery& query) const { return {}; }
+  const Kernels& kernels() const { return kernels_; }
   // The distance by code and residue, which is as good as what is kept allows.
   virtual float Refine(const PreparedQuery& query, const uint8_t* code, const uint8_t* residue,
                        const CodeParams& params) const = 0;
