@@ -19,8 +19,8 @@
 //                query: one wider look is taken where that costs less than comparing all
 //                that matches, and where it does not find enough, all are compared ("scan").
 // What a filter lets through is kept, for the last four, and from the second use on the codes
-// of it too, where they take at most 4 MiB (code_copies.h). Later uses sketch them and try how well that finds
-// what is near (sketched_matches.h).
+// of it too, where they take at most 4 MiB (code_copies.h). Later uses sketch them and try how
+// well that finds what is near (sketched_matches.h).
 //
 // Deletion hides at once; when a fifth of the slots is dead, Maintain() takes them out of
 // the graph and frees them.
