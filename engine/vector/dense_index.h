@@ -251,18 +251,19 @@ class DenseIndex {
   size_t KeepNearSlots(Question& question, size_t near, size_t count,
                        const CodeParams& widest) const;
   // Put places of what was compared in copies and may be near, at least `near`, where sketches put
-  // what they find, and their distances side by side; return how many, 0 where there are no more or
-  // none is nearer than another. Of halved codes, distances are by upper halves before.
+  // what they find, and their distances side by side; return how many, 0 where there are no more.
+  // Of halved codes, distances are by upper halves before; where these tell nothing, all are left.
   size_t FindNearCopies(Question& question, size_t near, const CodeCopies& copies) const;
   size_t FindNearHalves(Question& question, size_t near, const CodeCopies& copies,
                         const HalvedQuery& query) const;
   // Leaves of so many the question.want nearest.
   static size_t LeaveNearest(Question& question, size_t found);
   void PrefetchUnordered(const Question& question) const;
-  // By so much the distance that a code of that scale tells is wrong at most, or is taken to be;
-  // next to the scale, 0 where that is not known; and the difference of two.
+  // By so much the distance that a code of that scale tells is wrong at most, or is taken to be.
   static float Spread(const Question& question, const CodeParams& params);
+  // That of codes of scale 1; 0 where it is not known, or nothing is to be made of it.
   float SpreadOfScale(const Question& question, const CodeParams& widest) const;
+  // By so much the difference of two distances is wrong at most.
   static float MarginOf(const Question& question, const CodeParams& widest);
   // Makes the pool ready for a scan.
   static void ResetPool(Question& question);

@@ -419,6 +419,30 @@ TEST(DenseIndexFilterTest, CopiesFindWhatAScanFinds) {
   }
 }
 
+// Nothing is nearer than anything else: what is found is as good as what is not. Of so many, codes
+// are halved; of fewer, they are not.
+TEST(DenseIndexFilterTest, AllMayBeInfinitelyFarAway) {
+  for (const Ordinal count : {Ordinal{2000}, Ordinal{9000}}) {
+    World world(
+        Field(64, v1::VECTOR_METRIC_L2, v1::VECTOR_INDEX_KIND_FLAT, v1::VECTOR_QUANTIZATION_INT8),
+        27);
+    const auto at_random = [&] {
+      v1::Vector vector = world.RandomVector();
+      for (float& x : *vector.mutable_values()) x *= 1e19f;
+      return vector;
+    };
+    std::set<Ordinal> matches;
+    for (Ordinal ordinal = 0; ordinal < count; ++ordinal) {
+      world.Put(ordinal, at_random());
+      matches.insert(ordinal);
+    }
+    world.Commit();
+    const v1::Vector query = at_random();
+    const auto accept = std::make_shared<Set>(matches);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(world.Search(query, 1, accept).hits.size(), 1u) << count;
+  }
+}
+
 // Where many are as near as the last that is wanted.
 TEST(DenseIndexFilterTest, ManyMayBeTheSame) {
   for (const auto quantization : {v1::VECTOR_QUANTIZATION_INT8, v1::VECTOR_QUANTIZATION_NONE}) {

@@ -288,9 +288,9 @@ void DenseIndex::ScanCopies(Question& question, const CodeCopies& copies) const 
     const CodeParams& widest = copies.widest();
     found = KeepNear(near, SpreadOfScale(question, widest), widest.scale, scale_of, found,
                      distances, slots, &question.least);
+    if (found > question.want) found = LeaveNearest(question, found);
   }
   if (found > 0 && found >= near) {
-    if (found > question.want) found = LeaveNearest(question, found);
     for (size_t i = 0; i < found; ++i) slots[i] = copies.slots()[slots[i]];
   } else {
     // There are no more, or beyond what floats hold none is nearer than another.
@@ -337,8 +337,13 @@ size_t DenseIndex::FindNearHalves(Question& question, size_t near, const CodeCop
   // Some of the nearest tell how near the nearest are, and whether upper halves are to be trusted.
   const size_t first = std::max(near, std::min(kFirstNear * near, count / kFirstPart));
   const size_t end = FillLanes(distances, count);
-  const float bound = BoundOfMany(kernels, distances, end, first, &question.least);
+  float bound = BoundOfMany(kernels, distances, end, first, &question.least);
   size_t found = kernels.find_near(distances, end, bound, places);
+  if (found > 2 * first) {
+    // That of groups is wide where what is near lies side by side.
+    bound = kernels.bound(distances, end, first);
+    found = kernels.find_near(distances, end, bound, places);
+  }
   float farthest = std::numeric_limits<float>::infinity();
   if (found >= near && found <= 2 * first) {
     if (question.nearest.size() < found + kNearLanes) question.nearest.resize(found + kNearLanes);
@@ -347,7 +352,7 @@ size_t DenseIndex::FindNearHalves(Question& question, size_t near, const CodeCop
       farthest = kernels.bound(nearest, FillLanes(nearest, found), near) + spread;
     }
   }
-  const float by_upper = farthest + kHalfSpreads * query.spread * widest;
+  const float by_upper = std::max(farthest + kHalfSpreads * query.spread * widest, bound);
   if (std::isfinite(by_upper)) {
     found = kernels.find_near(distances, end, by_upper, places);
   } else {

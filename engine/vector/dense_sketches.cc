@@ -274,8 +274,12 @@ void DenseIndex::ScanSketches(Question& question, const SlotSketches& sketches, 
   const double part = SlotSketches::PartFor(width, table_.alive_count());
   const size_t count = made.FindNear(question.sketch, width, part, &scratch);
   CompareFound(question, count);
-  // Of how many objects the nearest are is not known where these have several vectors.
-  const size_t near = (keeps_all() ? wanted : more) + late;
+  // As many as may be are kept where it is not known of how many objects the nearest are, or how
+  // well codes tell what is near.
+  const VectorCodec& codec = question.codec();
+  const bool told =
+      !keeps_all() && (codec.exact() || std::isfinite(codec.CodeSpread(question.query, {})));
+  const size_t near = (told ? more : wanted) + late;
   const size_t nearest = KeepNearSlots(question, near, count, sketches.widest);
   question.truncated = scratch.passed_over || count >= width || nearest < count;
   if (question.tail.empty()) {

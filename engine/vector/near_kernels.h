@@ -3,6 +3,7 @@
 #ifndef COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
 #define COOKIX_ENGINE_VECTOR_NEAR_KERNELS_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -61,11 +62,16 @@ size_t KeepNear(size_t near, float of_scale, float widest, const ScaleOf& scale_
   const NearKernels& kernels = BestNearKernels();
   const size_t end = FillLanes(distances, count);
   // That the bound is wrong, too, is made up for by what it lets through beyond `near`.
-  const float bound = BoundOfMany(kernels, distances, end, near, room);
-  const float farthest = bound + of_scale * widest;
+  float bound = BoundOfMany(kernels, distances, end, near, room);
   // Beyond what floats hold none is nearer than another.
-  if (!std::isfinite(farthest)) return count;
-  const size_t within = kernels.keep_near(distances, numbers, end, farthest);
+  if (!std::isfinite(bound + of_scale * widest)) return count;
+  size_t within = kernels.keep_near(distances, numbers, end, bound + of_scale * widest);
+  if (within > 2 * near) {
+    // That of groups is wide where what is near lies side by side.
+    const size_t nearer = FillLanes(distances, within);
+    bound = std::min(bound, kernels.bound(distances, nearer, near));
+    within = kernels.keep_near(distances, numbers, nearer, bound + of_scale * widest);
+  }
   if (of_scale == 0) return within;
   size_t kept = 0;
   for (size_t i = 0; i < within; ++i) {
