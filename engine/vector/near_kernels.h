@@ -54,7 +54,8 @@ std::vector<NearKernels> AllNearKernels();
 
 // Leaves of `count` distances, and the numbers of what they are of, at least the `near` least of
 // them and what may be as near if each is wrong by `of_scale` times its scale, which is at most
-// `widest`; returns how many. There is room for FillLanes(); `room` is as BoundOfMany() has it.
+// `widest`; returns how many. There is room for FillLanes() in both; `room` is as BoundOfMany() has
+// it.
 template <typename ScaleOf>
 size_t KeepNear(size_t near, float of_scale, float widest, const ScaleOf& scale_of, size_t count,
                 float* distances, uint32_t* numbers, std::vector<float>* room) {

@@ -134,6 +134,7 @@ TEST(KeepNearTest, LeavesWhatMayBeNear) {
                         std::vector<uint32_t>* numbers) {
     const size_t count = distances->size();
     distances->resize(count + kNearLanes);
+    numbers->resize(count + kNearLanes);
     const auto scale_of = [](uint32_t number) { return number == 190 ? 3.0f : 1.0f; };
     const size_t kept =
         KeepNear(near, of_scale, 3, scale_of, count, distances->data(), numbers->data(), &room);
