@@ -1,10 +1,15 @@
 // What the thread sanitizer reports about libraries that Debian builds without
-// it: it sees their memory accesses only through intercepted functions, and not
-// the locks around them. Each entry says why it is a false report. Our own code is
-// never suppressed.
+// it: it sees their mutexes and what they ask of intercepted functions, but not their
+// atomic variables. Each entry says why it is a false report. Our own code is never
+// suppressed.
 //
 // Linked into every test; without the thread sanitizer nobody calls it.
+extern "C" const char* __tsan_default_options();
 extern "C" const char* __tsan_default_suppressions();
+
+// A report is compared with the suppressions by its stacks; that of the earlier access
+// is found only as long as the history of its thread goes back to it.
+extern "C" const char* __tsan_default_options() { return "history_size=7"; }
 
 extern "C" const char* __tsan_default_suppressions() {
   return
@@ -13,9 +18,8 @@ extern "C" const char* __tsan_default_suppressions() {
       "race:absl::*::Mutex\n"
       "race:absl::lts_20220623::*\n"
       "deadlock:absl::lts_20220623::*\n"
-      // RocksDB: reads and writes inside the library, ordered by its own atomics and
-      // mutexes.
-      "called_from_lib:librocksdb.so\n"
+      // RocksDB: reads and writes inside the library, ordered by its own atomics. Not
+      // "called_from_lib", which hides the mutexes that are locked there, too.
       "race:librocksdb.so\n"
       "mutex:librocksdb.so\n"
       "deadlock:librocksdb.so\n"
@@ -26,9 +30,8 @@ extern "C" const char* __tsan_default_suppressions() {
       // Generated messages are created by one thread and freed by another inside
       // libprotobuf's arenas and default instances.
       "race:libprotobuf.so\n"
-      "called_from_lib:libgrpc.so\n"
       "race:libgrpc.so\n"
       "race:libgrpc++.so\n"
-      "called_from_lib:libspdlog.so\n"
-      "called_from_lib:libprometheus-cpp-core.so\n";
+      "race:libspdlog.so\n"
+      "race:libprometheus-cpp-core.so\n";
 }
