@@ -204,6 +204,9 @@ absl::Status Replica::BeginCopy(PrimaryLink& link) {
   COOKIX_RETURN_IF_ERROR(link.BeginCopy(request, &begun));
   COOKIX_RETURN_IF_ERROR(CheckSource(request.state(), begun.state()));
   copy_ = std::move(begun);
+  // The copy may hold what was not there at the introduction, and a later epoch.
+  source_ = copy_.state();
+  host_.Learn(source_);
   host_.Say("info", absl::StrCat("receiving a copy of the store from ", address_, ": ",
                                  copy_.files_size(), " files"));
   return absl::OkStatus();

@@ -360,6 +360,7 @@ absl::Status ReplicationSource::BeginCopy(const internal::v1::BeginCopyRequest& 
         const std::lock_guard<std::mutex> copy_lock(it->second->mutex);
         if (!it->second->read) {
           *response = it->second->answer;
+          *response->mutable_state() = describe_();
           it->second->used = Clock::now();
           return absl::OkStatus();
         }

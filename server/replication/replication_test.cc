@@ -52,6 +52,23 @@ TEST_F(ReplicationThreadsTest, RepeatsEveryCommit) {
   EXPECT_EQ(cluster_["b"].Status().seeds(), 1);
 }
 
+TEST_F(ReplicationThreadsTest, AnEpochMayBeginBetweenIntroductionAndCopy) {
+  ASSERT_TRUE(cluster_.Add("a").Start("").ok());
+  ASSERT_TRUE(cluster_["a"].Put("first").ok());
+  std::atomic<bool> begun{false};
+  cluster_.SetTranslator([&](const std::string&, google::protobuf::Message* message) {
+    if (dynamic_cast<internal::v1::BeginCopyRequest*>(message) == nullptr) return;
+    if (begun.exchange(true)) return;
+    EXPECT_TRUE(cluster_["a"].database()->store().BeginEpoch(2).ok());
+    EXPECT_TRUE(cluster_["a"].Put("second").ok());
+  });
+  ASSERT_TRUE(cluster_.Add("b").Start("a").ok());
+  ASSERT_TRUE(Soon([&] { return Same("a", "b"); }));
+  ASSERT_TRUE(cluster_["a"].Put("third").ok());
+  EXPECT_TRUE(Soon([&] { return Same("a", "b"); }));
+  EXPECT_EQ(cluster_["b"].Status().seeds(), 1);
+}
+
 // Messages are lost, repeated, swapped, damaged and cut off at random: nothing of it is ever
 // visible, and in the end the replica is equal.
 TEST_F(ReplicationThreadsTest, SurvivesEveryFateOfMessages) {
