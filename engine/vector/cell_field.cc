@@ -31,7 +31,6 @@ absl::StatusOr<std::unique_ptr<CellField>> CellField::Open(storage::LocalStore& 
   options.max_variance = field.cells().max_variance();
   options.max_cell_size = static_cast<size_t>(field.cells().max_cell_size());
   options.max_drift = field.cells().max_drift();
-  options.cells_probed = static_cast<size_t>(field.cells().cells_probed());
   options.memory_bytes = memory_bytes;
   COOKIX_ASSIGN_OR_RETURN(std::unique_ptr<CellIndex> cells,
                           CellIndex::Open(store, number, options));

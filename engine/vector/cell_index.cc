@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include "storage/base/coding.h"
@@ -28,6 +29,7 @@ constexpr char kCentroidRecord = 'c';  // cell -> the floats of its centroid
 constexpr char kCountRecord = 'n';     // cell -> u32 size, u32 pending, f32 variance
 constexpr char kEntriesRecord = 'e';   // cell -> cell_entries.h
 constexpr char kOrdinalRecord = 'o';   // ordinal -> u32 cell
+constexpr char kProbesRecord = 'p';    // u32 cells that a search reads
 
 // A batch, and the vectors of a cell, take no more than that.
 constexpr size_t kPortionBytes = 4 << 20;
@@ -42,6 +44,17 @@ constexpr size_t kPulledFrom = 8;
 // A search among a share s of the vectors reads s^-kRareness times as many cells.
 constexpr double kRareness = 0.75;
 constexpr size_t kAnyNumber = SIZE_MAX / 4;
+// Cells that a search reads which does not say: as many as hold 99 of 100 of the ten that are
+// nearest to 48 stored vectors, of what four times as many hold; not so many that more than
+// 65,536 vectors would be compared.
+constexpr size_t kLeastProbed = 32;
+constexpr size_t kMostProbed = 512;
+constexpr int64_t kMostProbedVectors = 1 << 16;
+constexpr int kAskedFor = 48;
+constexpr size_t kAskedNearest = 10;
+constexpr double kProbedRecall = 0.99;
+// Below so many vectors nothing is learned.
+constexpr int64_t kLeastLearned = 2048;
 // Cells that a search has in memory at a time.
 constexpr size_t kGroup = 16;
 
@@ -136,6 +149,110 @@ struct CellIndex::Part {
   int64_t pulled = 0;
 };
 
+// The best so far by their codes; those whose cells are let go, by their residues too.
+class CellIndex::Collector {
+ public:
+  Collector(const VectorCodec& codec, const float* vector, size_t limit, const OrdinalSet* accept,
+            const CallContext* context)
+      : codec_(codec), room_(limit + limit / 2 + 32), accept_(accept), context_(context) {
+    codec.PrepareQuery(vector, &query_);
+    best_.reserve(room_ + 1);
+  }
+
+  // What `contents` borrows must stay until Refine().
+  void Offer(const CellContents& contents) {
+    ++cells_;
+    size_t n = contents.size();
+    const CodeParams* const* params = contents.params_at.data();
+    const uint8_t* const* codes = contents.codes.data();
+    if (accept_ != nullptr) {
+      accepted_.clear();
+      codes_.clear();
+      params_.clear();
+      for (size_t i = 0; i < n; ++i) {
+        if (!accept_->Contains(contents.ordinals[i])) continue;
+        accepted_.push_back(static_cast<uint32_t>(i));
+        codes_.push_back(contents.codes[i]);
+        params_.push_back(contents.params_at[i]);
+      }
+      n = accepted_.size();
+      params = params_.data();
+      codes = codes_.data();
+    }
+    if (n == 0) return;
+    compared_ += static_cast<int64_t>(n);
+    distances_.resize(n);
+    codec_.Distances(query_, codes, params, n, distances_.data());
+    for (size_t i = 0; i < n; ++i) {
+      if (best_.size() >= room_ && distances_[i] >= best_.front().distance) continue;
+      const size_t at = accept_ != nullptr ? accepted_[i] : i;
+      best_.push_back({distances_[i], 0, contents.entry(at), cells_, false});
+      std::push_heap(best_.begin(), best_.end(), Farther);
+      if (best_.size() <= room_) continue;
+      std::pop_heap(best_.begin(), best_.end(), Farther);
+      best_.pop_back();
+    }
+  }
+
+  // Before the cells that were offered are let go.
+  void Refine() {
+    for (Item& item : best_) {
+      if (item.is_refined) continue;
+      item.refined = codec_.Refine(query_, item.entry.code, item.entry.residue, item.entry.params);
+      item.is_refined = true;
+    }
+  }
+
+  absl::Status Check() const { return context_ != nullptr ? context_->Check() : absl::OkStatus(); }
+  int64_t compared() const { return compared_; }
+  int64_t cells() const { return cells_; }
+
+  // Adds how many cells had to be offered for each of the `limit` nearest but `self`.
+  // REQUIRES: all are refined.
+  void AddCellsNeeded(size_t limit, uint64_t self, std::vector<int64_t>* needed) {
+    std::erase_if(best_, [self](const Item& item) { return item.entry.ordinal == self; });
+    const size_t kept = std::min(limit, best_.size());
+    std::partial_sort(best_.begin(), best_.begin() + static_cast<ptrdiff_t>(kept), best_.end(),
+                      [](const Item& a, const Item& b) { return a.refined < b.refined; });
+    for (size_t i = 0; i < kept; ++i) needed->push_back(best_[i].cells);
+  }
+
+  std::vector<CellHit> Take(size_t limit) const {
+    std::vector<CellHit> hits;
+    hits.reserve(best_.size());
+    for (const Item& item : best_) hits.push_back({item.entry.ordinal, item.refined});
+    const size_t kept = std::min(limit, hits.size());
+    std::partial_sort(hits.begin(), hits.begin() + static_cast<ptrdiff_t>(kept), hits.end());
+    hits.resize(kept);
+    return hits;
+  }
+
+ private:
+  struct Item {
+    float distance;
+    float refined;
+    CellEntry entry;
+    // How many cells had been offered, its own with them.
+    int64_t cells;
+    bool is_refined;
+  };
+  static bool Farther(const Item& a, const Item& b) { return a.distance < b.distance; }
+
+  const VectorCodec& codec_;
+  const size_t room_;
+  const OrdinalSet* const accept_;
+  const CallContext* const context_;
+  PreparedQuery query_;
+  // A heap, the farthest first.
+  std::vector<Item> best_;
+  int64_t compared_ = 0;
+  int64_t cells_ = 0;
+  std::vector<float> distances_;
+  std::vector<uint32_t> accepted_;
+  std::vector<const uint8_t*> codes_;
+  std::vector<const CodeParams*> params_;
+};
+
 CellIndex::Header CellIndex::CurrentHeader() const {
   return {commit_, position_, next_cell_, end_ordinal_};
 }
@@ -164,7 +281,7 @@ std::string CellIndex::OrdinalKey(uint64_t ordinal) const {
 // ---- opening ----------------------------------------------------------------
 
 CellIndex::CellIndex(storage::LocalStore& store, uint32_t index, const CellOptions& options)
-    : store_(store), index_(index), options_(options) {}
+    : store_(store), index_(index), options_(options), cells_probed_(kLeastProbed) {}
 
 absl::StatusOr<std::unique_ptr<CellIndex>> CellIndex::Open(storage::LocalStore& store,
                                                            uint32_t index,
@@ -272,6 +389,17 @@ absl::Status CellIndex::Load() {
         return absl::OkStatus();
       }));
   if (centroids != cells_.size()) return Damaged("a cell has no centroid");
+  COOKIX_ASSIGN_OR_RETURN(const bool learned, snapshot->Get(Key(kProbesRecord), &value));
+  if (learned) {
+    uint32_t probed;
+    std::string_view record = value.view();
+    if (!GetFixed32(&record, &probed) || !record.empty() || probed < kLeastProbed ||
+        probed > kMostProbed) {
+      return Damaged("the number of cells that a search reads is malformed");
+    }
+    cells_probed_ = probed;
+    learned_from_ = vectors_;
+  }
   for (const auto& [cell, info] : cells_) QueueIfDue(cell);
   Publish();
   return absl::OkStatus();
@@ -286,6 +414,7 @@ CellIndexStats CellIndex::Stats() const {
   CellIndexStats stats;
   stats.vectors = now->vectors;
   stats.cells = now->cells;
+  stats.cells_probed = static_cast<int64_t>(now->cells_probed);
   stats.memory_bytes = memory_bytes_.load();
   stats.rewrites = rewrites_.load();
   stats.splits = splits_.load();
@@ -305,6 +434,7 @@ void CellIndex::Publish() {
   next->position = position_;
   next->vectors = vectors_;
   next->cells = static_cast<int64_t>(cells_.size());
+  next->cells_probed = cells_probed_;
   memory_bytes_.store(
       (centroids_ != nullptr ? centroids_->Bytes() : 0) +
       static_cast<int64_t>(cells_.capacity() * (sizeof(CellId) + sizeof(CellInfo) + 1) +
@@ -369,6 +499,7 @@ void CellIndex::Reshape(double max_variance, size_t max_cell_size, double max_dr
   options_.max_variance = max_variance;
   options_.max_cell_size = max_cell_size;
   options_.max_drift = max_drift;
+  learned_from_ = 0;
   for (const auto& [cell, info] : cells_) QueueIfDue(cell);
 }
 
@@ -601,7 +732,9 @@ absl::Status CellIndex::ApplyPortion(std::span<const CellChange> changes, uint64
     if (!has_old || old != cell) edit.PutOrdinal(OrdinalKey(change.ordinal), cell);
     edit.header.end_ordinal = std::max(edit.header.end_ordinal, change.ordinal + 1);
   }
-  return Write(edit);
+  COOKIX_RETURN_IF_ERROR(Write(edit));
+  changed_since_ += static_cast<int64_t>(changes.size());
+  return absl::OkStatus();
 }
 
 // ---- upkeep -----------------------------------------------------------------
@@ -620,6 +753,9 @@ absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
     if (after == cells_.end()) continue;
     after->second.queued = false;
     QueueIfDue(cell);
+  }
+  if (vectors_ >= kLeastLearned && (learned_from_ == 0 || 4 * changed_since_ >= learned_from_)) {
+    COOKIX_RETURN_IF_ERROR(LearnProbes());
   }
   return true;
 }
@@ -829,99 +965,74 @@ absl::Status CellIndex::PullFromNeighbours(std::span<const NearCell> neighbours,
   return absl::OkStatus();
 }
 
+absl::StatusOr<size_t> CellIndex::CellsNeeded(const State& state, size_t most) const {
+  std::mt19937_64 random(static_cast<uint64_t>(state.vectors));
+  std::vector<int64_t> needed;
+  std::vector<float> vector(options_.dimension);
+  std::vector<NearCell> near;
+  LocalValue value;
+  CellContents contents;
+  for (int asked = 0; asked < kAskedFor;) {
+    const auto slot = static_cast<Slot>(random() % centroids_->count());
+    const auto cell = cells_.find(centroids_->cell(slot));
+    if (cell == cells_.end() || cell->second.slot != slot) continue;
+    ++asked;
+    COOKIX_RETURN_IF_ERROR(ReadCell(state, cell->first, &value, &contents));
+    if (contents.size() == 0) continue;
+    const CellEntry entry = contents.entry(random() % contents.size());
+    codec_->Decode(entry.code, entry.residue, entry.params, vector.data());
+    NearestCells(state, vector.data(), most, &near);
+    Collector collector(*codec_, vector.data(), kAskedNearest + 1, nullptr, nullptr);
+    COOKIX_RETURN_IF_ERROR(ReadCells(state, near, &collector));
+    collector.AddCellsNeeded(kAskedNearest, entry.ordinal, &needed);
+  }
+  if (needed.empty()) return 0;
+  const auto at = static_cast<size_t>(kProbedRecall * static_cast<double>(needed.size() - 1));
+  std::nth_element(needed.begin(), needed.begin() + static_cast<ptrdiff_t>(at), needed.end());
+  return static_cast<size_t>(needed[at]);
+}
+
+absl::Status CellIndex::LearnProbes() {
+  const std::shared_ptr<const State> now = state();
+  const int64_t cell_size = std::max<int64_t>(now->vectors / now->cells, 1);
+  const auto most = static_cast<size_t>(std::clamp<int64_t>(
+      kMostProbedVectors / cell_size, static_cast<int64_t>(kLeastProbed), kMostProbed));
+  size_t probed = kLeastProbed;
+  if (cells_.size() > kLeastProbed) {
+    // What lies in the farthest of the cells that are looked at says that more are needed.
+    for (size_t looked_at = std::min(4 * cells_probed_, most);;
+         looked_at = std::min(2 * looked_at, most)) {
+      COOKIX_ASSIGN_OR_RETURN(const size_t needed, CellsNeeded(*now, looked_at));
+      probed = std::clamp(needed, kLeastProbed, most);
+      if (looked_at == most || 4 * needed <= looked_at) break;
+    }
+  }
+  std::string record;
+  PutFixed32(&record, static_cast<uint32_t>(probed));
+  LocalBatch batch;
+  batch.Put(Key(kProbesRecord), record);
+  COOKIX_RETURN_IF_ERROR(store_.Write(batch));
+  cells_probed_ = probed;
+  changed_since_ = 0;
+  learned_from_ = vectors_;
+  Publish();
+  return absl::OkStatus();
+}
+
 // ---- searching --------------------------------------------------------------
 
-// The best so far by their codes; those whose cells are let go, by their residues too.
-class CellIndex::Collector {
- public:
-  Collector(const VectorCodec& codec, const float* vector, size_t limit, const OrdinalSet* accept,
-            const CallContext* context)
-      : codec_(codec), room_(limit + limit / 2 + 32), accept_(accept), context_(context) {
-    codec.PrepareQuery(vector, &query_);
-    best_.reserve(room_ + 1);
+void CellIndex::NearestCells(const State& state, const float* vector, size_t count,
+                             std::vector<NearCell>* cells) const {
+  const bool by_inner_product = options_.metric == Metric::kDot;
+  if (!by_inner_product && static_cast<int64_t>(count) < state.cells) {
+    state.centroids->Nearest(vector, count, state.step, cells);
+    return;
   }
-
-  // What `contents` borrows must stay until Refine().
-  void Offer(const CellContents& contents) {
-    ++cells_;
-    size_t n = contents.size();
-    const CodeParams* const* params = contents.params_at.data();
-    const uint8_t* const* codes = contents.codes.data();
-    if (accept_ != nullptr) {
-      accepted_.clear();
-      codes_.clear();
-      params_.clear();
-      for (size_t i = 0; i < n; ++i) {
-        if (!accept_->Contains(contents.ordinals[i])) continue;
-        accepted_.push_back(static_cast<uint32_t>(i));
-        codes_.push_back(contents.codes[i]);
-        params_.push_back(contents.params_at[i]);
-      }
-      n = accepted_.size();
-      params = params_.data();
-      codes = codes_.data();
-    }
-    if (n == 0) return;
-    compared_ += static_cast<int64_t>(n);
-    distances_.resize(n);
-    codec_.Distances(query_, codes, params, n, distances_.data());
-    for (size_t i = 0; i < n; ++i) {
-      if (best_.size() >= room_ && distances_[i] >= best_.front().distance) continue;
-      const size_t at = accept_ != nullptr ? accepted_[i] : i;
-      best_.push_back({distances_[i], 0, contents.entry(at), false});
-      std::push_heap(best_.begin(), best_.end(), Farther);
-      if (best_.size() <= room_) continue;
-      std::pop_heap(best_.begin(), best_.end(), Farther);
-      best_.pop_back();
-    }
-  }
-
-  // Before the cells that were offered are let go.
-  void Refine() {
-    for (Item& item : best_) {
-      if (item.is_refined) continue;
-      item.refined = codec_.Refine(query_, item.entry.code, item.entry.residue, item.entry.params);
-      item.is_refined = true;
-    }
-  }
-
-  absl::Status Check() const { return context_ != nullptr ? context_->Check() : absl::OkStatus(); }
-  int64_t compared() const { return compared_; }
-  int64_t cells() const { return cells_; }
-
-  std::vector<CellHit> Take(size_t limit) const {
-    std::vector<CellHit> hits;
-    hits.reserve(best_.size());
-    for (const Item& item : best_) hits.push_back({item.entry.ordinal, item.refined});
-    const size_t kept = std::min(limit, hits.size());
-    std::partial_sort(hits.begin(), hits.begin() + static_cast<ptrdiff_t>(kept), hits.end());
-    hits.resize(kept);
-    return hits;
-  }
-
- private:
-  struct Item {
-    float distance;
-    float refined;
-    CellEntry entry;
-    bool is_refined;
-  };
-  static bool Farther(const Item& a, const Item& b) { return a.distance < b.distance; }
-
-  const VectorCodec& codec_;
-  const size_t room_;
-  const OrdinalSet* const accept_;
-  const CallContext* const context_;
-  PreparedQuery query_;
-  // A heap, the farthest first.
-  std::vector<Item> best_;
-  int64_t compared_ = 0;
-  int64_t cells_ = 0;
-  std::vector<float> distances_;
-  std::vector<uint32_t> accepted_;
-  std::vector<const uint8_t*> codes_;
-  std::vector<const CodeParams*> params_;
-};
+  state.centroids->All(vector, by_inner_product, state.step, cells);
+  const size_t kept = std::min(count, cells->size());
+  std::partial_sort(cells->begin(), cells->begin() + static_cast<ptrdiff_t>(kept), cells->end());
+  cells->resize(kept);
+}
 
 absl::Status CellIndex::ReadCells(const State& state, std::span<const NearCell> cells,
                                   Collector* collector) const {
@@ -1002,7 +1113,7 @@ absl::StatusOr<CellSearchResult> CellIndex::Search(const CellQuery& query,
   const auto vectors = static_cast<double>(now->vectors);
   const double cell_size = vectors / static_cast<double>(now->cells);
   const auto probes =
-      static_cast<double>(query.cells_probed > 0 ? query.cells_probed : options_.cells_probed);
+      static_cast<double>(query.cells_probed > 0 ? query.cells_probed : now->cells_probed);
   std::vector<NearCell> cells;
   if (query.accept != nullptr) {
     const auto accepted = static_cast<double>(query.accept->Count());
@@ -1025,16 +1136,7 @@ absl::StatusOr<CellSearchResult> CellIndex::Search(const CellQuery& query,
     const double enough =
         std::max(probes, std::ceil(2 * static_cast<double>(query.limit) / cell_size));
     const bool all = query.exact || enough >= static_cast<double>(now->cells);
-    if (all || by_inner_product) {
-      now->centroids->All(vector, by_inner_product, now->step, &cells);
-      if (!all) {
-        const auto kept = static_cast<ptrdiff_t>(enough);
-        std::partial_sort(cells.begin(), cells.begin() + kept, cells.end());
-        cells.resize(static_cast<size_t>(kept));
-      }
-    } else {
-      now->centroids->Nearest(vector, static_cast<size_t>(enough), now->step, &cells);
-    }
+    NearestCells(*now, vector, all ? kAnyNumber : static_cast<size_t>(enough), &cells);
     COOKIX_RETURN_IF_ERROR(ReadCells(*now, cells, &collector));
     result.exact = all;
   }

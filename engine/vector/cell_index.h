@@ -15,6 +15,10 @@
 //   * Below an eighth of the floor it is dissolved: its vectors go to their nearest cells.
 //   * When its centroid has drifted by more than `max_drift` it is computed anew.
 //
+// How many cells a search has to read depends on the data: where clusters are smaller than
+// cells, what is near lies in many. Each time a quarter of it has changed, Maintain() looks
+// from stored vectors how many cells hold what is nearest to them.
+//
 // Memory is that for centroids, 400 to 900 bytes for a cell of 128 dimensions, and what the
 // LocalStore holds. With `memory_bytes` the floor rises with the number of vectors, and
 // small cells are dissolved, so that the centroids fit: cells become larger and searches
@@ -67,8 +71,6 @@ struct CellOptions {
   size_t max_cell_size = 1024;
   // Radians; see Drift().
   double max_drift = 0.03;
-  // Cells that a search reads when it does not say.
-  size_t cells_probed = 32;
   // Bytes that centroids may take. 0 = any.
   int64_t memory_bytes = 0;
 };
@@ -82,7 +84,7 @@ struct CellChange {
 struct CellQuery {
   const float* vector = nullptr;
   size_t limit = 10;
-  // 0 = CellOptions::cells_probed.
+  // 0 = CellIndexStats::cells_probed.
   size_t cells_probed = 0;
   // Compares with all that are accepted.
   bool exact = false;
@@ -112,6 +114,8 @@ struct CellSearchResult {
 struct CellIndexStats {
   int64_t vectors = 0;
   int64_t cells = 0;
+  // That a search reads which does not say.
+  int64_t cells_probed = 0;
   // Without the LocalStore's.
   int64_t memory_bytes = 0;
   int64_t rewrites = 0;
@@ -151,8 +155,8 @@ class CellIndex {
                      std::string_view position = {});
 
   // Brings cells that need it into shape, at most `steps` of them, each in a batch of its
-  // own. Returns true when none is left. To be called after each Apply() until there is
-  // nothing left, or searches become slow.
+  // own, and learns how many a search has to read. Returns true when nothing is left. To be
+  // called after each Apply() until then, or searches become slow.
   absl::StatusOr<bool> Maintain(int64_t steps);
 
   // Other settings from here on; Maintain() brings cells into the shape that they say.
@@ -195,6 +199,7 @@ class CellIndex {
     std::string position;
     int64_t vectors = 0;
     int64_t cells = 0;
+    size_t cells_probed = 0;
   };
   struct CellInfo {
     Slot slot = kNoSlot;
@@ -225,6 +230,10 @@ class CellIndex {
   absl::Status ReadCell(const State& state, CellId cell, storage::LocalValue* value,
                         CellContents* contents) const;
 
+  // Learns how many cells hold what searches look for.
+  absl::Status LearnProbes();
+  // Of the `most` nearest.
+  absl::StatusOr<size_t> CellsNeeded(const State& state, size_t most) const;
   absl::Status Rework(CellId cell);
   absl::Status Split(CellId cell, const CellContents& contents, const CellVectors& vectors);
   absl::Status Dissolve(CellId cell, const CellContents& contents, const CellVectors& vectors);
@@ -253,6 +262,9 @@ class CellIndex {
     const std::lock_guard lock(state_mutex_);
     return state_;
   }
+  // At most `count` cells, the nearest first.
+  void NearestCells(const State& state, const float* vector, size_t count,
+                    std::vector<NearCell>* cells) const;
   absl::Status ReadCells(const State& state, std::span<const NearCell> cells,
                          Collector* collector) const;
   // Reads cells in the order of `order`, made ascending on the way, until `wanted` were
@@ -280,6 +292,10 @@ class CellIndex {
   CellId next_cell_ = 1;
   uint64_t end_ordinal_ = 0;
   int64_t vectors_ = 0;
+  size_t cells_probed_;
+  // Changes since that was learned, and vectors there were then.
+  int64_t changed_since_ = 0;
+  int64_t learned_from_ = 0;
   absl::flat_hash_map<CellId, CellInfo> cells_;
   std::deque<CellId> due_;
 

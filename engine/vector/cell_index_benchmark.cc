@@ -293,19 +293,24 @@ int Run(const Data& data, size_t vectors, int64_t memory) {
     const std::string label = exact      ? "exact"
                               : filtered ? std::to_string(percent[share]).substr(0, 5) + "%"
                                          : "all";
-    std::printf("%8s %8zu %10.4f %10.3f %10.3f %10.3f %10.1f %10.0f\n", label.c_str(), probes,
+    std::printf("%8s %8lld %10.4f %10.3f %10.3f %10.3f %10.1f %10.0f\n", label.c_str(),
+                probes > 0 ? static_cast<long long>(probes)
+                           : static_cast<long long>((*index)->Stats().cells_probed),
                 found / wanted, times[times.size() / 2], times[times.size() * 99 / 100],
                 cpu * 1e3 / static_cast<double>(2 * count), cells / static_cast<double>(count),
                 compared / static_cast<double>(count));
     return absl::OkStatus();
   };
-  for (const size_t probes : {4, 8, 16, 32, 64, 128}) {
+  for (const size_t probes : {8, 32, 128, 512}) {
     if (const absl::Status status = row(0, false, probes, false); !status.ok()) return Fail(status);
   }
-  for (size_t share = 1; share < shares.size(); ++share) {
-    if (const absl::Status status = row(share, true, 32, false); !status.ok()) return Fail(status);
+  // As many as the index found that it needs.
+  for (size_t share = 0; share < shares.size(); ++share) {
+    if (const absl::Status status = row(share, share > 0, 0, false); !status.ok()) {
+      return Fail(status);
+    }
   }
-  if (const absl::Status status = row(0, false, 32, true); !status.ok()) return Fail(status);
+  if (const absl::Status status = row(0, false, 0, true); !status.ok()) return Fail(status);
   index->reset();
   store->reset();
   std::filesystem::remove_all(directory);

@@ -99,7 +99,6 @@ CellOptions SmallCells() {
   CellOptions options;
   options.dimension = kDimension;
   options.max_cell_size = 128;
-  options.cells_probed = 32;
   return options;
 }
 
@@ -165,10 +164,11 @@ class Fixture {
 
   std::vector<CellHit> Search(const Vector& query, size_t limit, bool exact,
                               const std::set<uint64_t>* accept = nullptr,
-                              CellSearchResult* all = nullptr) const {
+                              CellSearchResult* all = nullptr, size_t probed = 0) const {
     CellQuery asked;
     asked.vector = query.data();
     asked.limit = limit;
+    asked.cells_probed = probed;
     asked.exact = exact;
     std::unique_ptr<Accepted> set;
     if (accept != nullptr) {
@@ -183,14 +183,14 @@ class Fixture {
     return result->hits;
   }
 
-  double Recall(Source& source, int queries, bool exact,
-                const std::set<uint64_t>* accept = nullptr) const {
+  double Recall(Source& source, int queries, bool exact, const std::set<uint64_t>* accept = nullptr,
+                size_t probed = 0) const {
     double found = 0, wanted = 0;
     for (int i = 0; i < queries; ++i) {
       const Vector query = source.Next();
       const auto right = BruteForce(model_, options_.metric, query, 10, accept);
       wanted += static_cast<double>(right.size());
-      for (const CellHit& hit : Search(query, 10, exact, accept)) {
+      for (const CellHit& hit : Search(query, 10, exact, accept, nullptr, probed)) {
         found += static_cast<double>(std::count(right.begin(), right.end(), hit.ordinal));
       }
     }
@@ -264,6 +264,29 @@ INSTANTIATE_TEST_SUITE_P(Kinds, CellIndexKindTest,
                                          Kind{Metric::kDot, Quantization::kInt8},
                                          Kind{Metric::kCosine, Quantization::kNone},
                                          Kind{Metric::kL2, Quantization::kNone}));
+
+// Clusters of four are smaller than any cell: what is near lies in many.
+TEST(CellIndexTest, LearnsHowManyCellsToRead) {
+  Fixture fixture(SmallCells());
+  Source source(31, 3000, 0.7f);
+  EXPECT_EQ(fixture.index().Stats().cells_probed, 32);
+  fixture.Fill(source, 12'000, 500);
+  const int64_t learned = fixture.index().Stats().cells_probed;
+  EXPECT_GT(learned, 32);
+  EXPECT_LT(fixture.Recall(source, 100, false, nullptr, 32), 0.9);
+  EXPECT_GE(fixture.Recall(source, 100, false), 0.95);
+  fixture.Open();
+  EXPECT_EQ(fixture.index().Stats().cells_probed, learned);
+  // What takes their place has as many neighbours in a cell as there are.
+  Source close(32, 10, 0.4f);
+  for (uint64_t begin = 0; begin < 12'000; begin += 500) {
+    for (uint64_t i = begin; i < begin + 500; ++i) fixture.Put(i, close.Next());
+    fixture.Commit();
+    fixture.Maintain();
+  }
+  EXPECT_EQ(fixture.index().Stats().cells_probed, 32);
+  EXPECT_GE(fixture.Recall(close, 100, false), 0.95);
+}
 
 TEST(CellIndexTest, IsEmptyAtFirst) {
   Fixture fixture(SmallCells());

@@ -19,7 +19,7 @@ constexpr int32_t kDefaultEfSearch = 64;
 constexpr double kDefaultMaxVariance = 0.15;
 constexpr int32_t kDefaultMaxCellSize = 1024;
 constexpr double kDefaultMaxDrift = 0.03;
-constexpr int32_t kDefaultCellsProbed = 32;
+constexpr int32_t kMostCellsProbed = 10'000;
 constexpr double kPi = 3.14159265358979323846;
 
 // The square of a difference of two vectors is at most four times this.
@@ -88,16 +88,22 @@ absl::Status ResolveCells(std::string_view path, v1::CellSettings* cells) {
   double variance = cells->max_variance();
   int32_t size = cells->max_cell_size();
   double drift = cells->max_drift();
-  int32_t probed = cells->cells_probed();
   COOKIX_RETURN_IF_ERROR(Resolve(kDefaultMaxVariance, std::numeric_limits<double>::max(), path,
                                  "max_variance", &variance));
   COOKIX_RETURN_IF_ERROR(Resolve(kDefaultMaxCellSize, 64, 65'536, path, "max_cell_size", &size));
   COOKIX_RETURN_IF_ERROR(Resolve(kDefaultMaxDrift, kPi, path, "max_drift", &drift));
-  COOKIX_RETURN_IF_ERROR(Resolve(kDefaultCellsProbed, 1, 10'000, path, "cells_probed", &probed));
+  const int32_t probed = cells->cells_probed();
+  if (probed < 0 || probed > kMostCellsProbed) {
+    return InvalidField(
+        Sub(path, "cells_probed"),
+        absl::StrCat("cells_probed is ", probed, ", not between 1 and ", kMostCellsProbed),
+        absl::StrCat("Send 1 to ", kMostCellsProbed,
+                     ", or 0 for as many as the index finds that it needs"));
+  }
   cells->set_max_variance(variance);
   cells->set_max_cell_size(size);
   cells->set_max_drift(drift);
-  cells->set_cells_probed(probed);
+  if (probed == 0) cells->clear_cells_probed();
   return absl::OkStatus();
 }
 

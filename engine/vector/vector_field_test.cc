@@ -81,7 +81,8 @@ TEST(VectorFieldTest, FillsInWhatTheContractSays) {
   EXPECT_EQ(cells.cells().max_variance(), 0.15);
   EXPECT_EQ(cells.cells().max_cell_size(), 1024);
   EXPECT_EQ(cells.cells().max_drift(), 0.03);
-  EXPECT_EQ(cells.cells().cells_probed(), 32);
+  // The index finds out.
+  EXPECT_FALSE(cells.cells().has_cells_probed());
   EXPECT_FALSE(cells.has_hnsw());
 
   const VectorField flat =
@@ -315,6 +316,16 @@ TEST(VectorFieldTest, ChangeableSettingsChange) {
   changed = ChangeVectorField(cells, more, "f");
   ASSERT_TRUE(changed.ok()) << changed.status();
   EXPECT_EQ(changed->cells().SerializeAsString(), more.cells().SerializeAsString());
+  // What is not said stays, and what is said to be found out is.
+  VectorField less;
+  less.mutable_cells()->set_max_drift(0.2);
+  changed = ChangeVectorField(*changed, less, "f");
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->cells().cells_probed(), 8);
+  less.mutable_cells()->set_cells_probed(0);
+  changed = ChangeVectorField(*changed, less, "f");
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_FALSE(changed->cells().has_cells_probed());
 
   // Out of range, or of another index.
   more.mutable_cells()->set_cells_probed(10'001);
