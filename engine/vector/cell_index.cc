@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include "storage/base/coding.h"
@@ -45,7 +44,7 @@ constexpr size_t kPulledFrom = 8;
 constexpr double kRareness = 0.75;
 constexpr size_t kAnyNumber = SIZE_MAX / 4;
 // Cells that a search reads which does not say: as many as hold 99 of 100 of the ten that are
-// nearest to 48 stored vectors, of what four times as many hold; not so many that more than
+// nearest to 48 stored vectors, of what twice as many hold; not so many that more than
 // 65,536 vectors would be compared.
 constexpr size_t kLeastProbed = 32;
 constexpr size_t kMostProbed = 512;
@@ -474,6 +473,12 @@ size_t CellIndex::MaxSize() const {
   return std::max(std::min(options_.max_cell_size, LargestSize()), 2 * Floor());
 }
 
+size_t CellIndex::MostProbed() const {
+  const int64_t cell_size = std::max<int64_t>(vectors_ / std::max<int64_t>(cells_.size(), 1), 1);
+  return static_cast<size_t>(std::clamp<int64_t>(kMostProbedVectors / cell_size,
+                                                 static_cast<int64_t>(kLeastProbed), kMostProbed));
+}
+
 size_t CellIndex::EntryBytes() const {
   return options_.dimension *
              (options_.quantization == Quantization::kNone ? sizeof(float) : 2 * sizeof(uint8_t)) +
@@ -743,7 +748,8 @@ absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
   if (cells_.size() > CellsInMemory()) {
     for (const auto& [cell, info] : cells_) QueueIfDue(cell);
   }
-  for (int64_t step = 0; !due_.empty(); ++step) {
+  int64_t step = 0;
+  for (; !due_.empty(); ++step) {
     if (step >= steps) return false;
     const CellId cell = due_.front();
     const auto found = cells_.find(cell);
@@ -754,8 +760,13 @@ absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
     after->second.queued = false;
     QueueIfDue(cell);
   }
-  if (vectors_ >= kLeastLearned && (learned_from_ == 0 || 4 * changed_since_ >= learned_from_)) {
-    COOKIX_RETURN_IF_ERROR(LearnProbes());
+  if (!learning_.has_value() && vectors_ >= kLeastLearned &&
+      (learned_from_ == 0 || 4 * changed_since_ >= learned_from_)) {
+    BeginLearning();
+  }
+  for (; learning_.has_value(); ++step) {
+    if (step >= steps) return false;
+    COOKIX_RETURN_IF_ERROR(LearnFromOne());
   }
   return true;
 }
@@ -965,56 +976,65 @@ absl::Status CellIndex::PullFromNeighbours(std::span<const NearCell> neighbours,
   return absl::OkStatus();
 }
 
-absl::StatusOr<size_t> CellIndex::CellsNeeded(const State& state, size_t most) const {
-  std::mt19937_64 random(static_cast<uint64_t>(state.vectors));
-  std::vector<int64_t> needed;
-  std::vector<float> vector(options_.dimension);
-  std::vector<NearCell> near;
-  LocalValue value;
-  CellContents contents;
-  for (int asked = 0; asked < kAskedFor;) {
-    const auto slot = static_cast<Slot>(random() % centroids_->count());
-    const auto cell = cells_.find(centroids_->cell(slot));
-    if (cell == cells_.end() || cell->second.slot != slot) continue;
-    ++asked;
-    COOKIX_RETURN_IF_ERROR(ReadCell(state, cell->first, &value, &contents));
-    if (contents.size() == 0) continue;
-    const CellEntry entry = contents.entry(random() % contents.size());
-    codec_->Decode(entry.code, entry.residue, entry.params, vector.data());
-    NearestCells(state, vector.data(), most, &near);
-    Collector collector(*codec_, vector.data(), kAskedNearest + 1, nullptr, nullptr);
-    COOKIX_RETURN_IF_ERROR(ReadCells(state, near, &collector));
-    collector.AddCellsNeeded(kAskedNearest, entry.ordinal, &needed);
-  }
-  if (needed.empty()) return 0;
-  const auto at = static_cast<size_t>(kProbedRecall * static_cast<double>(needed.size() - 1));
-  std::nth_element(needed.begin(), needed.begin() + static_cast<ptrdiff_t>(at), needed.end());
-  return static_cast<size_t>(needed[at]);
+void CellIndex::BeginLearning() {
+  learning_.emplace();
+  learning_->random.seed(static_cast<uint64_t>(vectors_));
+  learning_->looked_at = std::min(4 * cells_probed_, MostProbed());
 }
 
-absl::Status CellIndex::LearnProbes() {
+absl::Status CellIndex::LearnFromOne() {
+  if (cells_.size() <= kLeastProbed) return EndLearning(kLeastProbed);
   const std::shared_ptr<const State> now = state();
-  const int64_t cell_size = std::max<int64_t>(now->vectors / now->cells, 1);
-  const auto most = static_cast<size_t>(std::clamp<int64_t>(
-      kMostProbedVectors / cell_size, static_cast<int64_t>(kLeastProbed), kMostProbed));
-  size_t probed = kLeastProbed;
-  if (cells_.size() > kLeastProbed) {
-    // What lies in the farthest of the cells that are looked at says that more are needed.
-    for (size_t looked_at = std::min(4 * cells_probed_, most);;
-         looked_at = std::min(2 * looked_at, most)) {
-      COOKIX_ASSIGN_OR_RETURN(const size_t needed, CellsNeeded(*now, looked_at));
-      probed = std::clamp(needed, kLeastProbed, most);
-      if (looked_at == most || 4 * needed <= looked_at) break;
-    }
+  Learning& learning = *learning_;
+  // A cell of those that there are.
+  auto cell = cells_.end();
+  while (cell == cells_.end()) {
+    const auto slot = static_cast<Slot>(learning.random() % centroids_->count());
+    cell = cells_.find(centroids_->cell(slot));
+    if (cell != cells_.end() && cell->second.slot != slot) cell = cells_.end();
   }
+  LocalValue value;
+  CellContents contents;
+  COOKIX_RETURN_IF_ERROR(ReadCell(*now, cell->first, &value, &contents));
+  if (contents.size() > 0) {
+    const CellEntry entry = contents.entry(learning.random() % contents.size());
+    std::vector<float> vector(options_.dimension);
+    codec_->Decode(entry.code, entry.residue, entry.params, vector.data());
+    std::vector<NearCell> near;
+    NearestCells(*now, vector.data(), learning.looked_at, &near);
+    Collector collector(*codec_, vector.data(), kAskedNearest + 1, nullptr, nullptr);
+    COOKIX_RETURN_IF_ERROR(ReadCells(*now, near, &collector));
+    collector.AddCellsNeeded(kAskedNearest, entry.ordinal, &learning.needed);
+  }
+  if (++learning.asked < kAskedFor) return absl::OkStatus();
+  std::vector<int64_t>& all = learning.needed;
+  size_t needed = kLeastProbed;
+  if (!all.empty()) {
+    const auto at = static_cast<size_t>(kProbedRecall * static_cast<double>(all.size() - 1));
+    std::nth_element(all.begin(), all.begin() + static_cast<ptrdiff_t>(at), all.end());
+    needed = static_cast<size_t>(all[at]);
+  }
+  // What lies in the farthest of the cells that are looked at says that more are needed.
+  const size_t most = MostProbed();
+  if (learning.looked_at >= most || 2 * needed <= learning.looked_at) {
+    return EndLearning(std::clamp(needed, kLeastProbed, most));
+  }
+  learning.looked_at = std::min(2 * learning.looked_at, most);
+  learning.asked = 0;
+  all.clear();
+  return absl::OkStatus();
+}
+
+absl::Status CellIndex::EndLearning(size_t cells_probed) {
   std::string record;
-  PutFixed32(&record, static_cast<uint32_t>(probed));
+  PutFixed32(&record, static_cast<uint32_t>(cells_probed));
   LocalBatch batch;
   batch.Put(Key(kProbesRecord), record);
   COOKIX_RETURN_IF_ERROR(store_.Write(batch));
-  cells_probed_ = probed;
+  cells_probed_ = cells_probed;
   changed_since_ = 0;
   learned_from_ = vectors_;
+  learning_.reset();
   Publish();
   return absl::OkStatus();
 }

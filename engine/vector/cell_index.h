@@ -39,6 +39,8 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <random>
 #include <span>
 #include <string>
 #include <string_view>
@@ -154,9 +156,9 @@ class CellIndex {
   absl::Status Apply(std::span<const CellChange> changes, uint64_t commit,
                      std::string_view position = {});
 
-  // Brings cells that need it into shape, at most `steps` of them, each in a batch of its
-  // own, and learns how many a search has to read. Returns true when nothing is left. To be
-  // called after each Apply() until then, or searches become slow.
+  // Brings cells that need it into shape, each in a batch of its own, then learns from stored
+  // vectors how many a search has to read; at most `steps` cells and vectors. Returns true
+  // when nothing is left. To be called after each Apply() until then, or searches become slow.
   absl::StatusOr<bool> Maintain(int64_t steps);
 
   // Other settings from here on; Maintain() brings cells into the shape that they say.
@@ -209,6 +211,14 @@ class CellIndex {
     float variance = 0;
     bool queued = false;
   };
+  // How many cells had to be read, as far as stored vectors were asked.
+  struct Learning {
+    std::mt19937_64 random;
+    size_t looked_at = 0;
+    int asked = 0;
+    // For each of the nearest of each.
+    std::vector<int64_t> needed;
+  };
   struct Header;
   struct Edit;
   class Collector;
@@ -230,10 +240,10 @@ class CellIndex {
   absl::Status ReadCell(const State& state, CellId cell, storage::LocalValue* value,
                         CellContents* contents) const;
 
-  // Learns how many cells hold what searches look for.
-  absl::Status LearnProbes();
-  // Of the `most` nearest.
-  absl::StatusOr<size_t> CellsNeeded(const State& state, size_t most) const;
+  // Learns how many cells hold what searches look for: from one stored vector at a time.
+  void BeginLearning();
+  absl::Status LearnFromOne();
+  absl::Status EndLearning(size_t cells_probed);
   absl::Status Rework(CellId cell);
   absl::Status Split(CellId cell, const CellContents& contents, const CellVectors& vectors);
   absl::Status Dissolve(CellId cell, const CellContents& contents, const CellVectors& vectors);
@@ -255,6 +265,8 @@ class CellIndex {
   size_t Floor() const;
   size_t StarvedSize() const;
   size_t MaxSize() const;
+  // Cells that a search may be found to need.
+  size_t MostProbed() const;
   size_t LargestSize() const;
   size_t EntryBytes() const;
 
@@ -296,6 +308,7 @@ class CellIndex {
   // Changes since that was learned, and vectors there were then.
   int64_t changed_since_ = 0;
   int64_t learned_from_ = 0;
+  std::optional<Learning> learning_;
   absl::flat_hash_map<CellId, CellInfo> cells_;
   std::deque<CellId> due_;
 

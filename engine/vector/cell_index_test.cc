@@ -702,8 +702,14 @@ TEST(CellIndexTest, SaysDamageAndIsBuiltAnew) {
   // again.
   fixture.Open();
 
-  // Another shape is as bad as damage.
+  // A number of cells to read that no index finds.
   LocalStore& store = fixture.store();
+  storage::LocalBatch batch;
+  batch.Put(std::string("\0\0\0\7p", 5), std::string(4, '\0'));
+  ASSERT_TRUE(store.Write(batch).ok());
+  EXPECT_EQ(CellIndex::Open(store, 7, options).status().code(), absl::StatusCode::kDataLoss);
+
+  // Another shape is as bad as damage.
   options.dimension = kDimension + 1;
   EXPECT_EQ(CellIndex::Open(store, 7, options).status().code(), absl::StatusCode::kDataLoss);
   ASSERT_TRUE(CellIndex::Drop(store, 7).ok());
