@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -28,7 +29,8 @@ constexpr char kCentroidRecord = 'c';  // cell -> the floats of its centroid
 constexpr char kCountRecord = 'n';     // cell -> u32 size, u32 pending, f32 variance
 constexpr char kEntriesRecord = 'e';   // cell -> cell_entries.h
 constexpr char kOrdinalRecord = 'o';   // ordinal -> u32 cell
-constexpr char kProbesRecord = 'p';    // u32 cells that a search reads
+// u32 cells that a search reads; u64 vectors and u64 cells that there were when it was learned
+constexpr char kProbesRecord = 'p';
 
 // A batch, and the vectors of a cell, take no more than that.
 constexpr size_t kPortionBytes = 4 << 20;
@@ -44,16 +46,18 @@ constexpr size_t kPulledFrom = 8;
 constexpr double kRareness = 0.75;
 constexpr size_t kAnyNumber = SIZE_MAX / 4;
 // Cells that a search reads which does not say: as many as hold 99 of 100 of the ten that are
-// nearest to 48 stored vectors, of what twice as many hold; not so many that more than
-// 65,536 vectors would be compared.
+// nearest to 48 stored vectors, of what twice as many hold; above the least not so many that
+// they take more bytes than that.
 constexpr size_t kLeastProbed = 32;
 constexpr size_t kMostProbed = 512;
-constexpr int64_t kMostProbedVectors = 1 << 16;
+constexpr size_t kMostProbedBytes = 16 << 20;
 constexpr int kAskedFor = 48;
 constexpr size_t kAskedNearest = 10;
 constexpr double kProbedRecall = 0.99;
 // Below so many vectors nothing is learned.
 constexpr int64_t kLeastLearned = 2048;
+// Steps of Maintain() that asking for one vector counts as.
+constexpr int64_t kStepsToLearn = 8;
 // Cells that a search has in memory at a time.
 constexpr size_t kGroup = 16;
 
@@ -391,13 +395,15 @@ absl::Status CellIndex::Load() {
   COOKIX_ASSIGN_OR_RETURN(const bool learned, snapshot->Get(Key(kProbesRecord), &value));
   if (learned) {
     uint32_t probed;
+    uint64_t vectors, cells;
     std::string_view record = value.view();
-    if (!GetFixed32(&record, &probed) || !record.empty() || probed < kLeastProbed ||
-        probed > kMostProbed) {
-      return Damaged("the number of cells that a search reads is malformed");
+    // Another one is learned.
+    if (GetFixed32(&record, &probed) && GetFixed64(&record, &vectors) &&
+        GetFixed64(&record, &cells) && probed >= kLeastProbed && probed <= kMostProbed) {
+      cells_probed_ = probed;
+      learned_vectors_ = static_cast<int64_t>(vectors);
+      learned_cells_ = static_cast<int64_t>(cells);
     }
-    cells_probed_ = probed;
-    learned_from_ = vectors_;
   }
   for (const auto& [cell, info] : cells_) QueueIfDue(cell);
   Publish();
@@ -433,7 +439,7 @@ void CellIndex::Publish() {
   next->position = position_;
   next->vectors = vectors_;
   next->cells = static_cast<int64_t>(cells_.size());
-  next->cells_probed = cells_probed_;
+  next->cells_probed = std::min(cells_probed_, MostProbed());
   memory_bytes_.store(
       (centroids_ != nullptr ? centroids_->Bytes() : 0) +
       static_cast<int64_t>(cells_.capacity() * (sizeof(CellId) + sizeof(CellInfo) + 1) +
@@ -474,9 +480,9 @@ size_t CellIndex::MaxSize() const {
 }
 
 size_t CellIndex::MostProbed() const {
-  const int64_t cell_size = std::max<int64_t>(vectors_ / std::max<int64_t>(cells_.size(), 1), 1);
-  return static_cast<size_t>(std::clamp<int64_t>(kMostProbedVectors / cell_size,
-                                                 static_cast<int64_t>(kLeastProbed), kMostProbed));
+  const size_t bytes = static_cast<size_t>(vectors_) * EntryBytes();
+  const size_t cell_bytes = std::max<size_t>(bytes / std::max<size_t>(cells_.size(), 1), 1);
+  return std::clamp(kMostProbedBytes / cell_bytes, kLeastProbed, kMostProbed);
 }
 
 size_t CellIndex::EntryBytes() const {
@@ -504,7 +510,7 @@ void CellIndex::Reshape(double max_variance, size_t max_cell_size, double max_dr
   options_.max_variance = max_variance;
   options_.max_cell_size = max_cell_size;
   options_.max_drift = max_drift;
-  learned_from_ = 0;
+  learning_.reset();
   for (const auto& [cell, info] : cells_) QueueIfDue(cell);
 }
 
@@ -760,11 +766,8 @@ absl::StatusOr<bool> CellIndex::Maintain(int64_t steps) {
     after->second.queued = false;
     QueueIfDue(cell);
   }
-  if (!learning_.has_value() && vectors_ >= kLeastLearned &&
-      (learned_from_ == 0 || 4 * changed_since_ >= learned_from_)) {
-    BeginLearning();
-  }
-  for (; learning_.has_value(); ++step) {
+  if (!learning_.has_value() && IsTimeToLearn()) BeginLearning();
+  for (; learning_.has_value(); step += kStepsToLearn) {
     if (step >= steps) return false;
     COOKIX_RETURN_IF_ERROR(LearnFromOne());
   }
@@ -976,6 +979,13 @@ absl::Status CellIndex::PullFromNeighbours(std::span<const NearCell> neighbours,
   return absl::OkStatus();
 }
 
+bool CellIndex::IsTimeToLearn() const {
+  const auto changed = [](int64_t from, int64_t to) { return 4 * std::abs(to - from) >= from; };
+  return vectors_ >= kLeastLearned &&
+         (4 * changed_since_ >= learned_vectors_ || changed(learned_vectors_, vectors_) ||
+          changed(learned_cells_, static_cast<int64_t>(cells_.size())));
+}
+
 void CellIndex::BeginLearning() {
   learning_.emplace();
   learning_->random.seed(static_cast<uint64_t>(vectors_));
@@ -983,7 +993,11 @@ void CellIndex::BeginLearning() {
 }
 
 absl::Status CellIndex::LearnFromOne() {
-  if (cells_.size() <= kLeastProbed) return EndLearning(kLeastProbed);
+  const size_t most = std::min(MostProbed(), cells_.size());
+  if (most <= kLeastProbed) {
+    EndLearning(kLeastProbed);
+    return absl::OkStatus();
+  }
   const std::shared_ptr<const State> now = state();
   Learning& learning = *learning_;
   // A cell of those that there are.
@@ -1015,9 +1029,9 @@ absl::Status CellIndex::LearnFromOne() {
     needed = static_cast<size_t>(all[at]);
   }
   // What lies in the farthest of the cells that are looked at says that more are needed.
-  const size_t most = MostProbed();
   if (learning.looked_at >= most || 2 * needed <= learning.looked_at) {
-    return EndLearning(std::clamp(needed, kLeastProbed, most));
+    EndLearning(std::clamp(needed, kLeastProbed, most));
+    return absl::OkStatus();
   }
   learning.looked_at = std::min(2 * learning.looked_at, most);
   learning.asked = 0;
@@ -1025,18 +1039,21 @@ absl::Status CellIndex::LearnFromOne() {
   return absl::OkStatus();
 }
 
-absl::Status CellIndex::EndLearning(size_t cells_probed) {
-  std::string record;
-  PutFixed32(&record, static_cast<uint32_t>(cells_probed));
-  LocalBatch batch;
-  batch.Put(Key(kProbesRecord), record);
-  COOKIX_RETURN_IF_ERROR(store_.Write(batch));
+void CellIndex::EndLearning(size_t cells_probed) {
   cells_probed_ = cells_probed;
   changed_since_ = 0;
-  learned_from_ = vectors_;
+  learned_vectors_ = vectors_;
+  learned_cells_ = static_cast<int64_t>(cells_.size());
   learning_.reset();
+  std::string record;
+  PutFixed32(&record, static_cast<uint32_t>(cells_probed));
+  PutFixed64(&record, static_cast<uint64_t>(learned_vectors_));
+  PutFixed64(&record, static_cast<uint64_t>(learned_cells_));
+  LocalBatch batch;
+  batch.Put(Key(kProbesRecord), record);
+  // What is not saved is learned again.
+  store_.Write(batch).IgnoreError();
   Publish();
-  return absl::OkStatus();
 }
 
 // ---- searching --------------------------------------------------------------
@@ -1156,7 +1173,11 @@ absl::StatusOr<CellSearchResult> CellIndex::Search(const CellQuery& query,
     const double enough =
         std::max(probes, std::ceil(2 * static_cast<double>(query.limit) / cell_size));
     const bool all = query.exact || enough >= static_cast<double>(now->cells);
-    NearestCells(*now, vector, all ? kAnyNumber : static_cast<size_t>(enough), &cells);
+    if (all) {
+      now->centroids->All(vector, by_inner_product, now->step, &cells);
+    } else {
+      NearestCells(*now, vector, static_cast<size_t>(enough), &cells);
+    }
     COOKIX_RETURN_IF_ERROR(ReadCells(*now, cells, &collector));
     result.exact = all;
   }

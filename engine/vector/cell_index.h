@@ -16,8 +16,8 @@
 //   * When its centroid has drifted by more than `max_drift` it is computed anew.
 //
 // How many cells a search has to read depends on the data: where clusters are smaller than
-// cells, what is near lies in many. Each time a quarter of it has changed, Maintain() looks
-// from stored vectors how many cells hold what is nearest to them.
+// cells, what is near lies in many. Each time a quarter of the vectors or cells has changed,
+// Maintain() looks from stored vectors how many cells hold what is nearest to them.
 //
 // Memory is that for centroids, 400 to 900 bytes for a cell of 128 dimensions, and what the
 // LocalStore holds. With `memory_bytes` the floor rises with the number of vectors, and
@@ -157,8 +157,9 @@ class CellIndex {
                      std::string_view position = {});
 
   // Brings cells that need it into shape, each in a batch of its own, then learns from stored
-  // vectors how many a search has to read; at most `steps` cells and vectors. Returns true
-  // when nothing is left. To be called after each Apply() until then, or searches become slow.
+  // vectors how many a search has to read. Takes at most `steps`: a cell is one, a vector
+  // eight. Returns true when nothing is left. To be called after each Apply() until then, or
+  // searches become slow.
   absl::StatusOr<bool> Maintain(int64_t steps);
 
   // Other settings from here on; Maintain() brings cells into the shape that they say.
@@ -241,9 +242,10 @@ class CellIndex {
                         CellContents* contents) const;
 
   // Learns how many cells hold what searches look for: from one stored vector at a time.
+  bool IsTimeToLearn() const;
   void BeginLearning();
   absl::Status LearnFromOne();
-  absl::Status EndLearning(size_t cells_probed);
+  void EndLearning(size_t cells_probed);
   absl::Status Rework(CellId cell);
   absl::Status Split(CellId cell, const CellContents& contents, const CellVectors& vectors);
   absl::Status Dissolve(CellId cell, const CellContents& contents, const CellVectors& vectors);
@@ -305,9 +307,10 @@ class CellIndex {
   uint64_t end_ordinal_ = 0;
   int64_t vectors_ = 0;
   size_t cells_probed_;
-  // Changes since that was learned, and vectors there were then.
+  // Changes since that was learned, and what there was then.
   int64_t changed_since_ = 0;
-  int64_t learned_from_ = 0;
+  int64_t learned_vectors_ = 0;
+  int64_t learned_cells_ = 0;
   std::optional<Learning> learning_;
   absl::flat_hash_map<CellId, CellInfo> cells_;
   std::deque<CellId> due_;

@@ -279,13 +279,24 @@ TEST(CellIndexTest, LearnsHowManyCellsToRead) {
   EXPECT_EQ(fixture.index().Stats().cells_probed, learned);
   // What takes their place has as many neighbours in a cell as there are.
   Source close(32, 10, 0.4f);
-  for (uint64_t begin = 0; begin < 12'000; begin += 500) {
-    for (uint64_t i = begin; i < begin + 500; ++i) fixture.Put(i, close.Next());
-    fixture.Commit();
-    fixture.Maintain();
-  }
-  EXPECT_EQ(fixture.index().Stats().cells_probed, 32);
+  for (int round = 0; round < 2; ++round) fixture.Fill(close, 12'000, 500);
+  EXPECT_LT(fixture.index().Stats().cells_probed, learned / 2);
   EXPECT_GE(fixture.Recall(close, 100, false), 0.95);
+}
+
+TEST(CellIndexTest, LearnsAgainForAnotherShape) {
+  Fixture fixture(SmallCells());
+  Source source(33, 3000, 0.7f);
+  fixture.Fill(source, 12'000, 500);
+  fixture.index().Reshape(0.15, 65'536, 0.03);
+  fixture.Maintain();
+  const int64_t of_large = fixture.index().Stats().cells_probed;
+  EXPECT_GE(fixture.Recall(source, 100, false), 0.95);
+  // Smaller cells hold less.
+  fixture.index().Reshape(0.15, 64, 0.03);
+  fixture.Maintain();
+  EXPECT_GT(fixture.index().Stats().cells_probed, of_large);
+  EXPECT_GE(fixture.Recall(source, 100, false), 0.95);
 }
 
 TEST(CellIndexTest, IsEmptyAtFirst) {
@@ -702,14 +713,15 @@ TEST(CellIndexTest, SaysDamageAndIsBuiltAnew) {
   // again.
   fixture.Open();
 
-  // A number of cells to read that no index finds.
-  LocalStore& store = fixture.store();
+  // A number of cells to read that no index finds is learned again.
   storage::LocalBatch batch;
-  batch.Put(std::string("\0\0\0\7p", 5), std::string(4, '\0'));
-  ASSERT_TRUE(store.Write(batch).ok());
-  EXPECT_EQ(CellIndex::Open(store, 7, options).status().code(), absl::StatusCode::kDataLoss);
+  batch.Put(std::string("\0\0\0\7p", 5), std::string(20, '\0'));
+  ASSERT_TRUE(fixture.store().Write(batch).ok());
+  fixture.Open();
+  EXPECT_EQ(fixture.index().Stats().cells_probed, 32);
 
   // Another shape is as bad as damage.
+  LocalStore& store = fixture.store();
   options.dimension = kDimension + 1;
   EXPECT_EQ(CellIndex::Open(store, 7, options).status().code(), absl::StatusCode::kDataLoss);
   ASSERT_TRUE(CellIndex::Drop(store, 7).ok());

@@ -785,10 +785,8 @@ void VectorView::Describe(NamespaceId ns, CollectionId collection, std::string_v
     response->set_vectors(stats.vectors);
     response->set_indexed_vectors(stats.vectors);
     response->set_cells(stats.cells);
-    v1::CellSettings& settings = *response->mutable_field()->mutable_cells();
-    if (settings.cells_probed() == 0) {
-      settings.set_cells_probed(static_cast<int32_t>(stats.cells_probed));
-    }
+    const int32_t probed = response->field().cells().cells_probed();
+    response->set_cells_probed(probed > 0 ? probed : stats.cells_probed);
     // The database is that of all fields with cells.
     response->set_memory_bytes(stats.memory_bytes + entry->local->MemoryBytes());
     response->set_disk_bytes(entry->local->DiskBytes());

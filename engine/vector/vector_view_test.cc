@@ -485,10 +485,11 @@ TEST_F(VectorViewTest, CellsFollowTheSettingsOfTheField) {
     ASSERT_TRUE((*database_)->search().DescribeIndex(context, request, &described).ok());
     if (probed > 0) {
       EXPECT_EQ(result.cells_read, probed);
-      EXPECT_EQ(described.field().cells().cells_probed(), probed);
+      EXPECT_EQ(described.cells_probed(), probed);
     } else {
       EXPECT_GE(result.cells_read, 20);
-      EXPECT_GE(described.field().cells().cells_probed(), 32);
+      EXPECT_GE(described.cells_probed(), 32);
+      EXPECT_FALSE(described.field().cells().has_cells_probed());
     }
   }
   // Larger cells are made of those that are there.

@@ -137,7 +137,7 @@ class ReplicationSource {
     // The instance that asked for it, and its name.
     std::string owner;
     std::string name;
-    // What was answered then.
+    // What was answered then; the state is described anew each time.
     internal::v1::BeginCopyResponse answer;
     bool read = false;  // guarded by mutex
     // Before the copy, which uses it.

@@ -303,7 +303,10 @@ absl::Status ShowIndex(Context& context) {
     table.Add({"dead", WithCommas(response.dead_vectors())});
     table.Add({"memory", HumanBytes(response.memory_bytes())});
     if (response.disk_bytes() > 0) table.Add({"disk", HumanBytes(response.disk_bytes())});
-    if (response.cells() > 0) table.Add({"cells", WithCommas(response.cells())});
+    if (response.cells() > 0) {
+      table.Add({"cells", WithCommas(response.cells())});
+      table.Add({"cells a search reads", WithCommas(response.cells_probed())});
+    }
     table.Add({"visible commit", WithCommas(response.visible_commit())});
     table.Print(context.out());
   });
